@@ -1,0 +1,59 @@
+"""What can go wrong, in the application's own words.
+
+Adapters translate every AWS error into one of these; nothing above them sees a ``ClientError``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class SluicegateError(Exception):
+    """Base of all errors that this package raises on purpose."""
+
+
+@dataclass
+class UserError(SluicegateError):
+    """Something the user gave can't be used. It is reported, never retried.
+
+    ``title`` names the kind of mistake in a few words, ``detail`` says exactly what was found and where,
+    ``remedy`` says what to do about it.
+    """
+
+    title: str
+    detail: str
+    remedy: str = ""
+
+    def __str__(self) -> str:
+        return " ".join(part for part in (f"{self.title}: {self.detail}", self.remedy) if part)
+
+    def to_json(self) -> dict[str, str]:
+        return {"title": self.title, "detail": self.detail, "remedy": self.remedy}
+
+
+class UnreadableUpload(UserError):
+    """A whole file can't be taken: empty, no rows, not text, ragged throughout, ..."""
+
+
+class UnusableData(UserError):
+    """Accepted rows can't train a model: one class, no labels, too few rows, no such target, ..."""
+
+
+class SettingsError(UserError):
+    """``model.yaml`` has one or more mistakes; ``detail`` lists each with its key's path."""
+
+
+class NotFound(SluicegateError):
+    """The named thing does not exist."""
+
+
+class AlreadyExists(SluicegateError):
+    """The name is taken. Names are derived from causes, so the caller describes and adopts."""
+
+
+class Conflict(SluicegateError):
+    """A conditional write lost, or the resource is busy: somebody else moved first."""
+
+
+class Transient(SluicegateError):
+    """Throttling, a timeout, a service that is down: worth another delivery."""

@@ -1,0 +1,106 @@
+"""Every name that the application gives, derived from its cause, so that doing a thing twice is doing it once.
+
+SageMaker's names have at most 63 characters of ``[a-zA-Z0-9-]``. The parts below always fit:
+prefix (10) + model (40) + run (8) and a two-character suffix, joined by hyphens, are 62.
+
+>>> training_job("sluicegate", "churn", "1f2e3d4c")
+'sluicegate-churn-1f2e3d4c'
+>>> owner("sluicegate", "sluicegate-churn-1f2e3d4c")
+JobName(model='churn', run='1f2e3d4c', role='challenger')
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+MODEL = re.compile(r"[a-z][a-z0-9-]{0,39}")
+RUN_LENGTH = 8
+_JOB = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{8})(-c)?")
+
+Role = Literal["challenger", "champion"]
+
+
+class JobName(NamedTuple):
+    model: str
+    run: str
+    role: Role
+
+
+def is_model(name: str) -> bool:
+    """Whether ``name`` may be a model: ``[a-z][a-z0-9-]{0,39}``, not ending in a hyphen (SageMaker forbids it)."""
+    return bool(MODEL.fullmatch(name)) and not name.endswith("-")
+
+
+def digest(parts: Iterable[str], length: int = 64) -> str:
+    """SHA-256 (hex, cut to ``length``) of length-prefixed parts: no two different lists share an input.
+
+    >>> digest(["ab", "c"], 8) != digest(["a", "bc"], 8)
+    True
+    """
+    hasher = hashlib.sha256()
+    for part in parts:
+        data = part.encode()
+        hasher.update(f"{len(data)}:".encode())
+        hasher.update(data)
+    return hasher.hexdigest()[:length]
+
+
+def upload_id(key: str, etag: str) -> str:
+    """An upload is one content under one key: a repeated event or a repeated PUT of the same bytes is the same upload."""
+    return digest(["upload", key, etag.strip('"')], 12)
+
+
+def dataset_version(uploads: Iterable[str], preparation: str) -> str:
+    """The data and the way it is prepared; the order of arrival doesn't matter."""
+    return digest(["dataset", preparation, *sorted(uploads)], 12)
+
+
+def run_id(dataset: str, training: str) -> str:
+    """One dataset version trained one way."""
+    return digest(["run", dataset, training], RUN_LENGTH)
+
+
+def training_job(prefix: str, model: str, run: str) -> str:
+    """Also the name of the run's SageMaker Model and of its transform job over the holdout."""
+    return f"{prefix}-{model}-{run}"
+
+
+def champion_transform(prefix: str, model: str, run: str) -> str:
+    """The transform job in which the champion predicts the run's holdout."""
+    return f"{prefix}-{model}-{run}-c"
+
+
+def package_group(prefix: str, model: str) -> str:
+    return f"{prefix}-{model}"
+
+
+def endpoint(prefix: str, model: str) -> str:
+    return f"{prefix}-{model}"
+
+
+def endpoint_config(prefix: str, model: str, version: int) -> str:
+    return f"{prefix}-{model}-v{version}"
+
+
+def variant(version: int) -> str:
+    """A version serves under a variant of its own, so a request encoded for one version can't be scored by another."""
+    return f"v{version}"
+
+
+def owner(prefix: str, name: str) -> JobName | None:
+    """The model and run that a job name was made for, or None if the job isn't ours."""
+    if not name.startswith(prefix + "-"):
+        return None
+    match = _JOB.fullmatch(name[len(prefix) + 1 :])
+    if match is None:
+        return None
+    return JobName(match[1], match[2], "champion" if match[3] else "challenger")
+
+
+def endpoint_model(prefix: str, name: str) -> str | None:
+    """The model that an endpoint or package group belongs to, or None."""
+    rest = name.removeprefix(prefix + "-")
+    return rest if rest != name and is_model(rest) else None
