@@ -1,0 +1,111 @@
+"""IAM and STS as the region needs them: a function's role has credentials, and they allow what its policies say.
+
+Requests signed with any other key are the region owner's, who may do everything: the region guards against a
+template whose policies are too narrow (or too wide to notice), not against the person at the keyboard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
+
+from moto.backends import get_backend
+
+from local_region.identities.actions import Place, needs
+from local_region.identities.policy import Statement, decide
+from local_region.ports import AwsError, Credentials, Principal, Region
+
+#: services whose clients expect ``AccessDenied``; the JSON ones expect ``AccessDeniedException``
+_SHORT_CODE = frozenset({"s3", "sqs", "sns", "iam", "sts", "cloudformation", "cloudwatch"})
+#: who anyone is may always be asked (STS documents that GetCallerIdentity needs no permission)
+_FREE = frozenset({("sts", "GetCallerIdentity")})
+
+
+class IdentitiesService:
+    """Role credentials, and the check of each request made with them."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self._roles: dict[str, Principal] = {}
+
+    def start(self) -> None:
+        """Nothing to start: the policies are read from IAM when a request is checked."""
+
+    def stop(self) -> None:
+        """Nothing to stop."""
+
+    def credentials_for(self, role_arn: str) -> Credentials:
+        """Credentials of ``role_arn``; the same role gets the same ones for as long as the region lives."""
+        secret = hashlib.sha256(f"{self._region.config.state_dir}:{role_arn}".encode()).hexdigest()
+        key_id = "ASIA" + hashlib.sha256(role_arn.encode()).hexdigest()[:16].upper()
+        name = role_arn.rsplit("/", 1)[-1]
+        account = self._region.config.account_id
+        partition = self._region.config.partition
+        session = f"arn:{partition}:sts::{account}:assumed-role/{name}/region"
+        self._roles[key_id] = Principal(key_id, session, role_arn)
+        return Credentials(key_id, secret[:40], f"session-{secret[:24]}")
+
+    def principal_of(self, access_key_id: str | None) -> Principal:
+        """The role whose credentials these are, otherwise the region's owner."""
+        if access_key_id in self._roles:
+            return self._roles[access_key_id]
+        account = self._region.config.account_id
+        return Principal(access_key_id or "anonymous", f"arn:{self._region.config.partition}:iam::{account}:root")
+
+    def authorize(
+        self,
+        principal: Principal,
+        action: str,
+        resource: str,
+        context: Mapping[str, str] | None = None,
+        code: str = "AccessDeniedException",
+    ) -> None:
+        """Raise ``AwsError(code)`` (403), worded as AWS does, unless the principal's role allows it."""
+        if principal.role_arn is None:
+            return
+        decision = decide(self._statements(principal.role_arn), action, resource, context or {})
+        if decision == "allow":
+            return
+        because = (
+            f"with an explicit deny in an identity-based policy: {action}"
+            if decision == "deny"
+            else f"because no identity-based policy allows the {action} action"
+        )
+        text = f"User: {principal.arn} is not authorized to perform: {action} on resource: {resource} {because}"
+        raise AwsError(code, text, status=403)
+
+    def check(self, principal: Principal, service: str, operation: str, params: Mapping[str, Any]) -> None:
+        """Authorize everything that ``operation`` needs. ``service`` and names are botocore's."""
+        if principal.role_arn is None or (service, operation) in _FREE:
+            return
+        config = self._region.config
+        place = Place(config.region_name, config.account_id, config.partition)
+        code = "AccessDenied" if service in _SHORT_CODE else "AccessDeniedException"
+        for need in needs(service, operation, params, place):
+            self.authorize(principal, need.action, need.resource, need.context, code)
+
+    def _statements(self, role_arn: str) -> list[Statement]:
+        """The role's inline and attached policies, as moto's IAM holds them. An unknown role may do nothing."""
+        backend = get_backend("iam")[self._region.config.account_id][self._region.config.partition]
+        role = next((role for role in backend.roles.values() if role.arn == role_arn), None)
+        if role is None:
+            return []
+        documents = list(role.policies.values())
+        documents += [
+            version.document
+            for policy in role.managed_policies.values()
+            for version in policy.versions
+            if version.version_id == policy.default_version_id
+        ]
+        return [statement for document in documents for statement in _parse(document)]
+
+
+@lru_cache(maxsize=256)
+def _parse(document: str) -> tuple[Statement, ...]:
+    text = document if document.lstrip().startswith("{") else unquote(document)
+    statements = json.loads(text).get("Statement", [])
+    return tuple(statements if isinstance(statements, list) else [statements])

@@ -1,0 +1,115 @@
+"""Which permission each request needs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from local_region.identities.actions import Place, needs
+
+PLACE = Place("eu-west-1", "111122223333")
+SM = "arn:aws:sagemaker:eu-west-1:111122223333"
+ROLE = "arn:aws:iam::111122223333:role/sagemaker"
+
+
+@pytest.mark.parametrize(
+    ("service", "operation", "params", "expected"),
+    [
+        ("s3", "GetObject", {"Bucket": "b", "Key": "a/ü b"}, [("s3:GetObject", "arn:aws:s3:::b/a/ü b")]),
+        ("s3", "HeadObject", {"Bucket": "b", "Key": "k"}, [("s3:GetObject", "arn:aws:s3:::b/k")]),
+        ("s3", "ListObjectsV2", {"Bucket": "b", "Prefix": "data/"}, [("s3:ListBucket", "arn:aws:s3:::b")]),
+        ("s3", "UploadPart", {"Bucket": "b", "Key": "k"}, [("s3:PutObject", "arn:aws:s3:::b/k")]),
+        (
+            "s3",
+            "CopyObject",
+            {"Bucket": "b", "Key": "k", "CopySource": "/from/x%20y?versionId=1"},
+            [("s3:PutObject", "arn:aws:s3:::b/k"), ("s3:GetObject", "arn:aws:s3:::from/x y")],
+        ),
+        (
+            "s3",
+            "DeleteObjects",
+            {"Bucket": "b", "Delete": {"Objects": [{"Key": "1"}, {"Key": "2"}]}},
+            [("s3:DeleteObject", "arn:aws:s3:::b/1"), ("s3:DeleteObject", "arn:aws:s3:::b/2")],
+        ),
+        (
+            "dynamodb",
+            "Query",
+            {"TableName": "t", "IndexName": "i"},
+            [("dynamodb:Query", "arn:aws:dynamodb:eu-west-1:111122223333:table/t/index/i")],
+        ),
+        (
+            "dynamodb",
+            "TransactWriteItems",
+            {"TransactItems": [{"Put": {"TableName": "t"}}, {"ConditionCheck": {"TableName": "t"}}]},
+            [
+                ("dynamodb:PutItem", "arn:aws:dynamodb:eu-west-1:111122223333:table/t"),
+                ("dynamodb:ConditionCheckItem", "arn:aws:dynamodb:eu-west-1:111122223333:table/t"),
+            ],
+        ),
+        (
+            "sqs",
+            "SendMessageBatch",
+            {"QueueUrl": "http://127.0.0.1:4566/111122223333/q"},
+            [("sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:q")],
+        ),
+        (
+            "events",
+            "PutEvents",
+            {"Entries": [{}, {"EventBusName": "other"}]},
+            [
+                ("events:PutEvents", "arn:aws:events:eu-west-1:111122223333:event-bus/default"),
+                ("events:PutEvents", "arn:aws:events:eu-west-1:111122223333:event-bus/other"),
+            ],
+        ),
+        (
+            "sagemaker",
+            "CreateTrainingJob",
+            {"TrainingJobName": "Job", "RoleArn": ROLE, "Tags": [{"Key": "a", "Value": "b"}]},
+            [
+                ("sagemaker:CreateTrainingJob", f"{SM}:training-job/job"),
+                ("sagemaker:AddTags", f"{SM}:training-job/job"),
+                ("iam:PassRole", ROLE),
+            ],
+        ),
+        (
+            "sagemaker",
+            "CreateTransformJob",
+            {"TransformJobName": "t", "ModelName": "m"},
+            [("sagemaker:CreateTransformJob", f"{SM}:transform-job/t")],
+        ),
+        (
+            "sagemaker",
+            "UpdateEndpoint",
+            {"EndpointName": "e", "EndpointConfigName": "c"},
+            [("sagemaker:UpdateEndpoint", f"{SM}:endpoint/e"), ("sagemaker:UpdateEndpoint", f"{SM}:endpoint-config/c")],
+        ),
+        (
+            "sagemaker",
+            "CreateModelPackage",
+            {"ModelPackageGroupName": "g"},
+            [("sagemaker:CreateModelPackage", f"{SM}:model-package/g/*")],
+        ),
+        ("sagemaker", "ListTrainingJobs", {"NameContains": "x"}, [("sagemaker:ListTrainingJobs", "*")]),
+        (
+            "sagemaker-runtime",
+            "InvokeEndpoint",
+            {"EndpointName": "e"},
+            [("sagemaker:InvokeEndpoint", f"{SM}:endpoint/e")],
+        ),
+        (
+            "lambda",
+            "Invoke",
+            {"FunctionName": "f"},
+            [("lambda:InvokeFunction", "arn:aws:lambda:eu-west-1:111122223333:function:f")],
+        ),
+        ("kms", "Decrypt", {"KeyId": "k"}, [("kms:Decrypt", "*")]),
+    ],
+)
+def test_needs(service: str, operation: str, params: dict[str, Any], expected: list[tuple[str, str]]) -> None:
+    assert [(need.action, need.resource) for need in needs(service, operation, params, PLACE)] == expected
+
+
+def test_passing_a_role_names_the_service_it_is_passed_to() -> None:
+    found = needs("sagemaker", "CreateModel", {"ModelName": "m", "ExecutionRoleArn": ROLE}, PLACE)
+    assert found[-1].context == {"iam:PassedToService": "sagemaker.amazonaws.com"}

@@ -1,0 +1,73 @@
+"""A role's credentials allow what IAM says, the owner's everything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from local_region.identities.service import IdentitiesService
+from local_region.ports import AwsError, RegionConfig
+
+TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
+
+
+@pytest.fixture
+def iam() -> Iterator[Any]:
+    with mock_aws():
+        yield boto3.client("iam", region_name="us-east-1")
+
+
+@pytest.fixture
+def identities(tmp_path: Path) -> IdentitiesService:
+    config = RegionConfig("127.0.0.1", 1, tmp_path)
+    region: Any = SimpleNamespace(config=config)
+    return IdentitiesService(region)
+
+
+def test_a_role_may_do_what_its_inline_and_attached_policies_allow(iam: Any, identities: IdentitiesService) -> None:
+    arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    principal = identities.principal_of(identities.credentials_for(arn).access_key_id)
+    assert principal.role_arn == arn
+    with pytest.raises(AwsError, match="no identity-based policy allows the s3:GetObject action") as refused:
+        identities.check(principal, "s3", "GetObject", {"Bucket": "b", "Key": "k"})
+    assert (refused.value.code, refused.value.status) == ("AccessDenied", 403)
+
+    statement = {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::b/*"}
+    iam.put_role_policy(
+        RoleName="r", PolicyName="p", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement})
+    )
+    identities.check(principal, "s3", "GetObject", {"Bucket": "b", "Key": "k"})
+
+    policy = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "sqs:*", "Resource": "*"}]}
+    attached = iam.create_policy(PolicyName="q", PolicyDocument=json.dumps(policy))["Policy"]["Arn"]
+    iam.attach_role_policy(RoleName="r", PolicyArn=attached)
+    identities.check(principal, "sqs", "SendMessage", {"QueueUrl": "http://h/1/q"})
+
+    iam.delete_role_policy(RoleName="r", PolicyName="p")
+    with pytest.raises(AwsError):
+        identities.check(principal, "s3", "GetObject", {"Bucket": "b", "Key": "k"})
+
+
+def test_a_role_that_is_gone_may_do_nothing(iam: Any, identities: IdentitiesService) -> None:
+    arn = "arn:aws:iam::123456789012:role/never"
+    principal = identities.principal_of(identities.credentials_for(arn).access_key_id)
+    with pytest.raises(AwsError, match="AccessDeniedException"):
+        identities.check(principal, "sagemaker", "ListModels", {})
+    identities.check(principal, "sts", "GetCallerIdentity", {})
+
+
+def test_any_other_key_is_the_owner(identities: IdentitiesService) -> None:
+    for key in (None, "AKIAIOSFODNN7EXAMPLE"):
+        identities.check(identities.principal_of(key), "sagemaker", "DeleteEndpoint", {"EndpointName": "e"})
+
+
+def test_the_same_role_gets_the_same_credentials(identities: IdentitiesService) -> None:
+    assert identities.credentials_for("arn:a/b") == identities.credentials_for("arn:a/b")
+    assert identities.credentials_for("arn:a/b") != identities.credentials_for("arn:a/c")
