@@ -1,0 +1,164 @@
+"""The registry's items, in the shapes that the HTTP API answers with (``docs/architecture.md``).
+
+Plain JSON values only. Times are ISO 8601 in UTC (``stamp``), so text order is time order. Keys beyond the API's shapes
+say how a thing is kept, not what it is; they are listed under "kept" and the API leaves them out (``public``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, TypedDict
+
+#: a version's number is text of this length in its sort key, so text order is number order
+VERSION_DIGITS = 6
+
+
+class ErrorItem(TypedDict):
+    title: str
+    detail: str
+    remedy: str
+
+
+class HistoryLine(TypedDict):
+    at: str
+    status: str
+    message: str
+
+
+class SummaryItem(TypedDict, total=False):
+    """One line a model. ``state``: waiting | working | live | failed."""
+
+    model: str
+    state: str
+    live_version: int | None
+    problem: str | None
+    target: str | None
+    updated_at: str
+    message: str
+
+
+class LiveItem(TypedDict):
+    version: int
+    since: str
+    endpoint: str
+    metrics: dict[str, Any]
+
+
+class ModelItem(SummaryItem, total=False):
+    created_at: str
+    schema: dict[str, Any] | None
+    classes: list[str] | None
+    active_run: str | None
+    live: LiveItem | None
+    settings_problem: ErrorItem | None
+    last_run: str | None
+    endpoint: str
+    # kept
+    revision: int  # counts the item's writes; a write names the revision that it was made from
+    settings: str | None  # the text of the newest valid model.yaml
+    settings_at: str  # when the newest model.yaml, valid or not, was written
+    latest_cause: str | None  # the newest thing that asks for a run: an upload's id, or "settings:<digest>"
+    desired_version: int | None
+    desired_at: str | None  # when the decision for desired_version was made
+    deploying_version: int | None  # the endpoint was told to serve it
+    previous_version: int | None  # served before live_version; kept for a way back
+
+
+class UploadItem(TypedDict, total=False):
+    """``status``: received | accepted | rejected | ignored."""
+
+    upload: str
+    key: str
+    status: str
+    size: int
+    received_at: str
+    accepted_rows: int
+    rejected_rows: int
+    notes: list[str]
+    report: str | None
+    error: ErrorItem | None
+    # kept
+    model: str | None
+    etag: str
+    history: list[HistoryLine]
+
+
+class RunItem(TypedDict, total=False):
+    run: str
+    status: str
+    dataset_version: str
+    training_job: str | None
+    transform_jobs: list[str]
+    created_at: str
+    updated_at: str
+    history: list[HistoryLine]
+    rows: dict[str, int] | None
+    problem: str | None
+    metric: str | None
+    metrics: dict[str, Any] | None
+    verdict: dict[str, Any] | None
+    version: int | None
+    error: ErrorItem | None
+    # kept
+    model: str
+    claim: str | None  # the message or event whose delivery does the step now under way
+    claimed_at: str | None
+    champion: int | None  # the version that served when the data were prepared
+    settings: str | None  # the model.yaml that this run follows
+    uploads: list[str]
+
+
+class VersionItem(TypedDict, total=False):
+    version: int
+    status: str
+    run: str
+    dataset_version: str
+    metrics: dict[str, Any]
+    verdict: dict[str, Any] | None
+    model_package_arn: str
+    history: list[HistoryLine]
+    created_at: str
+    live_since: str | None
+    # kept
+    model: str
+    reason: str
+    released: bool  # its endpoint config and SageMaker Model are gone
+
+
+KEPT: dict[str, frozenset[str]] = {
+    "model": frozenset(
+        {
+            "revision",
+            "settings",
+            "settings_at",
+            "latest_cause",
+            "desired_version",
+            "desired_at",
+            "deploying_version",
+            "previous_version",
+        }
+    ),
+    "upload": frozenset({"model", "etag", "history"}),
+    "run": frozenset({"model", "claim", "claimed_at", "champion", "settings", "uploads"}),
+    "version": frozenset({"model", "reason", "released"}),
+}
+
+
+def public(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
+    """``item`` (of kind model, upload, run or version) as the API shows it."""
+    return {name: value for name, value in item.items() if name not in KEPT[kind]}
+
+
+def stamp(moment: datetime) -> str:
+    """An aware time as the registry writes it: UTC, milliseconds, ``Z``.
+
+    >>> stamp(datetime(2026, 1, 2, 3, 4, 5, 678901, UTC))
+    '2026-01-02T03:04:05.678Z'
+    """
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment(text: str) -> datetime:
+    """The time that ``stamp`` wrote, or that an AWS event carries (``…Z``)."""
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC)

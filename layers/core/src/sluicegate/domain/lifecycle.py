@@ -1,0 +1,83 @@
+"""The allowed moves of everything that has a status. State moves only forward.
+
+>>> allows("run", "training", "evaluating")
+True
+>>> allows("run", "live", "training")
+False
+>>> path("run", "preparing", "evaluating")
+['training', 'evaluating']
+"""
+
+from __future__ import annotations
+
+from collections import deque
+
+#: kind → status → the statuses that may follow. ``None`` is "does not exist yet".
+MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
+    "upload": {
+        None: ("received",),
+        "received": ("accepted", "rejected", "ignored"),
+        "accepted": (),
+        "rejected": (),
+        "ignored": (),
+    },
+    "run": {
+        None: ("preparing",),
+        "preparing": ("training", "failed"),
+        "training": ("evaluating", "failed"),
+        "evaluating": ("registering", "failed"),
+        "registering": ("deploying", "awaiting_approval", "rejected", "failed"),
+        "awaiting_approval": ("deploying", "rejected", "failed"),
+        "deploying": ("live", "failed"),
+        "rejected": (),
+        "live": (),
+        "failed": (),
+    },
+    "version": {
+        None: ("approved", "pending_approval", "rejected"),
+        "pending_approval": ("approved", "rejected"),
+        # an approved version that a newer decision overtakes is retired without having served
+        "approved": ("deploying", "retired", "failed"),
+        "deploying": ("live", "failed"),
+        "live": ("retired",),
+        "rejected": (),
+        "retired": (),
+        "failed": (),
+    },
+}
+
+#: moves that give up; a path never leads through one
+_ENDS = frozenset({"failed", "rejected", "retired", "ignored"})
+
+
+def allows(kind: str, current: str | None, to: str) -> bool:
+    """Whether a ``kind`` (upload, run or version) may move from ``current`` (None: does not exist) to ``to``."""
+    return to in MOVES[kind].get(current, ())
+
+
+def sources(kind: str, to: str) -> frozenset[str | None]:
+    """The statuses from which one move leads to ``to``."""
+    return frozenset(status for status, following in MOVES[kind].items() if to in following)
+
+
+def is_terminal(kind: str, status: str) -> bool:
+    return not MOVES[kind][status]
+
+
+def path(kind: str, current: str | None, to: str) -> list[str]:
+    """The moves that lead from ``current`` to ``to``: ``[]`` when there is no way (also when it is there already).
+
+    An event may overtake the write that comes before it: a training job can end before its starter has written
+    "training". Whoever handles the event walks the path, so that no status is skipped in the history.
+    """
+    queue: deque[tuple[str | None, list[str]]] = deque([(current, [])])
+    seen: set[str | None] = {current}
+    while queue:
+        status, walked = queue.popleft()
+        for following in MOVES[kind].get(status, ()):
+            if following == to:
+                return [*walked, following]
+            if following not in seen and following not in _ENDS:
+                seen.add(following)
+                queue.append((following, [*walked, following]))
+    return []

@@ -1,0 +1,221 @@
+"""What the services ask of the world. ``adapters/`` answers with AWS, the tests with memory.
+
+Every method raises only the errors of ``domain/errors.py``: ``NotFound``, ``AlreadyExists``, ``Conflict`` (lost a
+conditional write, or the resource is busy), ``Transient``; anything else is a mistake in the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from sluicegate.domain.items import ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
+
+Kind = Literal["model", "upload", "run", "version"]
+
+
+@dataclass(frozen=True)
+class Change:
+    """A conditional change of one registry item.
+
+    ``name`` is the upload's or run's id, the version's number, or "" for the model itself. ``set`` are attributes to
+    write (None removes). The write takes place only if each attribute in ``expect`` has that value now (None: it is
+    absent), and the status now is one of ``status_in`` (with None among them: the item may be absent).
+    With ``status`` the item moves there and the line (``at``, ``status``, ``message``) is appended to its history
+    in the same write; ``passing`` are the statuses walked through on the way, each with a line of its own.
+    """
+
+    kind: Kind
+    model: str | None  # None: an upload outside any model
+    name: str | int
+    set: Mapping[str, Any] = field(default_factory=dict)
+    status: str | None = None
+    message: str = ""
+    at: str = ""
+    passing: Sequence[str] = ()
+    status_in: Sequence[str | None] | None = None
+    expect: Mapping[str, Any] = field(default_factory=dict)
+
+
+class RegistryReader(Protocol):
+    """Lists are complete and newest first (models: by name). Single items raise ``NotFound``."""
+
+    def models(self) -> list[SummaryItem]: ...
+    def model(self, model: str) -> ModelItem: ...
+    def uploads(self, model: str) -> list[UploadItem]: ...
+    def upload(self, model: str | None, upload: str) -> UploadItem: ...
+    def unplaced(self) -> list[UploadItem]: ...
+    def runs(self, model: str) -> list[RunItem]: ...
+    def run(self, model: str, run: str) -> RunItem: ...
+    def versions(self, model: str) -> list[VersionItem]: ...
+    def version(self, model: str, version: int) -> VersionItem: ...
+
+
+class Registry(RegistryReader, Protocol):
+    def commit(self, changes: Sequence[Change]) -> None:
+        """All of them or none. ``Conflict`` when one condition does not hold. A change of a model also keeps its
+        line in the list of models: its ``set`` must then carry all that the line shows (``items.SummaryItem``)."""
+
+
+@dataclass(frozen=True)
+class StoredObject:
+    key: str
+    size: int
+    etag: str  # without quotes
+
+
+class Storage(Protocol):
+    """The data bucket. Large content goes from and to disk, never through memory."""
+
+    @property
+    def bucket(self) -> str: ...
+    def uri(self, key: str) -> str: ...  # s3://bucket/key
+    def head(self, key: str) -> StoredObject: ...
+    def list(self, prefix: str) -> Iterator[StoredObject]: ...
+    def download(self, key: str, target: Path, etag: str | None = None) -> None: ...  # NotFound: gone, or other content
+    def upload(self, source: Path, key: str) -> None: ...
+    def read(self, key: str, limit: int) -> bytes: ...  # at most limit + 1 bytes
+    def write(self, key: str, content: bytes, content_type: str) -> None: ...
+
+
+class TrainingQueue(Protocol):
+    def send(self, message: Mapping[str, Any], delay_seconds: int) -> None: ...
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training or transform job as SageMaker describes it now."""
+
+    name: str
+    status: str  # InProgress | Completed | Failed | Stopping | Stopped
+    failure_reason: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.status in ("Completed", "Failed", "Stopped")
+
+
+@dataclass(frozen=True)
+class TrainingSpec:
+    name: str
+    image: str
+    hyperparameters: Mapping[str, str]
+    train_uri: str
+    validation_uri: str | None
+    output_uri: str  # the artifact is <output_uri>/<name>/output/model.tar.gz
+    instance_type: str
+    instance_count: int
+    volume_gb: int
+    max_runtime_seconds: int
+    spot: bool
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class TransformSpec:
+    name: str
+    model_name: str
+    input_uri: str
+    output_uri: str
+    instance_type: str
+    tags: Mapping[str, str]
+
+
+class Jobs(Protocol):
+    """Training, SageMaker Models, batch transform. Creating a name that is taken raises ``AlreadyExists``."""
+
+    def create_training_job(self, spec: TrainingSpec) -> None: ...
+    def training_job(self, name: str) -> Job: ...
+    def create_model(self, name: str, image: str, artifact_uri: str, tags: Mapping[str, str]) -> None: ...
+    def delete_model(self, name: str) -> None: ...
+    def create_transform_job(self, spec: TransformSpec) -> None: ...
+    def transform_job(self, name: str) -> Job: ...
+
+
+@dataclass(frozen=True)
+class PackageSpec:
+    group: str
+    token: str
+    description: str
+    image: str
+    artifact_uri: str
+    instance_type: str
+    approval: str  # Approved | PendingManualApproval | Rejected
+    approval_description: str
+    metadata: Mapping[str, str]
+    report_uri: str
+    tags: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Package:
+    arn: str
+    group: str
+    version: int
+    approval: str
+    decided_at: datetime  # when it last changed
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Packages(Protocol):
+    def create_group(self, group: str, description: str, tags: Mapping[str, str]) -> None: ...  # AlreadyExists
+    def find(self, group: str, description: str, since: datetime) -> Package | None: ...
+    def create(self, spec: PackageSpec) -> Package: ...
+    def package(self, arn: str) -> Package: ...
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """``status`` as SageMaker says it; ``pending_config`` is what an update under way leads to."""
+
+    name: str
+    status: str
+    config: str
+    pending_config: str | None = None
+    failure_reason: str = ""
+
+    @property
+    def free(self) -> bool:
+        return self.status == "InService"
+
+    @property
+    def broken(self) -> bool:
+        """Only deleting it helps."""
+        return self.status in ("Failed", "OutOfService", "UpdateRollbackFailed")
+
+
+@dataclass(frozen=True)
+class Serverless:
+    memory_mb: int
+    max_concurrency: int
+
+
+@dataclass(frozen=True)
+class Instances:
+    type: str
+    count: int
+
+
+class Endpoints(Protocol):
+    def create_config(
+        self, name: str, model_name: str, variant: str, size: Serverless | Instances, tags: Mapping[str, str]
+    ) -> None: ...  # AlreadyExists
+    def configs(self, prefix: str) -> Iterator[str]: ...
+    def delete_config(self, name: str) -> None: ...  # NotFound
+    def endpoint(self, name: str) -> EndpointState: ...  # NotFound
+    def create(self, name: str, config: str, tags: Mapping[str, str]) -> None: ...  # AlreadyExists
+    def update(self, name: str, config: str) -> None: ...  # Conflict: busy
+    def delete(self, name: str) -> None: ...
+
+
+class Workspace(Protocol):
+    """A folder on disk for one piece of work, empty at the start and gone at the end."""
+
+    def folder(self) -> AbstractContextManager[Path]: ...
+    def free_bytes(self) -> int: ...
+    @property
+    def memory_limit_mb(self) -> int: ...
