@@ -1,0 +1,244 @@
+"""Workers as the region's parts see them: spawn, lines, wait, signals, peak memory."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from local_region.ports import Process, ProcessSpec
+from local_region.processes import wire
+
+log = logging.getLogger(__name__)
+
+#: what a zygote needs of our environment; its workers get theirs from their requests
+_KEPT = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "PYTHONPATH",
+    "VIRTUAL_ENV",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+)
+#: a zygote that has not answered by then is stuck: on a busy machine its imports take a few seconds
+_SPAWN_SECONDS = 60.0
+#: CloudWatch Logs takes no longer message; a line beyond it is given in parts
+_MAX_LINE = 256 * 1024
+_ROOT = Path(__file__).resolve().parents[2]
+
+
+class ProcessError(RuntimeError):
+    """A worker could not be started."""
+
+
+class Worker:
+    """A forked process (``ports.Process``)."""
+
+    def __init__(self, zygote: ZygoteLink, pid: int, output: int, entry: str) -> None:
+        self.pid = pid
+        self.entry = entry
+        self.family = zygote.family
+        self._zygote = zygote
+        self._output = os.fdopen(output, "rb")
+        self._ended = threading.Event()
+        self._exit_code: int | None = None
+        self._peak_kb = 0
+
+    @property
+    def exit_code(self) -> int | None:
+        return self._exit_code
+
+    def lines(self) -> Iterator[str]:
+        """Each line of its output. To be read by one reader: a worker whose output nobody reads blocks when the
+        pipe (64 KB) is full."""
+        with self._output:
+            while line := self._output.readline(_MAX_LINE):
+                yield line.decode("utf-8", "replace").rstrip("\r\n")
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """The exit code, or None when it still runs after ``timeout`` seconds."""
+        self._ended.wait(timeout)
+        return self._exit_code
+
+    def terminate(self, grace_seconds: float = 5.0) -> None:
+        """SIGTERM, and SIGKILL when it is still there after ``grace_seconds``. Returns when it has ended."""
+        self._zygote.signal(self.pid, signal.SIGTERM)
+        if self.wait(grace_seconds) is None:
+            self.kill()
+            self.wait()
+
+    def kill(self) -> None:
+        self._zygote.signal(self.pid, signal.SIGKILL)
+
+    def memory_mb(self) -> float:
+        """Peak resident set size. It counts the pages that it still shares with its zygote."""
+        if self._exit_code is None:
+            self._peak_kb = max(self._peak_kb, _peak_kb(self.pid))
+        return self._peak_kb / 1024
+
+    def ended(self, exit_code: int, peak_kb: int) -> None:
+        self._exit_code, self._peak_kb = exit_code, max(peak_kb, self._peak_kb)
+        self._ended.set()
+
+
+def _peak_kb(pid: int) -> int:
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:  # ended a moment ago, or a system without /proc: the peak is known once it has ended
+        return 0
+    for line in status.splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    return 0
+
+
+class ZygoteLink:
+    """The region's end of one zygote: requests go out under a lock, a thread takes in what it reports."""
+
+    def __init__(self, family: str) -> None:
+        self.family = family
+        self._ids = itertools.count(1)
+        self._lock = threading.Lock()
+        self._waiting: dict[int, tuple[Future[Worker], int, str]] = {}
+        self.workers: dict[int, Worker] = {}
+        self.closed = False
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+        # A BLAS that starts threads when it is imported can't be forked safely.
+        environment |= {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "local_region.processes.zygote", "--family", family]
+                + ["--control", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                cwd=_ROOT,
+                env=environment,
+            )
+        self.pid = self._process.pid
+        threading.Thread(target=self._listen, name=f"zygote-{family}", daemon=True).start()
+
+    def spawn(self, spec: ProcessSpec) -> Worker:
+        reader, writer = os.pipe()
+        future: Future[Worker] = Future()
+        request = {
+            "op": "spawn",
+            "id": next(self._ids),
+            "entry": spec.entry,
+            "argv": list(spec.argv),
+            "env": dict(spec.env),
+            "cwd": str(spec.cwd),
+            "python_path": list(spec.python_path),
+        }
+        try:
+            with self._lock:
+                if self.closed:
+                    raise wire.Closed("the zygote has ended")
+                self._waiting[request["id"]] = (future, reader, spec.entry)
+                wire.send(self._socket, request, writer)
+        except (wire.Closed, ValueError):
+            self._waiting.pop(request["id"], None)
+            os.close(reader)
+            raise
+        finally:
+            os.close(writer)
+        return future.result(_SPAWN_SECONDS)
+
+    def signal(self, pid: int, number: int) -> None:
+        with self._lock:
+            if not self.closed and pid in self.workers:
+                wire.send(self._socket, {"op": "signal", "pid": pid, "signal": int(number)})
+
+    def close(self) -> None:
+        """End the zygote and, with it, all its workers."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        self._process.wait()
+
+    def _listen(self) -> None:
+        try:
+            while True:
+                self._take(wire.receive(self._socket)[0])
+        except (wire.Closed, OSError):
+            log.debug("the %s zygote has ended", self.family)
+        finally:
+            self._gone()
+
+    def _take(self, message: dict[str, Any]) -> None:
+        if "ready" in message:
+            log.debug("the %s zygote (%d) loaded its modules in %s s", self.family, self.pid, message["ready"])
+        elif "id" in message:
+            with self._lock:
+                future, reader, entry = self._waiting.pop(message["id"])
+                worker = self.workers[message["pid"]] = Worker(self, message["pid"], reader, entry)
+            future.set_result(worker)
+        else:
+            with self._lock:
+                worker = self.workers.pop(message["pid"])
+            worker.ended(message["exit"], message["peak_kb"])
+
+    def _gone(self) -> None:
+        """The zygote has ended; the kernel kills its workers."""
+        with self._lock:
+            self.closed = True
+            workers, self.workers = self.workers, {}
+            waiting, self._waiting = self._waiting, {}
+        self._process.wait()
+        for worker in workers.values():
+            worker.ended(-signal.SIGKILL, 0)
+        for future, reader, _ in waiting.values():
+            os.close(reader)
+            future.set_exception(ProcessError(f"the {self.family} zygote ended before it forked; see the region's log"))
+        self._socket.close()
+
+
+class ZygoteProcesses:
+    """``ports.Processes``: a zygote for each family, started when first needed."""
+
+    def __init__(self) -> None:
+        self._links: dict[str, ZygoteLink] = {}
+        self._lock = threading.Lock()
+
+    def spawn(self, spec: ProcessSpec) -> Process:
+        """``ProcessError`` when the zygote can't be started or answers no more."""
+        try:
+            return self.warm(spec.family).spawn(spec)
+        except (wire.Closed, TimeoutError) as error:
+            raise ProcessError(f"no {spec.family} worker could be forked: {error}") from error
+
+    def warm(self, family: str) -> ZygoteLink:
+        """The family's zygote, started without waiting for its imports if there is none."""
+        with self._lock:
+            link = self._links.get(family)
+            if link is None or link.closed:
+                link = self._links[family] = ZygoteLink(family)
+            return link
+
+    def running(self) -> list[dict[str, Any]]:
+        """What runs now, for people: ``{pid, family, entry, peak_mb}``, zygotes included."""
+        with self._lock:
+            links = [link for link in self._links.values() if not link.closed]
+        rows = [{"pid": link.pid, "family": link.family, "entry": "zygote"} for link in links]
+        for link in links:
+            for worker in list(link.workers.values()):
+                row = {"pid": worker.pid, "family": worker.family, "entry": worker.entry}
+                rows.append({**row, "peak_mb": round(worker.memory_mb(), 1)})
+        return rows
+
+    def stop(self) -> None:
+        with self._lock:
+            links, self._links = list(self._links.values()), {}
+        for link in links:
+            link.close()
