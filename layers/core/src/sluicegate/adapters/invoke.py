@@ -1,0 +1,58 @@
+"""SageMaker's InvokeEndpoint, signed and posted by ourselves.
+
+Format: "InvokeEndpoint", Amazon SageMaker Runtime API Reference. Errors are told apart by code, and ValidationError by
+its text, because SageMaker has no code of its own for a variant or an endpoint that isn't there.
+"""
+
+from __future__ import annotations
+
+from sluicegate.adapters.signed_http import SAGEMAKER_RUNTIME, Answer, Refused, SignedHttp
+from sluicegate.domain.errors import SluicegateError
+from sluicegate.services.predict import EndpointMissing, Lane, ModelFailed, VariantRefused
+
+#: SageMaker ends a call to a model after 60 s; API Gateway gives up after 29 s before that
+_LONGEST_MESSAGE = 500
+
+
+class SageMakerEndpoints:
+    """Implements `sluicegate.services.predict.Endpoints`."""
+
+    def __init__(self, http: SignedHttp) -> None:
+        self._http = http
+
+    def invoke(self, lane: Lane, body: bytes, inference_id: str, timeout: float) -> bytes:
+        headers = {
+            "content-type": "text/csv",
+            "accept": "text/csv",
+            "x-amzn-sagemaker-target-variant": lane.variant,
+            "x-amzn-sagemaker-inference-id": inference_id,
+        }
+        path = f"/endpoints/{lane.endpoint}/invocations"
+        try:
+            return self._http.send(SAGEMAKER_RUNTIME, "POST", path, headers, body, timeout=timeout).body
+        except Refused as refused:
+            raise _translated(refused.answer, lane) from refused
+
+
+def _translated(answer: Answer, lane: Lane) -> SluicegateError:
+    code, message = answer.error_code, answer.error_message
+    text = message.lower()
+    if code in ("ValidationError", "ValidationException"):
+        if "variant" in text:
+            return VariantRefused(message)
+        if "endpoint" in text and ("not found" in text or "not in service" in text or "could not find" in text):
+            return EndpointMissing(message)
+    if code == "ModelError" or answer.status == 424:
+        original = str(answer.error_members.get("OriginalMessage") or message)
+        return ModelFailed(short(original))
+    return ModelFailed(short(f"{code or answer.status} from {lane.endpoint}: {message}"))
+
+
+def short(text: str) -> str:
+    """One line, cut at 500 characters: models answer with whole tracebacks and HTML pages.
+
+    >>> short("a\\n  b")
+    'a b'
+    """
+    line = " ".join(text.split())
+    return line if len(line) <= _LONGEST_MESSAGE else line[: _LONGEST_MESSAGE - 1] + "…"

@@ -1,0 +1,49 @@
+"""A lane of ``routing/<model>.json``: where a version answers, and the encoding that it was trained with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.records import decode_predictions, parse_records
+from sluicegate.domain.schema import Problem, Schema
+from sluicegate.services.predict import LIMITS
+
+
+@dataclass(frozen=True)
+class EncodedLane:
+    """Implements `sluicegate.services.predict.Lane`."""
+
+    version: int
+    endpoint: str
+    variant: str
+    weight: float
+    schema: Schema
+    encoder: Encoder
+    problem: Problem
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> EncodedLane:
+        return cls(
+            version=int(data["version"]),
+            endpoint=data["endpoint"],
+            variant=data["variant"],
+            weight=float(data.get("weight", 1)),
+            schema=Schema.from_json(data["schema"]),
+            encoder=Encoder.from_json(data["encoder"]),
+            problem=Problem.from_json(data["problem"]),
+        )
+
+    def encode(self, body: bytes, content_type: str) -> bytes:
+        return self.encoder.encode_csv(parse_records(body, content_type, self.schema, LIMITS))
+
+    def decode(self, answer: bytes) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for decoded in decode_predictions(self.problem, answer.decode(), "text/csv"):
+            prediction: dict[str, Any] = {"prediction": decoded.prediction}
+            if decoded.probabilities is not None:
+                prediction["probabilities"] = decoded.probabilities
+            found.append(prediction)
+        return found

@@ -1,0 +1,65 @@
+"""Answers of a Lambda function behind API Gateway (REST, proxy integration).
+
+Format: "Output format of a Lambda function for proxy integration", API Gateway Developer Guide.
+Problems: RFC 9457.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+Json = dict[str, Any]
+
+#: Browsers on other sites may call the API with a key; the template answers the preflight requests.
+_COMMON = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+@dataclass
+class Problem(Exception):
+    """An answer that says what is wrong and what to do. Raise it from anywhere below a handler.
+
+    ``errors`` lists every mistake in the input: {record (counted from 0, or None), field, message}.
+    """
+
+    status: int
+    detail: str
+    title: str = ""
+    errors: Sequence[Mapping[str, Any]] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    kind: str = "about:blank"
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.detail}"
+
+    def to_answer(self, request_id: str) -> Json:
+        body: Json = {
+            "type": self.kind,
+            "title": self.title or HTTPStatus(self.status).phrase,
+            "status": self.status,
+            "detail": self.detail,
+        }
+        if self.errors:
+            body["errors"] = list(self.errors)
+        body["request_id"] = request_id
+        return answer(self.status, body, self.headers, content_type="application/problem+json")
+
+
+def answer(
+    status: int, body: object, headers: Mapping[str, str] | None = None, content_type: str = "application/json"
+) -> Json:
+    """A JSON answer as API Gateway wants it."""
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text_answer(status, text, content_type, headers)
+
+
+def text_answer(status: int, text: str, content_type: str, headers: Mapping[str, str] | None = None) -> Json:
+    return {
+        "statusCode": status,
+        "headers": {"Content-Type": content_type, **_COMMON, **(headers or {})},
+        "body": text,
+        "isBase64Encoded": False,
+    }

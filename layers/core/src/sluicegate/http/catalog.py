@@ -1,0 +1,84 @@
+"""The GET routes of models, versions, runs and uploads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sluicegate.domain.errors import NotFound, Transient
+from sluicegate.http.answers import Json, Problem, answer
+from sluicegate.http.requests import Request, request_id_of
+from sluicegate.services.catalog import Catalog, InvalidPage, UnknownModel
+
+ROUTES = (
+    "/models",
+    "/models/{model}",
+    "/models/{model}/versions",
+    "/models/{model}/versions/{version}",
+    "/models/{model}/runs",
+    "/models/{model}/uploads",
+)
+_LARGEST_VERSION = 999_999
+
+
+def handle(event: Mapping[str, Any], catalog: Catalog, log: Callable[[Json], None]) -> Json:
+    """The proxy answer; ``log`` gets one line a request."""
+    line: Json = {"request_id": request_id_of(event)}
+    try:
+        request = Request(event)
+        line["path"] = request.path[:200]
+        body = _read(request, catalog)
+    except Problem as problem:
+        log(line | {"status": problem.status, "detail": problem.detail[:300]})
+        return problem.to_answer(request_id_of(event))
+    log(line | {"status": 200})
+    return answer(200, body)
+
+
+def _read(request: Request, catalog: Catalog) -> Json:
+    if request.method != "GET":
+        raise Problem(405, f"{request.method} is not possible here, only GET.", headers={"Allow": "GET"})
+    page = (request.query.get("limit"), request.query.get("next"))
+    try:
+        match request.segments:
+            case ["models"]:
+                return catalog.models(*page)
+            case ["models", model]:
+                return catalog.model(model)
+            case ["models", model, "versions"]:
+                return catalog.versions(model, *page)
+            case ["models", model, "versions", version]:
+                return _version(catalog, model, version)
+            case ["models", model, "runs"]:
+                return catalog.runs(model, *page)
+            case ["models", model, "uploads"]:
+                return catalog.uploads(model, *page)
+    except UnknownModel as error:
+        raise _unknown(error) from error
+    except InvalidPage as error:
+        raise Problem(400, f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
+    except Transient as error:
+        raise Problem(503, f"The registry does not answer: {error}"[:300], headers={"Retry-After": "2"}) from error
+    raise Problem(404, f"There is nothing at {request.path[:200]}. GET openapi.json lists what there is.")
+
+
+def _version(catalog: Catalog, model: str, version: str) -> Json:
+    if not (version.isascii() and version.isdigit() and 1 <= int(version[:9]) <= _LARGEST_VERSION):
+        raise Problem(
+            400, f"A version is a whole number from 1 to {_LARGEST_VERSION:,} such as 3, not {version[:40]!r}."
+        )
+    try:
+        return catalog.version(model, int(version))
+    except NotFound as error:
+        detail = f"Model {model!r} has no version {int(version)}. GET models/{model}/versions lists them."
+        raise Problem(404, detail) from error
+
+
+def _unknown(error: UnknownModel) -> Problem:
+    names = " or ".join(repr(name) for name in error.close)
+    hint = f"Did you mean {names}?" if names else "GET models lists those there are."
+    return Problem(
+        404,
+        f"There is no model {error.model[:80]!r}. {hint} A model begins with a file under data/<model>/ in the bucket.",
+        title="Unknown model",
+    )

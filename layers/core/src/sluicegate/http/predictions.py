@@ -1,0 +1,100 @@
+"""``POST models/{model}/predictions``: from the proxy event to the answer or the problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sluicegate.domain.errors import SluicegateError, Transient
+from sluicegate.domain.names import is_model
+from sluicegate.domain.records import InvalidRecords
+from sluicegate.http.answers import Json, Problem, answer
+from sluicegate.http.requests import Request, request_id_of
+from sluicegate.services.predict import (
+    LIMITS,
+    ModelFailed,
+    NotLive,
+    Predicted,
+    Predictor,
+    TooLarge,
+    Unavailable,
+)
+
+#: API Gateway ends a request after 29 s
+LONGEST_SECONDS = 27.0
+
+
+def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, log: Callable[[Json], None]) -> Json:
+    """The proxy answer. ``log`` gets one line a request: model, version, counts, never the records."""
+    line: Json = {}
+    try:
+        request = Request(event)
+        model = next(iter(request.segments[1:2]), "")
+        line = {"request_id": request.request_id, "model": model[:80]}
+        body = request.body(LIMITS.bytes)
+        timeout = min(LONGEST_SECONDS, max(0.1, seconds_left))
+        predicted = _predict(predictor, model, body, request, timeout)
+    except Problem as problem:
+        line |= {"status": problem.status, "detail": problem.detail[:300], "errors": len(problem.errors)}
+        log(line)
+        return problem.to_answer(request_id_of(event))
+    line |= {
+        "status": 200,
+        "version": predicted.lane.version,
+        "endpoint": predicted.lane.endpoint,
+        "records": len(predicted.predictions),
+        "tries": predicted.tries,
+        "inference_id": predicted.predictions[0]["inference_id"],
+    }
+    log(line)
+    return answer(200, {"model": model, "version": predicted.lane.version, "predictions": predicted.predictions})
+
+
+def _predict(predictor: Predictor, model: str, body: bytes, request: Request, timeout: float) -> Predicted:
+    if not is_model(model):
+        raise Problem(
+            404,
+            f"There is no model {model[:80]!r}: a model's name is 1 to 40 lower-case letters, digits and hyphens, "
+            "starting with a letter. GET models lists those there are.",
+        )
+    try:
+        return predictor.predict(
+            model,
+            body,
+            request.content_type,
+            subject=request.request_id,
+            time_ms=request.time_ms,
+            timeout=timeout,
+        )
+    except InvalidRecords as invalid:
+        raise _invalid(invalid) from invalid
+    except TooLarge as error:
+        raise Problem(413, f"{error}.") from error
+    except NotLive as error:
+        raise Problem(
+            404,
+            f"No version of {model!r} is live: either there is no such model, or none of its versions went live yet. "
+            f"GET models/{model} says what it waits for; GET models lists all models.",
+            title="Not live",
+        ) from error
+    except Unavailable as error:
+        detail = f"{error} Try again in {error.retry_after} s; GET models/{model} says how far it is."
+        raise Problem(503, detail, headers={"Retry-After": str(error.retry_after)}) from error
+    except ModelFailed as error:
+        raise Problem(502, f"The model did not answer as it should: {error}", title="Model error") from error
+    except Transient as error:
+        detail = f"A service that predictions need does not answer: {error}"
+        raise Problem(503, detail[:500], headers={"Retry-After": "2"}) from error
+    except SluicegateError as error:
+        raise Problem(500, f"The prediction failed on our side: {error}"[:500]) from error
+
+
+def _invalid(invalid: InvalidRecords) -> Problem:
+    errors = [error.to_json() for error in invalid.errors]
+    whole = [error for error in invalid.errors if error.record is None and not error.field]
+    if whole:
+        text = whole[0].message
+        detail = text[:1].upper() + text[1:] + "."
+    else:
+        detail = f"{len(errors):,} value{'s' if len(errors) != 1 else ''} can't be used; see errors."
+    return Problem(invalid.status, detail, errors=errors)

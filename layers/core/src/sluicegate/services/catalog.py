@@ -1,0 +1,254 @@
+"""The registry's items as people read them: the HTTP API's shapes, a state, and a sentence that says what goes on."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+from sluicegate.domain.errors import NotFound, SluicegateError
+from sluicegate.domain.items import public
+from sluicegate.ports import RegistryReader
+
+Json = dict[str, Any]
+Item = TypeVar("Item", bound=Mapping[str, Any])
+
+DEFAULT_LIMIT = 50
+LARGEST_LIMIT = 200
+
+_SUMMARY = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
+_DETAIL = (
+    *_SUMMARY,
+    "created_at",
+    "schema",
+    "classes",
+    "active_run",
+    "live",
+    "settings_problem",
+    "last_run",
+    "endpoint",
+)
+_SHAPES: dict[str, tuple[str, ...]] = {
+    "run": (
+        *("run", "status", "dataset_version", "training_job", "transform_jobs", "created_at", "updated_at", "history"),
+        *("rows", "problem", "metric", "metrics", "verdict", "version", "error"),
+    ),
+    "version": (
+        *("version", "status", "run", "dataset_version", "metrics", "verdict", "model_package_arn", "history"),
+        *("created_at", "live_since"),
+    ),
+    "upload": (
+        *("upload", "key", "status", "size", "received_at", "accepted_rows", "rejected_rows", "notes", "report"),
+        "error",
+    ),
+}
+_EMPTY: dict[str, Any] = {"history": [], "notes": [], "transform_jobs": []}
+_DOING = {
+    "preparing": "preparing the data of {run}",
+    "training": "training {run}",
+    "evaluating": "evaluating {run} on the holdout",
+    "registering": "comparing {run} and registering it",
+    "deploying": "deploying version {version}",
+}
+
+
+class UnknownModel(SluicegateError):
+    """There is no such model; ``close`` are names like it."""
+
+    def __init__(self, model: str, close: Sequence[str]) -> None:
+        super().__init__(model)
+        self.model, self.close = model, close
+
+
+class InvalidPage(SluicegateError):
+    """``limit`` or ``next`` can't be used; the message says why."""
+
+
+class State(NamedTuple):
+    state: str  # waiting | working | live | failed
+    message: str
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """The read side of the registry. ``bucket`` ("" when unknown) is only shown: where data goes."""
+
+    registry: RegistryReader
+    bucket: str = ""
+
+    def models(self, limit: str | None = None, after: str | None = None) -> Json:
+        lines, following = page(self.registry.models(), lambda item: str(item["model"]), limit, after)
+        found: Json = {
+            "models": [{name: line.get(name) for name in _SUMMARY} for line in lines],
+            "unplaced": [shaped("upload", item) for item in self.registry.unplaced()[:LARGEST_LIMIT]],
+            "upload_to": f"s3://{self.bucket}/data/" if self.bucket else None,
+        }
+        return found | following
+
+    def model(self, model: str) -> Json:
+        item = self._item(model)
+        runs = self.registry.runs(model)
+        uploads = self.registry.uploads(model)
+        last_run = next((run for run in runs if run.get("run") == item.get("last_run")), runs[0] if runs else None)
+        detail: Json = {name: item.get(name) for name in _DETAIL}
+        detail["last_run"] = None if last_run is None else shaped("run", last_run)
+        detail["state"], detail["message"] = describe(item, last_run, uploads)
+        detail["upload_to"] = f"s3://{self.bucket}/data/{model}/" if self.bucket else None
+        return detail
+
+    def versions(self, model: str, limit: str | None = None, after: str | None = None) -> Json:
+        return self._list(model, "version", self.registry.versions, limit, after)
+
+    def runs(self, model: str, limit: str | None = None, after: str | None = None) -> Json:
+        return self._list(model, "run", self.registry.runs, limit, after)
+
+    def uploads(self, model: str, limit: str | None = None, after: str | None = None) -> Json:
+        return self._list(model, "upload", self.registry.uploads, limit, after)
+
+    def version(self, model: str, version: int) -> Json:
+        """Raises `NotFound` when the model has no such version."""
+        self._item(model)
+        return shaped("version", self.registry.version(model, version))
+
+    def _list(
+        self,
+        model: str,
+        kind: str,
+        read: Callable[[str], Sequence[Mapping[str, Any]]],
+        limit: str | None,
+        after: str | None,
+    ) -> Json:
+        items = read(model)
+        if not items:
+            self._item(model)
+        items, following = page(items, lambda item: str(item[kind]), limit, after)
+        return {kind + "s": [shaped(kind, item) for item in items], **following}
+
+    def _item(self, model: str) -> Mapping[str, Any]:
+        try:
+            return self.registry.model(model)
+        except NotFound as error:
+            names = [str(line["model"]) for line in self.registry.models()]
+            raise UnknownModel(model, difflib.get_close_matches(model, names, n=3, cutoff=0.5)) from error
+
+
+def shaped(kind: str, item: Mapping[str, Any]) -> Json:
+    """A run, version or upload with every field of its shape; what isn't known yet is null (or an empty list)."""
+    shown = public(kind, item)
+    found = {name: shown.get(name, _EMPTY.get(name)) for name in _SHAPES[kind]}
+    if kind == "version" and item.get("reason"):
+        verdict = found["verdict"]
+        if not (isinstance(verdict, Mapping) and verdict.get("reason")):
+            found["verdict"] = {**(verdict or {}), "reason": item["reason"]}
+    return found
+
+
+def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: Sequence[Mapping[str, Any]]) -> State:
+    """What the model does now, in a sentence: what is under way first, then what went wrong, then what serves."""
+    live = model.get("live_version")
+    settings = model.get("settings_problem")
+    sentences: list[str] = []
+    state = "live" if live else "waiting"
+    if settings:
+        sentences.append(f"model.yaml: {_problem(settings)}")
+        state = "live" if live else "failed"
+    if run is not None:
+        state, text = _run_state(run, live, state)
+        sentences.append(text)
+    elif uploads:
+        state, text = _upload_state(uploads, state)
+        sentences.append(text)
+    elif not settings:
+        sentences.append("waits for data: no file has arrived yet")
+    if live and state != "live":
+        sentences.append(f"version {live} stays live")
+    elif live and not (run is not None and run.get("status") == "live"):
+        sentences.append(f"version {live} is live")
+    if uploads and (aside := uploads[0].get("rejected_rows")):
+        sentences.append(f"{uploads[0].get('key')}: {aside:,} row{'s' if aside != 1 else ''} set aside")
+    return State(state, "; ".join(sentences))
+
+
+def _run_state(run: Mapping[str, Any], live: int | None, state: str) -> State:
+    status, name, version = str(run.get("status")), run.get("run"), run.get("version")
+    if status == "awaiting_approval":
+        return State("waiting", f"version {version} waits for approval")
+    if status in _DOING:
+        return State("working", _DOING[status].format(run=name, version=version) + f" since {_clock(_since(run))}")
+    if status == "rejected":
+        reason = (run.get("verdict") or {}).get("reason") or "it is not good enough"
+        return State("live" if live else "failed", f"version {version} rejected: {reason}")
+    if status == "failed":
+        return State("live" if live else "failed", f"run {name} failed: {_problem(run.get('error'))}")
+    if status == "live":
+        return State(state, f"version {version} is live since {_clock(_since(run))}")
+    return State(state, f"run {name} is {status}")
+
+
+def _upload_state(uploads: Sequence[Mapping[str, Any]], state: str) -> State:
+    newest = uploads[0]
+    status, key = newest.get("status"), newest.get("key")
+    if status == "received":
+        return State("working", f"reading {key}")
+    accepted = sum(int(upload.get("accepted_rows") or 0) for upload in uploads if upload.get("status") == "accepted")
+    if accepted:
+        return State("working", f"{accepted:,} rows accepted; training starts when no more files come for a while")
+    return State("failed" if status == "rejected" else state, f"{key} {status}: {_problem(newest.get('error'))}")
+
+
+def _since(run: Mapping[str, Any]) -> str:
+    """When the run's present status began."""
+    for line in reversed(run.get("history") or []):
+        if line.get("status") == run.get("status"):
+            return str(line.get("at") or "")
+    return str(run.get("updated_at") or "")
+
+
+def _clock(at: str) -> str:
+    return f"{at[11:16]} UTC" if len(at) >= 16 else "just now"
+
+
+def _problem(error: Mapping[str, Any] | None) -> str:
+    if not error:
+        return "no reason was given"
+    return ": ".join(str(error[part]) for part in ("title", "detail") if error.get(part))
+
+
+def page(
+    items: Sequence[Item], name: Callable[[Item], str], limit: str | None, after: str | None
+) -> tuple[Sequence[Item], Json]:
+    """The part of ``items`` that a request asks for, and {"next": token} when more follow.
+
+    The token names the last item shown, so items that arrive meanwhile shift nothing. Raises `InvalidPage`.
+    """
+    if limit is None:
+        count = DEFAULT_LIMIT
+    elif limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= LARGEST_LIMIT:
+        count = int(limit)
+    else:
+        raise InvalidPage(f"limit must be a whole number from 1 to {LARGEST_LIMIT}, not {limit[:40]!r}")
+    start = 0
+    if after is not None:
+        last = _token_name(after)
+        start = next((position for position, item in enumerate(items, 1) if name(item) == last), 0)
+        if start == 0:
+            raise InvalidPage("next names nothing in this list (any more); start again without it")
+    shown = items[start : start + count]
+    if start + count < len(items):
+        return shown, {"next": _token(name(shown[-1]))}
+    return shown, {}
+
+
+def _token(name: str) -> str:
+    return base64.urlsafe_b64encode(json.dumps({"after": name}).encode()).decode().rstrip("=")
+
+
+def _token_name(token: str) -> str:
+    try:
+        return str(json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))["after"])
+    except (binascii.Error, ValueError, KeyError, TypeError) as error:
+        raise InvalidPage("next must be the value that the page before gave") from error
