@@ -1,7 +1,7 @@
 """What the services ask of the world. ``adapters/`` answers with AWS, the tests with memory.
 
 Every method raises only the errors of ``domain/errors.py``: ``NotFound``, ``AlreadyExists``, ``Conflict`` (lost a
-conditional write, or the resource is busy), ``Transient``; anything else is a mistake in the program.
+conditional write, or the resource is busy), ``Refused``, ``Transient``; anything else is a mistake in the program.
 """
 
 from __future__ import annotations
@@ -144,11 +144,8 @@ class PackageSpec:
     image: str
     artifact_uri: str
     instance_type: str
-    approval: str  # Approved | PendingManualApproval | Rejected
-    approval_description: str
     metadata: Mapping[str, str]
     report_uri: str
-    tags: Mapping[str, str]
 
 
 @dataclass(frozen=True)
@@ -162,9 +159,13 @@ class Package:
 
 
 class Packages(Protocol):
+    """The model registry. A package is made pending and decided in a second step, so that what the decision wakes
+    finds the version recorded."""
+
     def create_group(self, group: str, description: str, tags: Mapping[str, str]) -> None: ...  # AlreadyExists
     def find(self, group: str, description: str, since: datetime) -> Package | None: ...
-    def create(self, spec: PackageSpec) -> Package: ...
+    def create(self, spec: PackageSpec) -> Package: ...  # pending until it is decided
+    def decide(self, arn: str, approval: str, reason: str) -> None: ...  # Approved | PendingManualApproval | Rejected
     def package(self, arn: str) -> Package: ...
 
 

@@ -12,7 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, SluicegateError, Transient
+from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, SluicegateError, Transient
 
 #: "standard" retries throttling and passing faults with jittered backoff; a call is over within about half a minute
 CONFIG = Config(
@@ -29,7 +29,7 @@ _TRANSIENT = frozenset(
     {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
     | {"ProvisionedThroughputExceededException", "TransactionInProgressException", "RequestTimeout"}
     | {"InternalServerError", "InternalError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException"}
-    | {"500", "502", "503", "504", "LimitExceededException", "ResourceLimitExceeded"}
+    | {"500", "502", "503", "504"}
 )
 #: SageMaker says "not there" and "busy" with ValidationException and tells them apart in words only
 _ABSENT_WORDS = re.compile(r"could not find|does not exist|not found|cannot be found", re.IGNORECASE)
@@ -42,10 +42,6 @@ def client(service: str) -> Any:
     """The process's client for ``service``; the environment says where (``AWS_ENDPOINT_URL``) and who."""
     make: Any = boto3.client  # the type stubs want the service's name as a literal
     return make(service, config=CONFIG)
-
-
-class Refused(SluicegateError):
-    """AWS refused the request itself (parameters, permissions, quota): a second delivery would be refused as well."""
 
 
 def _meaning(code: str, message: str, status: int) -> type[SluicegateError]:

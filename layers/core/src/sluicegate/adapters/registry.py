@@ -21,9 +21,9 @@ from sluicegate.domain.errors import Conflict, NotFound, Transient, UserError
 from sluicegate.domain.items import VERSION_DIGITS, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
 from sluicegate.ports import Change
 
-_PACKED = frozenset({"schema"})
-#: DynamoDB takes 400 KB an item; the rest of a model's item is small
-_PACKED_LIMIT = 350_000
+_PACKED = frozenset({"schema", "columns"})
+#: DynamoDB takes 400 KB an item, and a model has two such descriptions
+_PACKED_LIMIT = 170_000
 _SUMMARY = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
@@ -62,7 +62,7 @@ def _json(value: Any) -> Any:
     if isinstance(value, Decimal):
         return int(value) if value == value.to_integral_value() else float(value)
     if isinstance(value, Binary):
-        return json.loads(zlib.decompress(value.value))
+        return json.loads(zlib.decompress(cast("Any", value).value))
     if isinstance(value, dict):
         return {name: _json(item) for name, item in value.items()}
     if isinstance(value, list):

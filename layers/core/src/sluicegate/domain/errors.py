@@ -55,5 +55,9 @@ class Conflict(SluicegateError):
     """A conditional write lost, or the resource is busy: somebody else moved first."""
 
 
+class Refused(SluicegateError):
+    """AWS refused the request itself (parameters, permissions, a quota): a second delivery would be refused as well."""
+
+
 class Transient(SluicegateError):
     """Throttling, a timeout, a service that is down: worth another delivery."""

@@ -55,6 +55,7 @@ class ModelItem(SummaryItem, total=False):
     last_run: str | None
     endpoint: str
     # kept
+    columns: dict[str, Any] | None  # the schema of all uploads; "schema" is what a prediction needs
     revision: int  # counts the item's writes; a write names the revision that it was made from
     settings: str | None  # the text of the newest valid model.yaml
     settings_at: str  # when the newest model.yaml, valid or not, was written
@@ -129,6 +130,7 @@ class VersionItem(TypedDict, total=False):
 KEPT: dict[str, frozenset[str]] = {
     "model": frozenset(
         {
+            "columns",
             "revision",
             "settings",
             "settings_at",

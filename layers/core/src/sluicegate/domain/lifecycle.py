@@ -19,7 +19,8 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
         "received": ("accepted", "rejected", "ignored"),
         "accepted": (),
         "rejected": (),
-        "ignored": (),
+        # the object was gone; when the same content is put there again, it is read after all
+        "ignored": ("received",),
     },
     "run": {
         None: ("preparing",),

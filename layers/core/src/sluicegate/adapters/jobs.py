@@ -1,0 +1,92 @@
+"""SageMaker's training jobs, Models and transform jobs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sluicegate.adapters.aws import translated
+from sluicegate.ports import Job, TrainingSpec, TransformSpec
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": name, "Value": value} for name, value in tags.items()]
+
+
+def _channel(name: str, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
+    return {"ChannelName": name, "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}
+
+
+class SageMakerJobs:
+    """``ports.Jobs``; jobs and Models run as ``role_arn``."""
+
+    def __init__(self, sagemaker: Any, role_arn: str) -> None:
+        self._sagemaker = sagemaker
+        self._role_arn = role_arn
+
+    def create_training_job(self, spec: TrainingSpec) -> None:
+        channels = [_channel("train", spec.train_uri)]
+        if spec.validation_uri is not None:
+            channels.append(_channel("validation", spec.validation_uri))
+        stopping = {"MaxRuntimeInSeconds": spec.max_runtime_seconds}
+        if spec.spot:
+            # waiting for capacity counts as well: as long again as the job may run
+            stopping["MaxWaitTimeInSeconds"] = 2 * spec.max_runtime_seconds
+        with translated():
+            self._sagemaker.create_training_job(
+                TrainingJobName=spec.name,
+                AlgorithmSpecification={"TrainingImage": spec.image, "TrainingInputMode": "File"},
+                RoleArn=self._role_arn,
+                HyperParameters=dict(spec.hyperparameters),
+                InputDataConfig=channels,
+                OutputDataConfig={"S3OutputPath": spec.output_uri},
+                ResourceConfig={
+                    "InstanceType": spec.instance_type,
+                    "InstanceCount": spec.instance_count,
+                    "VolumeSizeInGB": spec.volume_gb,
+                },
+                StoppingCondition=stopping,
+                EnableManagedSpotTraining=spec.spot,
+                Tags=tag_list(spec.tags),
+            )
+
+    def training_job(self, name: str) -> Job:
+        with translated():
+            found = self._sagemaker.describe_training_job(TrainingJobName=name)
+        return Job(name, found["TrainingJobStatus"], found.get("FailureReason", ""))
+
+    def create_model(self, name: str, image: str, artifact_uri: str, tags: Mapping[str, str]) -> None:
+        with translated():
+            self._sagemaker.create_model(
+                ModelName=name,
+                PrimaryContainer={"Image": image, "ModelDataUrl": artifact_uri},
+                ExecutionRoleArn=self._role_arn,
+                Tags=tag_list(tags),
+            )
+
+    def delete_model(self, name: str) -> None:
+        with translated():
+            self._sagemaker.delete_model(ModelName=name)
+
+    def create_transform_job(self, spec: TransformSpec) -> None:
+        with translated():
+            self._sagemaker.create_transform_job(
+                TransformJobName=spec.name,
+                ModelName=spec.model_name,
+                BatchStrategy="MultiRecord",
+                MaxPayloadInMB=6,  # the built-in XGBoost server takes no larger one
+                TransformInput={
+                    "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": spec.input_uri}},
+                    "ContentType": "text/csv",
+                    "SplitType": "Line",
+                },
+                TransformOutput={"S3OutputPath": spec.output_uri, "AssembleWith": "Line", "Accept": "text/csv"},
+                TransformResources={"InstanceType": spec.instance_type, "InstanceCount": 1},
+                Tags=tag_list(spec.tags),
+            )
+
+    def transform_job(self, name: str) -> Job:
+        with translated():
+            found = self._sagemaker.describe_transform_job(TransformJobName=name)
+        return Job(name, found["TransformJobStatus"], found.get("FailureReason", ""))
