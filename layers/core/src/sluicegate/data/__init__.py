@@ -1,0 +1,1 @@
+"""Files and tables, with DuckDB: reading uploads, building data sets. Memory stays bounded whatever their size."""

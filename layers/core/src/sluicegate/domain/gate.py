@@ -1,0 +1,125 @@
+"""Whether a new version may take over, and why, in a sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.domain.measures import LOWER_IS_BETTER, Comparison, Estimate
+
+if TYPE_CHECKING:
+    from sluicegate.domain.settings import Evaluation
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question that was asked: ``minimum`` or ``champion``."""
+
+    name: str
+    passed: bool
+    detail: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, "passed": self.passed, "detail": self.detail}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    accepted: bool
+    reason: str
+    checks: tuple[Check, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "accepted": self.accepted,
+            "reason": self.reason,
+            "checks": [check.to_json() for check in self.checks],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Verdict:
+        checks = tuple(Check(check["name"], check["passed"], check["detail"]) for check in data.get("checks", ()))
+        return cls(data["accepted"], data["reason"], checks)
+
+
+def judge(
+    metric: str,
+    metrics: Mapping[str, Estimate],
+    comparison: Comparison | None,
+    evaluation_settings: Evaluation,
+    champion_version: int | None,
+) -> Verdict:
+    """The verdict on a challenger.
+
+    ``metrics`` are the challenger's over the holdout, ``comparison`` its paired difference to the champion in ``metric``
+    (None when there is no champion or it can't be compared).
+
+    * A minimum holds for the value itself (a ceiling for metrics where lower is better).
+    * Not worse than the champion: refused when even the favourable end of the 95 % interval of the difference lies more
+      than ``tolerance`` below zero, that is, when the data show it worse. A difference that may be chance passes.
+    """
+    checks: list[Check] = []
+    value = metrics.get(metric)
+    shown = _shown(metric)
+    if value is None:
+        detail = f"{shown} could not be measured on the holdout"
+        return Verdict(False, f"Rejected: {detail}.", (Check("measured", False, detail),))
+    measured = f"{shown} {_number(value.value)} (95 % interval {_number(value.low)} to {_number(value.high)})"
+
+    if evaluation_settings.minimum is not None:
+        checks.append(_minimum(metric, value, evaluation_settings.minimum))
+    if champion_version is not None:
+        if evaluation_settings.against_champion == "ignore":
+            checks.append(Check("champion", True, f"not compared with version {champion_version}, as the settings say"))
+        elif comparison is None:
+            checks.append(
+                Check("champion", True, f"version {champion_version} could not be compared on the same rows")
+            )
+        else:
+            checks.append(_champion(metric, comparison, evaluation_settings.tolerance, champion_version))
+
+    failed = [check.detail for check in checks if not check.passed]
+    if failed:
+        return Verdict(False, f"Rejected with {measured}: {'; and '.join(failed)}.", tuple(checks))
+    why = "; ".join(check.detail for check in checks) or "it is the first version and no minimum is set"
+    return Verdict(True, f"Accepted with {measured}: {why}.", tuple(checks))
+
+
+def _minimum(metric: str, value: Estimate, minimum: float) -> Check:
+    if metric in LOWER_IS_BETTER:
+        passed, bound = value.value <= minimum, "the most allowed is"
+        detail = f"{_shown(metric)} {'is within' if passed else 'is above'} the limit: {bound} {_number(minimum)}"
+    else:
+        passed = value.value >= minimum
+        detail = f"{_shown(metric)} {'reaches' if passed else 'is below'} the minimum of {_number(minimum)}"
+    return Check("minimum", passed, detail)
+
+
+def _champion(metric: str, comparison: Comparison, tolerance: float, version: int) -> Check:
+    shown = _shown(metric)
+    interval = f"95 % interval {_signed(comparison.low)} to {_signed(comparison.high)}"
+    difference = f"{abs(comparison.difference):.4g} {'better' if comparison.difference >= 0 else 'worse'}"
+    if comparison.high < -tolerance:
+        allowed = f", and at most {_number(tolerance)} is tolerated" if tolerance else ""
+        return Check("champion", False, f"{shown} is {difference} than version {version}'s ({interval}){allowed}")
+    if comparison.low > 0:
+        return Check("champion", True, f"{shown} is {difference} than version {version}'s ({interval})")
+    if comparison.difference == 0:
+        return Check("champion", True, f"{shown} is the same as version {version}'s ({interval})")
+    within = "within the tolerance" if comparison.high < 0 else "which may be chance"
+    return Check("champion", True, f"{shown} is {difference} than version {version}'s, {within} ({interval})")
+
+
+def _shown(metric: str) -> str:
+    return {"auc": "AUC", "f1": "F1", "macro_f1": "macro F1", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}.get(
+        metric, metric
+    )
+
+
+def _number(value: float) -> str:
+    return f"{value:.4g}"
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.4g}"

@@ -1,0 +1,339 @@
+"""Records that a caller sends, and the predictions that SageMaker's XGBoost answers, checked and decoded.
+
+Only the standard library: this module is on the prediction path's cold start.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sluicegate.domain.dates import parse_date
+from sluicegate.domain.errors import SluicegateError
+from sluicegate.domain.schema import MISSING_MARKERS, Column, Problem, Schema, Value
+
+__all__ = [
+    "Decoded",
+    "FieldError",
+    "InvalidRecords",
+    "RecordLimits",
+    "Value",
+    "decode_predictions",
+    "parse_records",
+]
+
+_NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+_TRUE = frozenset({"true", "t", "yes", "y", "1"})
+_FALSE = frozenset({"false", "f", "no", "n", "0"})
+_MISSING = frozenset(MISSING_MARKERS)
+_BLANK = " \t\r\n"
+_SHOWN = 60  # characters of a bad value that are shown back
+
+
+@dataclass(frozen=True)
+class RecordLimits:
+    """What one request may hold."""
+
+    records: int = 1_000
+    bytes: int = 5 * 1024 * 1024
+    #: an answer naming a hundred thousand mistakes helps nobody
+    errors: int = 1_000
+
+
+@dataclass(frozen=True)
+class FieldError:
+    """One mistake. ``record`` counts from 0; ``field`` is empty when the record or the body as a whole is wrong."""
+
+    record: int | None
+    field: str
+    message: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"record": self.record, "field": self.field, "message": self.message}
+
+
+class InvalidRecords(SluicegateError):
+    """A request's records can't be used; ``errors`` has every mistake found (up to ``RecordLimits.errors``).
+
+    ``status`` is the HTTP status that fits: 400, 413 (too large or too many) or 415 (content type).
+    """
+
+    def __init__(self, errors: Iterable[FieldError], status: int = 400) -> None:
+        self.errors = tuple(errors)
+        self.status = status
+        super().__init__("; ".join(error.message for error in self.errors[:3]))
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One prediction: a class name or a number, and the probability of each class where there are classes."""
+
+    prediction: str | float
+    probabilities: dict[str, float] | None = None
+
+
+def parse_records(
+    body: bytes, content_type: str, schema: Schema, limits: RecordLimits | None = None
+) -> list[dict[str, Value]]:
+    """The records of a request's body, each with exactly the schema's columns.
+
+    ``application/json``: ``{"records": [{column: value}]}`` with strict types (number, boolean, string; null = missing).
+    ``text/csv``: a header with the columns' names and a line for each record.
+    The target, the id column and the schema's ignored columns may be there; they are dropped.
+    Raises ``InvalidRecords`` with every mistake.
+    """
+    limits = limits or RecordLimits()
+    if len(body) > limits.bytes:
+        raise InvalidRecords(
+            [FieldError(None, "", f"the body has {len(body):,} bytes; at most {limits.bytes:,} are accepted")], 413
+        )
+    media_type = content_type.split(";", 1)[0].strip().lower()
+    if media_type in ("", "application/json"):
+        return _from_json(body, schema, limits)
+    if media_type == "text/csv":
+        return _from_csv(body, schema, limits)
+    message = f"content type {media_type[:_SHOWN]!r} is not accepted; send application/json or text/csv"
+    raise InvalidRecords([FieldError(None, "", message)], 415)
+
+
+def _text(body: bytes) -> str:
+    try:
+        return body.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        message = f"the body is not UTF-8: byte {error.start} is 0x{body[error.start]:02x}"
+        raise InvalidRecords([FieldError(None, "", message)]) from error
+
+
+def _whole(message: str, status: int = 400) -> InvalidRecords:
+    return InvalidRecords([FieldError(None, "", message)], status)
+
+
+def _check_count(count: int, limits: RecordLimits) -> None:
+    if count == 0:
+        raise _whole("there are no records; send at least one")
+    if count > limits.records:
+        raise _whole(f"there are {count:,} records; at most {limits.records:,} are accepted in one request", 413)
+
+
+def _from_json(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[str, Value]]:
+    text = _text(body)
+    if not text.strip():
+        raise _whole('the body is empty; send {"records": [{…}]}')
+    try:
+        document = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise _whole(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+    except (RecursionError, ValueError) as error:  # nested too deeply; an integer of thousands of digits
+        raise _whole(f"not usable JSON: {str(error)[:_SHOWN]}") from error
+    if not isinstance(document, dict) or "records" not in document:
+        raise _whole(f'expected an object {{"records": [{{…}}]}}, got {_given(document)}')
+    if extra := sorted(set(document) - {"records"}):
+        raise _whole(f'unknown key {extra[0][:_SHOWN]!r} beside "records"')
+    records = document["records"]
+    if not isinstance(records, list):
+        raise _whole(f'"records" must be a list of objects, got {_given(records)}')
+    _check_count(len(records), limits)
+
+    columns, extra_names = _expected(schema)
+    errors: list[FieldError] = []
+    parsed: list[dict[str, Value]] = []
+    for index, record in enumerate(records):
+        if len(errors) >= limits.errors:
+            break
+        if not isinstance(record, dict):
+            errors.append(FieldError(index, "", f"a record must be an object {{column: value}}, got {_given(record)}"))
+            continue
+        row: dict[str, Value] = {}
+        for name, column in columns.items():
+            if name not in record:
+                errors.append(FieldError(index, name, "missing; send null if the value is unknown"))
+                continue
+            value = record[name]
+            converted = _typed(column, value)
+            if isinstance(converted, _Wrong):
+                errors.append(FieldError(index, name, converted.message))
+            else:
+                row[name] = converted
+        errors.extend(
+            FieldError(index, name[:_SHOWN], _unknown(name, columns))
+            for name in record
+            if name not in columns and name not in extra_names
+        )
+        parsed.append(row)
+    if errors:
+        raise InvalidRecords(errors[: limits.errors])
+    return parsed
+
+
+def _from_csv(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[str, Value]]:
+    reader = csv.reader(io.StringIO(_text(body), newline=""), strict=True)
+    columns, extra_names = _expected(schema)
+    errors: list[FieldError] = []
+    parsed: list[dict[str, Value]] = []
+    try:
+        header = [name.strip(_BLANK) for name in next(reader, [])]
+        if not any(header):
+            raise _whole("the body is empty; send a header with the columns' names and a line for each record")
+        _check_header(header, columns, extra_names)
+        used = [(position, name, columns[name]) for position, name in enumerate(header) if name in columns]
+        for fields in reader:
+            if not fields:
+                continue
+            index = len(parsed)
+            row: dict[str, Value] = {}
+            parsed.append(row)
+            if len(parsed) > limits.records or len(errors) >= limits.errors:
+                continue  # counted only
+            if len(fields) != len(header):
+                errors.append(FieldError(index, "", f"{len(fields)} fields, but the header has {len(header)}"))
+                continue
+            for position, name, column in used:
+                converted = _from_text(column, fields[position])
+                if isinstance(converted, _Wrong):
+                    errors.append(FieldError(index, name, converted.message))
+                else:
+                    row[name] = converted
+    except csv.Error as error:
+        raise _whole(f"not CSV: {error} (line {reader.line_num})") from error
+    _check_count(len(parsed), limits)
+    if errors:
+        raise InvalidRecords(errors[: limits.errors])
+    return parsed
+
+
+def _check_header(header: list[str], columns: Mapping[str, Column], extra_names: frozenset[str]) -> None:
+    errors = [FieldError(None, name, "missing from the header") for name in columns if name not in header]
+    for name in dict.fromkeys(header):
+        if header.count(name) > 1:
+            errors.append(FieldError(None, name, "twice in the header"))
+        if name not in columns and name not in extra_names:
+            errors.append(FieldError(None, name[:_SHOWN], _unknown(name, columns)))
+    if errors:
+        raise InvalidRecords(errors)
+
+
+def _expected(schema: Schema) -> tuple[dict[str, Column], frozenset[str]]:
+    own = {schema.target, schema.id_column}
+    columns = {column.name: column for column in schema.columns if column.name not in own}
+    return columns, frozenset(name for name in (*own, *schema.ignored) if name)
+
+
+def _unknown(name: str, columns: Mapping[str, Column]) -> str:
+    import difflib  # only when there is a mistake
+
+    folded = {known.casefold(): known for known in columns}
+    close = difflib.get_close_matches(name[:200].casefold(), folded, n=1)
+    return f"unknown field; did you mean {folded[close[0]]!r}?" if close else "unknown field"
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    message: str
+
+
+def _given(value: Any) -> str:
+    kinds = {bool: "the boolean", int: "the number", float: "the number", str: "the string", list: "a list"}
+    if value is None:
+        return "null"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return "a list"
+    shown = json.dumps(value, ensure_ascii=False)
+    return f"{kinds[type(value)]} {shown if len(shown) <= _SHOWN else shown[:_SHOWN] + '…'}"
+
+
+def _typed(column: Column, value: Any) -> Value | _Wrong:
+    if value is None:
+        return None
+    if column.type == "number":
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return _Wrong(f"expected a number, got {_given(value)}")
+        try:
+            number = float(value)
+        except OverflowError:
+            return _Wrong("expected a number of at most 1.8e308, got a larger integer")
+        if not math.isfinite(number):
+            return _Wrong(f"expected a finite number, got {value}; send null if the value is unknown")
+        return number
+    if column.type == "boolean":
+        return value if isinstance(value, bool) else _Wrong(f"expected true or false, got {_given(value)}")
+    if not isinstance(value, str):
+        kind = "a string" if column.type == "category" else "a date as a string, such as 2026-01-31T12:00:00Z"
+        return _Wrong(f"expected {kind}, got {_given(value)}")
+    return _date(value) if column.type == "date" else value
+
+
+def _date(text: str) -> Value | _Wrong:
+    stripped = text.strip(_BLANK)
+    if stripped in _MISSING:
+        return None
+    if parse_date(stripped) is None:
+        return _Wrong(f"expected an ISO 8601 date such as 2026-01-31 or 2026-01-31T12:00:00Z, got {_given(text)}")
+    return stripped
+
+
+def _from_text(column: Column, text: str) -> Value | _Wrong:
+    stripped = text.strip(_BLANK)
+    if stripped in _MISSING:
+        return None
+    if column.type == "category":
+        return stripped
+    if column.type == "date":
+        return _date(stripped)
+    if column.type == "number":
+        if stripped.casefold().lstrip("+-") in ("inf", "infinity", "nan"):
+            return None
+        if not _NUMBER.fullmatch(stripped):
+            return _Wrong(f"expected a number, got {_given(text)}")
+        number = float(stripped)
+        return number if math.isfinite(number) else None
+    folded = stripped.casefold()
+    if folded in _TRUE:
+        return True
+    if folded in _FALSE:
+        return False
+    return _Wrong(f"expected true or false, got {_given(text)}")
+
+
+def decode_predictions(problem: Problem, text: str, content_type: str) -> list[Decoded]:
+    """Predictions in the answer of SageMaker's XGBoost, in order.
+
+    ``text/csv``: one number a line (older containers: all on one line), or for multi:softprob one line of k numbers a
+    record, bare (``a,b``, real-time) or in brackets (``[a, b]``, batch transform). ``application/json``:
+    ``{"predictions": [{"score": x | [x, …]}]}``. Source: sagemaker-xgboost-container, algorithm_mode/serve.py.
+    Raises ``ValueError`` when the answer is none of these.
+    """
+    rows = _answer_rows(problem, text, content_type)
+    if problem.kind == "regression":
+        return [Decoded(row[0]) for row in rows]
+    classes = problem.classes
+    if problem.kind == "binary":
+        return [
+            Decoded(classes[1] if row[0] > 0.5 else classes[0], {classes[0]: 1.0 - row[0], classes[1]: row[0]})
+            for row in rows
+        ]
+    return [Decoded(classes[row.index(max(row))], dict(zip(classes, row, strict=True))) for row in rows]
+
+
+def _answer_rows(problem: Problem, text: str, content_type: str) -> list[list[float]]:
+    width = len(problem.classes) if problem.kind == "multiclass" else 1
+    rows: list[list[float]]
+    if content_type.split(";", 1)[0].strip().lower() == "application/json":
+        scores = [item["score"] for item in json.loads(text)["predictions"]]
+        rows = [[float(part) for part in score] if isinstance(score, list) else [float(score)] for score in scores]
+    else:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        rows = [[float(part) for part in line.strip("[]").split(",")] for line in lines]
+        if width == 1:
+            rows = [[value] for row in rows for value in row]
+    for row in rows:
+        if len(row) != width:
+            raise ValueError(f"an answer of {len(row)} numbers a record, expected {width}")
+    return rows

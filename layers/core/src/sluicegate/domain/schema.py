@@ -1,0 +1,132 @@
+"""The columns of a model's data, and what kind of answer it gives.
+
+Cheap to import: ``predict`` reads a schema on every cold start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, cast
+
+ColumnType = Literal["number", "boolean", "category", "date"]
+COLUMN_TYPES: tuple[ColumnType, ...] = ("number", "boolean", "category", "date")
+
+#: One field of a record. Dates are ISO 8601 strings; ``None`` is a missing value.
+Value = float | bool | str | None
+
+#: What stands for "no value" in a file, besides an empty field.
+MISSING_MARKERS: tuple[str, ...] = ("", "NA", "N/A", "n/a", "null", "NULL", "None", "nan", "NaN", "?", "-")
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column and, where known, what was seen in it (``categories`` only while they are few)."""
+
+    name: str
+    type: ColumnType
+    categories: tuple[str, ...] | None = None
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    example: Value = None
+
+    def to_json(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"name": self.name, "type": self.type}
+        if self.categories is not None:
+            found["categories"] = list(self.categories)
+        for key in ("minimum", "maximum", "example"):
+            value = getattr(self, key)
+            if value is not None:
+                found[key] = value
+        return found
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Column:
+        categories = data.get("categories")
+        return cls(
+            name=data["name"],
+            type=column_type(data["type"]),
+            categories=None if categories is None else tuple(categories),
+            minimum=data.get("minimum"),
+            maximum=data.get("maximum"),
+            example=data.get("example"),
+        )
+
+
+@dataclass(frozen=True)
+class Schema:
+    """Columns in order. Of an upload: all of the file's. Of a data set: the features, which ``predict`` asks for.
+
+    ``target`` and ``id_column`` are names (None when not known, not used). ``ignored`` are further columns that the data
+    has and the model doesn't use: a record may carry them.
+    """
+
+    columns: tuple[Column, ...]
+    target: str | None = None
+    id_column: str | None = None
+    ignored: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(column.name for column in self.columns)
+
+    def column(self, name: str) -> Column | None:
+        return next((column for column in self.columns if column.name == name), None)
+
+    def merged(self, newer: Schema) -> Schema:
+        """This schema with the columns that only ``newer`` has; what both have keeps its type."""
+        known = set(self.names)
+        return Schema(
+            columns=self.columns + tuple(column for column in newer.columns if column.name not in known),
+            target=newer.target or self.target,
+            id_column=newer.id_column or self.id_column,
+            ignored=tuple(dict.fromkeys(self.ignored + newer.ignored)),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "columns": [column.to_json() for column in self.columns],
+            "target": self.target,
+            "id_column": self.id_column,
+            "ignored": list(self.ignored),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Schema:
+        return cls(
+            columns=tuple(Column.from_json(column) for column in data["columns"]),
+            target=data.get("target"),
+            id_column=data.get("id_column"),
+            ignored=tuple(data.get("ignored", ())),
+        )
+
+
+ProblemKind = Literal["binary", "multiclass", "regression"]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is predicted. ``classes`` are in label order (index = the number XGBoost sees), empty for regression.
+    Of a binary problem ``classes`` is (negative, positive) and ``positive`` is the second.
+    """
+
+    kind: ProblemKind
+    classes: tuple[str, ...] = ()
+    positive: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        return {"kind": self.kind, "classes": list(self.classes), "positive": self.positive}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Problem:
+        kind = data["kind"]
+        if kind not in ("binary", "multiclass", "regression"):
+            raise ValueError(f"unknown kind of problem {kind!r}")
+        return cls(kind, tuple(data.get("classes", ())), data.get("positive"))
+
+
+def column_type(name: str) -> ColumnType:
+    """``name`` as a column type; ``ValueError`` when it is none."""
+    if name not in COLUMN_TYPES:
+        raise ValueError(f"unknown column type {name!r}")
+    return cast(ColumnType, name)

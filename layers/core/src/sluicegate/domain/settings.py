@@ -1,0 +1,256 @@
+"""``model.yaml``: what it may say, what it means when it is silent, and every mistake in it named at once."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+
+from sluicegate.domain import hyperparameters
+from sluicegate.domain.names import digest
+from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
+
+BINARY_METRICS = ("auc", "logloss", "accuracy", "f1", "precision", "recall")
+MULTICLASS_METRICS = ("accuracy", "macro_f1", "logloss")
+REGRESSION_METRICS = ("rmse", "mae", "r2")
+METRICS: dict[str, tuple[str, ...]] = {
+    "binary": BINARY_METRICS,
+    "multiclass": MULTICLASS_METRICS,
+    "regression": REGRESSION_METRICS,
+}
+MetricName = Literal["auc", "logloss", "accuracy", "f1", "precision", "recall", "macro_f1", "rmse", "mae", "r2"]
+
+#: What the design has and this version doesn't, by path. The reader says so instead of calling them unknown.
+NOT_YET: frozenset[str] = frozenset(
+    {
+        "algorithm.tuning",
+        "algorithm.image",
+        "algorithm.script",
+        "budget",
+        "deployment.bake",
+        "deployment.percent",
+        "deployment.rollback_on",
+        "endpoint.min",
+        "endpoint.max",
+        "experiment",
+        "idle_shutdown",
+        "retrain.on",
+        "retrain.schedule",
+        "split.by",
+        "split.column",
+    }
+)
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def duration_seconds(text: str) -> int:
+    """Seconds in a duration such as ``60s``, ``5m``, ``1h``, ``2d``; ``ValueError`` when it is none.
+
+    >>> duration_seconds("5m")
+    300
+    """
+    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
+    if match is None:
+        raise ValueError("accepted is a number with s, m, h or d, such as 60s or 5m")
+    return int(match[1]) * _UNITS[match[2]]
+
+
+def _duration(low: int, high: int, said: str) -> Any:
+    def check(text: str) -> str:
+        if not low <= duration_seconds(text) <= high:
+            raise ValueError(f"accepted is a duration {said}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _known_type(value: Any) -> Any:
+    return "category" if value == "categorical" else value
+
+
+Duration = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,6}[smhd]$"})]
+FeatureType = Annotated[ColumnType, BeforeValidator(_known_type)]
+Name = Annotated[str, Field(min_length=1, max_length=300)]
+Hyperparameter = str | int | float | bool | list[Any]
+Instance = Annotated[str, Field(pattern=r"^ml\.[a-z0-9]+\.[a-z0-9]+$", max_length=40)]
+
+
+class _Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Features(_Part):
+    """Which columns are used, and as what."""
+
+    exclude: list[Name] = Field(default=[], description="Columns that are never features.")
+    types: dict[Name, FeatureType] = Field(
+        default={}, description="Column types that the data should not be asked for: number, boolean, category, date."
+    )
+
+
+class Algorithm(_Part):
+    """What is trained: a SageMaker built-in."""
+
+    name: Literal["xgboost"] = "xgboost"
+    version: Literal["3.0-5"] = "3.0-5"
+    hyperparameters: dict[str, Hyperparameter] = Field(
+        default={}, description="Hyperparameters of SageMaker's built-in XGBoost; they win over the defaults."
+    )
+
+
+class Training(_Part):
+    """Where training runs."""
+
+    instance: Instance = Field(default="ml.m5.large", description="Instance type of the training job.")
+    count: Literal[1] = 1
+    spot: bool = Field(default=False, description="Managed spot training.")
+    max_runtime: Annotated[Duration, _duration(60, 5 * 86400, "between 60s and 5d")] = Field(
+        default="1h", description="The longest that a training job may run."
+    )
+
+
+class Split(_Part):
+    """Shares of the rows, by a stable hash."""
+
+    validation: float = Field(default=0.15, ge=0.01, le=0.5, description="Share that early stopping watches.")
+    holdout: float = Field(default=0.15, ge=0.01, le=0.5, description="Share that no training ever sees.")
+
+    @model_validator(mode="after")
+    def _leaves_rows_to_train(self) -> Split:
+        if self.validation + self.holdout > 0.8:
+            raise ValueError("validation and holdout together may be at most 0.8")
+        return self
+
+
+class Evaluation(_Part):
+    """When a new version is good enough."""
+
+    metric: MetricName | None = Field(
+        default=None, description="What decides; by default auc (binary), macro_f1 (multiclass) or rmse (regression)."
+    )
+    minimum: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="The worst value that is accepted: a floor, or for logloss, rmse and mae a ceiling.",
+    )
+    against_champion: Literal["not_worse", "ignore"] = "not_worse"
+    tolerance: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="How much worse still passes.")
+
+
+class Deployment(_Part):
+    """How a new version takes over."""
+
+    strategy: Literal["all_at_once"] = "all_at_once"
+
+
+class Serverless(_Part):
+    """A serverless endpoint."""
+
+    memory_mb: Literal[1024, 2048, 3072, 4096, 5120, 6144] = 2048
+    max_concurrency: int = Field(default=5, ge=1, le=200)
+
+
+class Endpoint(_Part):
+    """Where the model serves: serverless, or instances of one type."""
+
+    serverless: Serverless | None = None
+    instance: Instance | None = Field(default=None, description="Instance type, instead of serverless.")
+    count: int = Field(default=1, ge=1, le=20, description="Number of instances.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Endpoint:
+        if self.serverless is not None and self.instance is not None:
+            raise ValueError("serverless and instance exclude each other: keep one")
+        if self.instance is None and self.count != 1:
+            raise ValueError("count needs instance")
+        return self
+
+    @property
+    def serverless_or_default(self) -> Serverless | None:
+        """The serverless size, or None when the endpoint has instances."""
+        return None if self.instance is not None else self.serverless or Serverless()
+
+
+class Retrain(_Part):
+    """When new data starts a run."""
+
+    quiet_period: Annotated[Duration, _duration(0, 900, "between 0s and 15m")] = Field(
+        default="60s", description="How long no more data must come before a run starts."
+    )
+    min_new_rows: int = Field(default=1, ge=1, description="New accepted rows that make a run worth while.")
+
+    @property
+    def quiet_seconds(self) -> int:
+        return duration_seconds(self.quiet_period)
+
+
+class ModelSettings(_Part):
+    """Settings of one model: models/<model>/model.yaml. Every key is optional."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, title="Sluicegate model.yaml")
+
+    target: Name | None = Field(
+        default=None, description="The column to predict; by default one named target or label, else the last."
+    )
+    problem: ProblemKind | None = Field(default=None, description="Inferred from the target by default.")
+    positive_class: str | int | float | bool | None = Field(
+        default=None, description="Binary: the class whose probability is predicted."
+    )
+    id_column: Name | None = Field(default=None, description="Never a feature; keys the split.")
+    features: Features = Features()
+    algorithm: Algorithm = Algorithm()
+    training: Training = Training()
+    split: Split = Split()
+    evaluation: Evaluation = Evaluation()
+    approval: Literal["automatic", "manual"] = "automatic"
+    deployment: Deployment = Deployment()
+    endpoint: Endpoint = Endpoint()
+    retrain: Retrain = Retrain()
+
+    def metric_for(self, problem: Problem) -> str:
+        """The metric that decides for ``problem``."""
+        defaults = {"binary": "auc", "multiclass": "macro_f1", "regression": "rmse"}
+        return self.evaluation.metric or defaults[problem.kind]
+
+    def preparation_fingerprint(self) -> str:
+        """Changes exactly when the same uploads would be prepared differently."""
+        return _fingerprint(
+            "preparation",
+            self.model_dump(
+                mode="json", include={"target", "problem", "positive_class", "id_column", "features", "split"}
+            ),
+        )
+
+    def training_fingerprint(self) -> str:
+        """Changes exactly when the same data set would be trained or judged differently."""
+        return _fingerprint("training", self.model_dump(mode="json", include={"algorithm", "evaluation"}))
+
+
+def _fingerprint(kind: str, chosen: dict[str, Any]) -> str:
+    return digest([kind, "1", json.dumps(chosen, sort_keys=True, ensure_ascii=True)], 16)
+
+
+def xgboost_hyperparameters(settings: ModelSettings, problem: Problem) -> dict[str, str]:
+    """All hyperparameters of the training job, as SageMaker takes them."""
+    return hyperparameters.training_hyperparameters(settings.algorithm.hyperparameters, problem)
+
+
+def json_schema() -> dict[str, Any]:
+    """The JSON Schema of model.yaml, for editors."""
+    schema = ModelSettings.model_json_schema()
+    names = {name: {} for name in (*hyperparameters.RULES, *hyperparameters.ALIASES)}
+    properties = schema["$defs"]["Algorithm"]["properties"]
+    properties["hyperparameters"] |= {"properties": dict(sorted(names.items())), "additionalProperties": False}
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "https://sluicegate.dev/schemas/model-settings.json",
+    } | schema
+
+
+def parse_settings(text: str) -> ModelSettings:
+    """The settings in the text of a model.yaml. Raises ``SettingsError``, whose detail lists every mistake."""
+    from sluicegate.domain.settings_reader import parse_settings as read
+
+    return read(text)

@@ -1,0 +1,191 @@
+"""From the text of ``model.yaml`` to settings, or to one error that lists every mistake."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from sluicegate.domain import hyperparameters
+from sluicegate.domain.errors import SettingsError
+from sluicegate.domain.settings import METRICS, NOT_YET, ModelSettings
+from sluicegate.domain.yaml_text import YamlError, load
+
+#: Values that the design has and this version doesn't, by path.
+_LATER_VALUES: dict[str, frozenset[str]] = {
+    "algorithm.name": frozenset(
+        {
+            "linear-learner",
+            "knn",
+            "kmeans",
+            "pca",
+            "randomcutforest",
+            "factorization-machines",
+            "lightgbm",
+            "catboost",
+            "script",
+            "image",
+        }
+    ),
+    "deployment.strategy": frozenset({"canary", "linear", "experiment", "shadow"}),
+    "features.types": frozenset({"text"}),
+}
+_KINDS = {
+    "bool_type": "true or false",
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "string_type": "text",
+    "list_type": "a list",
+    "dict_type": "keys with values",
+    "model_type": "keys with values",
+    "model_attributes_type": "keys with values",
+    "finite_number": "a finite number",
+}
+_REMEDY = "Correct model.yaml and upload it again; until then the settings before it hold."
+_SHOWN = 80
+
+
+def parse_settings(text: str) -> ModelSettings:
+    """The settings that ``text`` (YAML) says. Raises ``SettingsError``; its detail has a line for every mistake."""
+    try:
+        document = load(text)
+    except YamlError as error:
+        raise SettingsError("model.yaml can't be read", str(error), _REMEDY) from error
+    if document is None:
+        return ModelSettings()
+    if not isinstance(document, dict):
+        raise SettingsError("model.yaml can't be read", f"expected keys with values, got {_show(document)}", _REMEDY)
+    found: list[str] = []
+    settings: ModelSettings | None = None
+    document = _without_null(document)
+    try:
+        settings = ModelSettings.model_validate(document)
+    except ValidationError as error:
+        found.extend(dict.fromkeys(_lines(error)))
+    found.extend(_hyperparameter_lines(document))
+    if settings is not None:
+        found.extend(_across(settings))
+    if found or settings is None:
+        title = "model.yaml has a mistake" if len(found) == 1 else f"model.yaml has {len(found)} mistakes"
+        raise SettingsError(title, "\n".join(found), _REMEDY)
+    return settings
+
+
+def _without_null(document: dict[str, Any]) -> dict[str, Any]:
+    """A key without a value (``features:``) says nothing."""
+    return {
+        key: _without_null(value) if isinstance(value, dict) else value
+        for key, value in document.items()
+        if value is not None
+    }
+
+
+def _lines(error: ValidationError) -> Iterator[str]:
+    for item in error.errors(include_url=False):
+        location = [part for part in item["loc"] if part != "[key]"]
+        path = _path(location)
+        given = item["input"]
+        kind = item["type"]
+        context = item.get("ctx", {})
+        if kind == "extra_forbidden":
+            yield f"{path}: {_unknown_key(path, location)}"
+            continue
+        if _base_path(path) in _LATER_VALUES and given in _LATER_VALUES[_base_path(path)]:
+            yield f"{path}: {_show(given)} is not available in this version; accepted is {_expected(item)}"
+            continue
+        if kind == "value_error":
+            yield f"{path or 'model.yaml'}: given {_show(given)}: {context['error']}"
+            continue
+        if kind in ("string_type", "int_type", "bool_type", "float_type", "list_type") and path.startswith(
+            ("positive_class", "algorithm.hyperparameters")
+        ):
+            key = "positive_class" if path.startswith("positive_class") else ".".join(path.split(".")[:3])
+            wanted = "text, a number or true/false"
+            yield f"{key}: given {_show(given)}; accepted is {wanted}"
+            continue
+        yield f"{path}: given {_show(given)}; accepted is {_expected(item)}"
+
+
+def _base_path(path: str) -> str:
+    return "features.types" if path.startswith("features.types.") else path
+
+
+def _expected(item: Mapping[str, Any]) -> str:
+    kind, context = item["type"], item.get("ctx", {})
+    if kind == "literal_error":
+        return str(context["expected"]).replace("'", "")
+    if kind in _KINDS:
+        return _KINDS[kind]
+    if kind == "string_pattern_mismatch":
+        return "an instance type such as ml.m5.large"
+    bounds = {
+        "greater_than_equal": "at least {ge}",
+        "less_than_equal": "at most {le}",
+        "string_too_short": "text that is not empty",
+        "string_too_long": "text of at most {max_length} characters",
+    }
+    if kind in bounds:
+        return bounds[kind].format(**context)
+    return str(item["msg"])
+
+
+def _path(location: list[Any]) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+
+
+def _unknown_key(path: str, location: list[Any]) -> str:
+    if path in NOT_YET:
+        return "not available in this version; remove it"
+    accepted = _keys_at(location[:-1])
+    close = difflib.get_close_matches(str(location[-1])[:100], accepted, n=1)
+    hint = f" (did you mean {close[0]}?)" if close else ""
+    return f"unknown key{hint}; accepted are {', '.join(accepted)}"
+
+
+def _keys_at(location: list[Any]) -> list[str]:
+    model: type[BaseModel] = ModelSettings
+    for part in location:
+        annotation = model.model_fields[part].annotation
+        candidates = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel))
+    return list(model.model_fields)
+
+
+def _hyperparameter_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    algorithm = document.get("algorithm")
+    given = algorithm.get("hyperparameters") if isinstance(algorithm, dict) else None
+    if not isinstance(given, dict):
+        return
+    plain = {name: value for name, value in given.items() if isinstance(value, (str, int, float, list))}
+    for name, problem in hyperparameters.mistakes(plain).items():
+        yield f"algorithm.hyperparameters.{name}: given {_show(plain[name])}; {problem}"
+    kind = document.get("problem")
+    if isinstance(kind, str) and kind in METRICS:
+        for name, problem in hyperparameters.problem_mistakes(plain, kind).items():
+            yield f"algorithm.hyperparameters.{name}: given {_show(plain[name])}; {problem}"
+
+
+def _across(settings: ModelSettings) -> Iterator[str]:
+    metric, kind = settings.evaluation.metric, settings.problem
+    if metric is not None and kind is not None and metric not in METRICS[kind]:
+        yield f"evaluation.metric: given {metric!r}; accepted for a {kind} problem is {', '.join(METRICS[kind])}"
+    if metric is None and settings.evaluation.minimum is not None and kind is None:
+        yield "evaluation.minimum: needs evaluation.metric or problem, so that it is clear what it bounds"
+    if settings.positive_class is not None and kind not in (None, "binary"):
+        yield f"positive_class: only a binary problem has one, and problem is {kind}"
+    if settings.target is not None and settings.target == settings.id_column:
+        yield f"id_column: given {settings.id_column!r}, which is the target; accepted is another column"
+    if settings.target is not None and settings.target in settings.features.exclude:
+        yield f"features.exclude: has the target {settings.target!r}; remove it (the target is never a feature)"
+
+
+def _show(value: Any) -> str:
+    try:
+        text = json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, RecursionError):
+        text = type(value).__name__
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
