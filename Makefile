@@ -1,0 +1,91 @@
+# Sluicegate. `make` lists the targets; README.md says what they are for.
+
+PYTHON ?= python3
+PORT ?= 4566
+VENV := .venv
+BIN := $(VENV)/bin
+REGION_STAMP := $(VENV)/.region-installed
+DEV_STAMP := $(VENV)/.dev-installed
+# A package's hash is checked and nothing is resolved here: the locks name everything.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+PATHS := cli local_region layers/core/src functions tests benchmarks examples
+UNIT_WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help up down test test-unit test-e2e lint bench lock clean python-version install install-dev chromium
+
+help: ## list the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+up: $(REGION_STAMP) ## set up, start the local region, deploy, train the example, show a prediction
+	@$(BIN)/sluice up $(if $(filter-out 4566,$(PORT)),--port $(PORT))
+	@$(BIN)/sluice deploy
+	@$(BIN)/sluice example
+	@$(BIN)/sluice watch churn --timeout 300 --quiet
+	@echo
+	@echo '$$ sluice predict churn examples/churn/record.json'
+	@$(BIN)/sluice predict churn examples/churn/record.json
+	@echo
+	@$(BIN)/sluice next
+
+down: ## end the local region and everything in it
+	@if [ -x $(BIN)/sluice ]; then $(BIN)/sluice down; else echo "nothing is set up here"; fi
+
+test: $(DEV_STAMP) chromium ## lint, types and every test, end to end included
+	@$(MAKE) --no-print-directory lint
+	$(BIN)/python -m pytest -q -n $(UNIT_WORKERS) --durations=5 tests/unit tests/contract tests/faults
+	$(BIN)/python -m pytest -q --durations=10 tests/e2e
+
+test-unit: $(DEV_STAMP) ## only the quick tests
+	$(BIN)/python -m pytest -q -n $(UNIT_WORKERS) tests/unit
+
+test-e2e: $(DEV_STAMP) chromium ## only the end-to-end and browser tests
+	$(BIN)/python -m pytest -q --durations=10 tests/e2e
+
+lint: $(DEV_STAMP) ## ruff, formatting and mypy
+	$(BIN)/ruff check $(PATHS)
+	$(BIN)/ruff format --check $(PATHS)
+	$(BIN)/mypy cli local_region layers/core/src
+
+bench: $(DEV_STAMP) ## measure speed and size; prints one table
+	$(BIN)/python -m benchmarks
+
+install: $(REGION_STAMP) ## only set up what `make up` needs
+
+install-dev: $(DEV_STAMP) ## only set up what `make test` needs
+
+python-version:
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else "Python 3.11, 3.12 or 3.13 is needed, and $(PYTHON) is %d.%d. Name another one: make $(or $(MAKECMDGOALS),up) PYTHON=python3.12" % v)'
+
+$(BIN)/python: | python-version
+	@echo "making the environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+
+# The project itself goes in by path, so that nothing has to be built and a change is there at once.
+$(REGION_STAMP): requirements/region.txt | $(BIN)/python
+	@echo "installing $$(grep -c '==' requirements/region.txt) packages (once)"
+	@$(PIP_INSTALL) -r requirements/region.txt
+	@$(BIN)/python requirements/link.py
+	@touch $@
+
+$(DEV_STAMP): requirements/dev.txt $(REGION_STAMP)
+	@echo "installing what the tests need (once)"
+	@$(PIP_INSTALL) -r requirements/dev.txt
+	@touch $@
+
+# The browser tests drive Debian's own Chromium; only root can install it.
+chromium:
+	@command -v chromium >/dev/null 2>&1 || command -v chromium-browser >/dev/null 2>&1 || command -v google-chrome >/dev/null 2>&1 \
+	|| if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then \
+		echo "installing chromium (once)"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	else echo "no Chromium here: install it (Debian: apt install chromium), or the browser tests fail"; fi
+
+COMPILE := uv pip compile --quiet --no-emit-index-url --no-emit-find-links --no-header --generate-hashes --python-version 3.11 --universal
+lock: | $(BIN)/python ## renew requirements/*.txt from requirements/*.in
+	@rm -rf build/lock && $(BIN)/python -m venv build/lock && build/lock/bin/pip install --quiet --disable-pip-version-check uv
+	build/lock/bin/$(COMPILE) requirements/region.in -o requirements/region.txt
+	build/lock/bin/$(COMPILE) -c requirements/region.txt requirements/dev.in -o requirements/dev.txt
+
+clean: down ## end the region; remove the environment, caches and state
+	rm -rf $(VENV) .sluice .aws-sam build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,282 @@
+"""``watch``, ``models`` and its kin, ``predict``, ``open``: what goes through the HTTP API."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import click
+
+from sluice import output, story, watching
+from sluice.context import Context, pass_context
+from sluice.errors import CliError
+
+_json_option = click.option("--json", "as_json", is_flag=True, help="The API's answer, for programs.")
+
+
+@click.command("watch")
+@click.argument("model")
+@click.option("--timeout", type=click.FloatRange(0), default=1800.0, show_default=True, help="Seconds.")
+@pass_context
+def watch_command(context: Context, model: str, timeout: float) -> None:
+    """Follow the newest upload of MODEL until its model is live, rejected or failed.
+
+    The exit status is 0 when it is live, 1 when it failed or was rejected, 3 when a person has to approve it.
+
+    \b
+    Examples:
+      sluice watch churn
+      sluice watch churn --timeout 120 && ./use-it.sh
+    """
+    target = context.target
+    outcome = watching.watch(target, model, timeout)
+    if outcome.exit_code == 0:
+        output.plain("\nCall it:")
+        for line in watching.how_to_call(target, model):
+            output.plain(f"  {line}")
+    elif outcome.remedy:
+        output.plain(f"  {outcome.remedy}")
+    sys.exit(outcome.exit_code)
+
+
+@click.command("models")
+@_json_option
+@pass_context
+def models_command(context: Context, as_json: bool) -> None:
+    """List the models, and files that belong to none."""
+    answer = context.api.get("models")
+    if as_json:
+        output.as_json(answer)
+        return
+    rows = [
+        (m["model"], m.get("state"), m.get("live_version"), m.get("problem"), m.get("target"), m.get("message"))
+        for m in answer.get("models") or []
+    ]
+    bucket = context.target.bucket
+    output.table(
+        ("model", "state", "live", "problem", "target", "message"),
+        rows,
+        f"No models yet. Drop a CSV with a header: aws s3 cp FILE.csv s3://{bucket}/data/MODEL/",
+    )
+    for upload in answer.get("unplaced") or []:
+        error = upload.get("error") or {}
+        output.mark("bad", f"{upload.get('key')}: {story.sentence_of(error)} {story.remedy_of(error)}".rstrip())
+
+
+@click.command("model")
+@click.argument("model")
+@_json_option
+@pass_context
+def model_command(context: Context, model: str, as_json: bool) -> None:
+    """Show one model: state, columns, live version, last run."""
+    detail = context.api.get(f"models/{quote(model, safe='')}")
+    if as_json:
+        output.as_json(detail)
+        return
+    live = detail.get("live") or {}
+    output.plain(
+        f"{detail['model']}: {detail.get('state')}" + (f" – {detail['message']}" if detail.get("message") else "")
+    )
+    facts = {
+        "problem": detail.get("problem"),
+        "target": detail.get("target"),
+        "classes": ", ".join(str(name) for name in detail.get("classes") or []) or None,
+        "live version": f"{live['version']} since {live.get('since')}" if live.get("version") else None,
+        "metrics": metrics_text(live.get("metrics")) or None,
+        "endpoint": detail.get("endpoint"),
+        "active run": detail.get("active_run"),
+        "settings": story.sentence_of(detail["settings_problem"]) if detail.get("settings_problem") else None,
+    }
+    for name, value in facts.items():
+        if value is not None:
+            output.plain(f"  {name}: {value}")
+    columns = (detail.get("schema") or {}).get("columns") or []
+    rows = [
+        (
+            column["name"],
+            column["type"],
+            ", ".join(str(name) for name in column.get("categories") or [])
+            or (f"{column.get('minimum')} … {column.get('maximum')}" if column.get("minimum") is not None else ""),
+            column.get("example"),
+        )
+        for column in columns
+    ]
+    output.table(("column", "type", "values", "example"), rows, "No columns known yet: no upload was accepted.")
+
+
+def _listing(
+    name: str, key: str, columns: tuple[str, ...], row: Callable[[dict[str, Any]], tuple[Any, ...]], help_: str
+) -> click.Command:
+    """A command that shows one list of a model as a table."""
+
+    def run(context: Context, model: str, as_json: bool) -> None:
+        answer = context.api.get(f"models/{quote(model, safe='')}/{key}")
+        if as_json:
+            output.as_json(answer)
+            return
+        output.table(columns, [row(item) for item in answer.get(key) or []], f"{model} has no {key} yet.")
+
+    command = click.command(name, help=help_)(click.argument("model")(_json_option(pass_context(run))))
+    assert isinstance(command, click.Command)
+    return command
+
+
+uploads_command = _listing(
+    "uploads",
+    "uploads",
+    ("upload", "key", "status", "accepted", "rejected", "received", "why"),
+    lambda u: (
+        u["upload"],
+        u.get("key"),
+        u.get("status"),
+        u.get("accepted_rows"),
+        u.get("rejected_rows"),
+        u.get("received_at"),
+        story.sentence_of(u.get("error")) or "; ".join(u.get("notes") or []),
+    ),
+    "List what was dropped for MODEL and what became of it, newest first.",
+)
+
+runs_command = _listing(
+    "runs",
+    "runs",
+    ("run", "status", "metric", "version", "created", "why"),
+    lambda r: (
+        r["run"],
+        r.get("status"),
+        story.metric_of(r),
+        r.get("version"),
+        r.get("created_at"),
+        story.sentence_of(r.get("error")) or str((r.get("verdict") or {}).get("reason") or ""),
+    ),
+    "List MODEL's attempts to become better, newest first.",
+)
+
+versions_command = _listing(
+    "versions",
+    "versions",
+    ("version", "status", "metrics", "run", "created", "why"),
+    lambda v: (
+        v["version"],
+        v.get("status"),
+        metrics_text(v.get("metrics")),
+        v.get("run"),
+        v.get("created_at"),
+        str((v.get("verdict") or {}).get("reason") or ""),
+    ),
+    "List MODEL's registered versions.",
+)
+
+
+def metrics_text(metrics: Mapping[str, Any] | None) -> str:
+    """``auc 0.91, accuracy 0.84``"""
+    parts = []
+    for name, value in (metrics or {}).items():
+        measured = value.get("value") if isinstance(value, Mapping) else value
+        if measured is not None:
+            parts.append(f"{name} {story.number(measured)}")
+    return ", ".join(parts)
+
+
+@click.command("predict")
+@click.argument("model")
+@click.argument("given", nargs=-1, required=True, metavar="FILE|-|KEY=VALUE…")
+@_json_option
+@pass_context
+def predict_command(context: Context, model: str, given: tuple[str, ...], as_json: bool) -> None:
+    """Ask MODEL: for one record given as KEY=VALUE, or for the records of a JSON or CSV file (- is standard input).
+
+    \b
+    Examples:
+      sluice predict churn age=41 plan=basic
+      sluice predict churn record.json
+      sluice predict churn new-customers.csv
+      echo '{"age": 41}' | sluice predict churn -
+    """
+    api = context.api
+    if len(given) == 1 and "=" not in given[0]:
+        body, kind = read_records(given[0])
+    else:
+        detail = api.get(f"models/{quote(model, safe='')}")
+        record = record_of(given, (detail.get("schema") or {}).get("columns") or [])
+        body, kind = json.dumps({"records": [record]}).encode(), "application/json"
+    answer = api.predict(model, body, kind)
+    if as_json:
+        output.as_json(answer)
+        return
+    rows = [
+        (
+            item["prediction"],
+            probabilities_text(item.get("probabilities")),
+            answer.get("version"),
+            item.get("inference_id"),
+        )
+        for item in answer["predictions"]
+    ]
+    output.table(("prediction", "probabilities", "version", "inference id"), rows, "No predictions.")
+
+
+def probabilities_text(probabilities: Mapping[str, float] | None) -> str:
+    return ", ".join(f"{name} {share:.3f}" for name, share in (probabilities or {}).items())
+
+
+def read_records(source: str) -> tuple[bytes, str]:
+    """Body and content type of a file (or standard input): JSON becomes ``{"records": […]}``, anything else is CSV."""
+    if source == "-":
+        text = sys.stdin.buffer.read()
+    else:
+        path = Path(source)
+        if not path.is_file():
+            raise CliError(f"There is no file {source}.", "Give a JSON or CSV file, - or KEY=VALUE pairs.", exit_code=2)
+        text = path.read_bytes()
+    if not text.strip():
+        raise CliError("There are no records: the input is empty.", "Give JSON, or CSV with a header.", exit_code=2)
+    if text.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
+        return text, "text/csv"
+    try:
+        data = json.loads(text.decode("utf-8-sig"))
+    except ValueError as error:
+        raise CliError(f"{source} is not valid JSON: {error}.", "Correct it.", exit_code=2) from None
+    if isinstance(data, list):
+        data = {"records": data}
+    elif "records" not in data:
+        data = {"records": [data]}
+    return json.dumps(data).encode(), "application/json"
+
+
+def record_of(pairs: tuple[str, ...], columns: list[dict[str, Any]]) -> dict[str, Any]:
+    """A record from ``KEY=VALUE`` pairs, each value read as its column's type; empty is missing."""
+    types = {column["name"]: column["type"] for column in columns}
+    record: dict[str, Any] = {}
+    for pair in pairs:
+        name, sign, text = pair.partition("=")
+        if not sign:
+            raise CliError(f"{pair} is not KEY=VALUE.", "Write it like age=41, or give one file.", exit_code=2)
+        record[name] = _typed(text, types.get(name, ""))
+    return record
+
+
+def _typed(text: str, kind: str) -> Any:
+    if text == "":
+        return None
+    if kind == "boolean" and text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    if kind == "number":
+        try:
+            return float(text) if not text.lstrip("-").isdigit() else int(text)
+        except ValueError:
+            return text  # the API says what is wrong with it, beside everything else
+    return text
+
+
+@click.command("open")
+@pass_context
+def open_command(context: Context) -> None:
+    """Show the web page's address, and open it in a browser where there is one."""
+    address = context.target.output("WebUrl")
+    output.plain(address)
+    click.launch(address)

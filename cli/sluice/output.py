@@ -1,0 +1,96 @@
+"""Tables, marks and JSON on the terminal; plain lines when it isn't one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_MARKS = {"done": ("✓", "green"), "work": ("·", "cyan"), "bad": ("✗", "red"), "note": ("!", "yellow")}
+_ASCII = {"done": "+", "work": ".", "bad": "x", "note": "!"}
+
+
+class Status(Protocol):
+    """A line that says what goes on and is overwritten; silent where nothing can be overwritten."""
+
+    def __call__(self, text: str) -> None: ...
+
+
+def console(stderr: bool = False) -> Console:
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True)
+
+
+def mark(kind: str, text: str) -> None:
+    """One line with its mark: ``done``, ``work``, ``bad`` or ``note``."""
+    sign, colour = _MARKS[kind]
+    if (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8":
+        sign = _ASCII[kind]
+    out = console()
+    from rich.text import Text
+
+    out.print(Text.assemble((sign, colour), " ", text))
+    sys.stdout.flush()
+
+
+@contextmanager
+def working(first: str) -> Iterator[Status]:
+    """A spinner with a text, on a terminal; elsewhere nothing (lines that matter are printed by ``mark``)."""
+    out = console()
+    if not out.is_terminal:
+        yield _silent
+        return
+    with out.status(_escape(first)) as shown:
+        yield lambda text: shown.update(_escape(text))
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
+    """A table; ``empty`` is said instead when there are no rows. Columns are tab-separated when piped."""
+    out = console()
+    if not rows:
+        out.print(empty, markup=False)
+        return
+    if not out.is_terminal:
+        for row in (columns, *rows):
+            out.print("\t".join(_cell(value) for value in row), markup=False)
+        return
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        made.add_column(column, overflow="fold")
+    for row in rows:
+        made.add_row(*(_escape(_cell(value)) for value in row))
+    out.print(made)
+
+
+def as_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def plain(text: str) -> None:
+    console().print(text, markup=False)
+
+
+def _silent(text: str) -> None:
+    del text  # nothing to overwrite it on
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return str(value)
+
+
+def _escape(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

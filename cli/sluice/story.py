@@ -1,0 +1,285 @@
+"""What `sluice watch` tells: the run that follows the newest upload, from its file to its endpoint. Pure.
+
+``Story.observe`` is given what the API says now and returns the lines that are new. It doesn't poll and doesn't print.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+Json = Mapping[str, Any]
+Mark = Literal["done", "work", "bad", "note"]
+ENDED = frozenset({"live", "rejected", "failed", "awaiting_approval"})
+_ROUND = re.compile(r"^\[(\d+)\](?:#011|\t|\s|$)")
+_CLOCK_SLACK = 1.0  # seconds by which an S3 event's time (in whole seconds at places) may lie behind
+
+
+@dataclass(frozen=True)
+class Line:
+    mark: Mark
+    text: str
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What is known at one moment. ``detail`` is None while the model doesn't exist; ``percent`` of the training."""
+
+    detail: Json | None
+    uploads: Sequence[Json] = ()
+    runs: Sequence[Json] = ()
+    unplaced: Sequence[Json] = ()
+    percent: int | None = None
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How it ended: exit status 0 for live, 1 for failed or rejected, 3 when a person has to approve."""
+
+    exit_code: int
+    sentence: str
+    remedy: str = ""
+    version: int | None = None
+
+
+@dataclass
+class Story:
+    """State of one watching."""
+
+    model: str
+    outcome: Outcome | None = None
+    status: str = "looking"
+    _uploads_told: set[tuple[str, str]] = field(default_factory=set)
+    _told: set[tuple[str, str, str]] = field(default_factory=set)
+    _run: str | None = None
+    _percent_told: int = -1
+
+    def observe(self, now: Snapshot) -> list[Line]:
+        """The lines that are new. Sets ``outcome`` when it is over, and ``status`` to what goes on."""
+        lines: list[Line] = []
+        upload = newest_upload(now, self.model)
+        if upload is None and not now.runs:
+            self.status = f"waiting for a file under data/{self.model}/"
+            return self._settings_problem(now, lines)
+        if upload is not None:
+            lines += self._tell_upload(upload)
+            if self.outcome:
+                return lines
+            if upload.get("status") == "received":
+                self.status = f"reading {upload.get('key')}"
+                return lines
+        run = following_run(now.runs, upload)
+        if run is None:
+            self.status = "waiting for the run to start (the model's quiet period first)"
+            return self._without_run(now, upload, lines)
+        if run["run"] != self._run:
+            self._run, self._percent_told = str(run["run"]), -1
+        lines += self._tell_run(run, now.percent)
+        if run["status"] in ENDED and not _another_is_coming(now, run):
+            self.outcome = outcome_of(run)
+            lines.append(Line("done" if self.outcome.exit_code == 0 else "bad", self.outcome.sentence))
+        return lines
+
+    def _tell_upload(self, upload: Json) -> list[Line]:
+        key = (str(upload["upload"]), str(upload["status"]))
+        if key in self._uploads_told:
+            return []
+        self._uploads_told.add(key)
+        lines = [describe_upload(upload)]
+        lines += [Line("note", str(note)) for note in upload.get("notes") or []]
+        if upload["status"] == "rejected":
+            error = upload.get("error") or {}
+            self.outcome = Outcome(1, sentence_of(error) or "The upload was rejected.", str(error.get("remedy") or ""))
+            lines.append(Line("bad", self.outcome.sentence))
+        return lines
+
+    def _settings_problem(self, now: Snapshot, lines: list[Line]) -> list[Line]:
+        problem = (now.detail or {}).get("settings_problem")
+        if problem:
+            self.outcome = Outcome(1, f"model.yaml can't be used: {sentence_of(problem)}", remedy_of(problem))
+            lines.append(Line("bad", self.outcome.sentence))
+        return lines
+
+    def _without_run(self, now: Snapshot, upload: Json | None, lines: list[Line]) -> list[Line]:
+        """The upload is read and no run follows it yet: will one come?"""
+        lines = self._settings_problem(now, lines)
+        detail = now.detail or {}
+        if self.outcome or detail.get("active_run"):
+            return lines
+        last = newest_run(now.runs)
+        ignored = upload is not None and upload.get("status") == "ignored"
+        if ignored and last is not None and last["status"] in ENDED:
+            self.outcome = outcome_of(last)
+            lines.append(Line("done" if self.outcome.exit_code == 0 else "bad", self.outcome.sentence))
+        elif detail.get("state") == "failed" and _after(detail.get("updated_at"), upload):
+            self.outcome = Outcome(1, str(detail.get("message") or "The model failed."))
+            lines.append(Line("bad", self.outcome.sentence))
+        return lines
+
+    def _tell_run(self, run: Json, percent: int | None) -> list[Line]:
+        lines: list[Line] = []
+        for entry in run.get("history") or []:
+            key = (str(run["run"]), str(entry.get("status")), str(entry.get("at")))
+            if key in self._told:
+                continue
+            self._told.add(key)
+            lines += describe_step(run, entry)
+        status = str(run["status"])
+        self.status = {
+            "preparing": "preparing the data set",
+            "training": "training" if percent is None else f"training {percent} %",
+            "evaluating": "evaluating on the holdout",
+            "registering": "registering",
+            "deploying": "deploying",
+        }.get(status, status)
+        if status == "training" and percent is not None and percent // 20 > self._percent_told // 20:
+            self._percent_told = percent
+            lines.append(Line("work", f"training {percent} %"))
+        return lines
+
+
+def newest_upload(now: Snapshot, model: str) -> Json | None:
+    """The newest of the model's uploads; files with this name that belong to no model count too."""
+    stray = [item for item in now.unplaced if str(item.get("key", "")).startswith(f"data/{model}/")]
+    uploads = [*now.uploads, *stray]
+    return max(uploads, key=lambda item: _moment(item.get("received_at")), default=None)
+
+
+def newest_run(runs: Sequence[Json]) -> Json | None:
+    return max(runs, key=lambda item: _moment(item.get("created_at")), default=None)
+
+
+def following_run(runs: Sequence[Json], upload: Json | None) -> Json | None:
+    """The newest run, unless it was made before the upload came."""
+    run = newest_run(runs)
+    if run is None or upload is None or upload.get("status") == "ignored":
+        return run
+    return run if _after(run.get("created_at"), upload) else None
+
+
+def describe_upload(upload: Json) -> Line:
+    name, status = upload.get("key"), upload["status"]
+    if status == "accepted":
+        accepted, rejected = int(upload.get("accepted_rows") or 0), int(upload.get("rejected_rows") or 0)
+        text = f"upload accepted: {name}, {accepted:,} rows"
+        if rejected:
+            where = f" (why: {upload['report']})" if upload.get("report") else ""
+            text += f"; {rejected:,} bad row{'s' if rejected != 1 else ''} set aside{where}"
+        return Line("done", text)
+    if status == "rejected":
+        return Line("bad", f"upload rejected: {name}")
+    if status == "ignored":
+        return Line("note", f"upload ignored: {name}")
+    return Line("work", f"upload received: {name}")
+
+
+def describe_step(run: Json, entry: Json) -> list[Line]:
+    """One entry of a run's history as lines."""
+    status, message = str(entry.get("status")), str(entry.get("message") or "")
+    if status == "preparing":
+        return [Line("work", message or "preparing the data set")]
+    if status == "training":
+        return [Line("done", "data set ready" + rows_of(run)), Line("work", message or f"training {job_of(run)}")]
+    if status == "evaluating":
+        return [Line("done", "trained"), Line("work", message or "evaluating on the holdout")]
+    if status == "registering":
+        return [Line("work", message or "registering")]
+    if status in ("deploying", "awaiting_approval", "rejected", "live"):
+        lines = []
+        if status != "live":
+            lines += [Line("done", f"evaluated: {text}") for text in [metric_of(run)] if text]
+            reason = str((run.get("verdict") or {}).get("reason") or message)
+            lines.append(Line("done" if status != "rejected" else "bad", f"{registered(run)}: {reason}"))
+        if status == "deploying":
+            lines.append(Line("work", message or "bringing the endpoint into service"))
+        if status == "live":
+            lines.append(Line("done", message or "endpoint in service"))
+        return lines
+    return [Line("bad" if status == "failed" else "note", message or status)]
+
+
+def outcome_of(run: Json) -> Outcome:
+    """How a run that is over ended."""
+    status, version = run["status"], run.get("version")
+    if status == "live":
+        return Outcome(0, f"live: version {version}", version=version)
+    if status == "awaiting_approval":
+        return Outcome(3, f"version {version} waits for a person's approval", "Approve its model package.", version)
+    if status == "rejected":
+        reason = str((run.get("verdict") or {}).get("reason") or "it did not pass the gate")
+        return Outcome(1, f"rejected: {reason}", "What was live stays live; give more or better data.", version)
+    error = run.get("error") or {}
+    sentence = sentence_of(error) or "the run failed"
+    return Outcome(1, f"failed: {sentence}", remedy_of(error) or "`sluice logs job` shows the job's log.")
+
+
+def sentence_of(error: Any) -> str:
+    """An error of the API ({title, detail, remedy}, or only text) as one sentence."""
+    if isinstance(error, Mapping):
+        title, detail = str(error.get("title") or ""), str(error.get("detail") or "")
+        return f"{title}: {detail}" if title and detail else title or detail
+    return str(error or "")
+
+
+def remedy_of(error: Any) -> str:
+    return str(error.get("remedy") or "") if isinstance(error, Mapping) else ""
+
+
+def metric_of(run: Json) -> str:
+    """``auc 0.913 (95 %: 0.889 to 0.934)``, or nothing when the run has no metric yet."""
+    name = run.get("metric")
+    value = (run.get("metrics") or {}).get(name) if name else None
+    if not isinstance(value, Mapping) or value.get("value") is None:
+        return ""
+    text = f"{name} {number(value['value'])}"
+    if value.get("low") is not None and value.get("high") is not None:
+        text += f" (95 %: {number(value['low'])} to {number(value['high'])})"
+    return text
+
+
+def number(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def rows_of(run: Json) -> str:
+    rows = run.get("rows") or {}
+    parts = [f"{int(rows[name]):,} {name}" for name in ("train", "validation", "holdout") if rows.get(name) is not None]
+    return f": {', '.join(parts)} rows" if parts else ""
+
+
+def job_of(run: Json) -> str:
+    return str(run.get("training_job") or "")
+
+
+def registered(run: Json) -> str:
+    return f"registered as version {run['version']}" if run.get("version") else "registered"
+
+
+def percent_done(lines: Sequence[str], rounds: int) -> int | None:
+    """How far XGBoost is: from the last metric line ``[N]…`` of its log, of ``rounds`` (the job's num_round)."""
+    for line in reversed(lines):
+        match = _ROUND.match(line)
+        if match and rounds > 0:
+            return min(100, round(100 * (int(match[1]) + 1) / rounds))
+    return None
+
+
+def _another_is_coming(now: Snapshot, run: Json) -> bool:
+    active = (now.detail or {}).get("active_run")
+    return bool(active) and active != run["run"]
+
+
+def _after(moment: Any, upload: Json | None) -> bool:
+    if upload is None:
+        return True
+    return _moment(moment) >= _moment(upload.get("received_at")) - _CLOCK_SLACK
+
+
+def _moment(text: Any) -> float:
+    """Seconds since 1970 of an ISO 8601 time; 0 when there is none."""
+    if not text:
+        return 0.0
+    return datetime.fromisoformat(str(text)).timestamp()
