@@ -8,7 +8,7 @@ REGION_STAMP := $(VENV)/.region-installed
 DEV_STAMP := $(VENV)/.dev-installed
 # A package's hash is checked and nothing is resolved here: the locks name everything.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
-PATHS := cli local_region layers/core/src functions tests benchmarks examples
+PATHS := cli local_region layers/core/src functions tests benchmarks examples requirements
 UNIT_WORKERS ?= 2
 
 .DEFAULT_GOAL := help

@@ -28,7 +28,7 @@ HEADER = (
     *("autopay", "last_call", "region", "data_gb", "churned"),
 )
 REGIONS = ("north", "south", "east", "west", "centre", "islands")
-#: (after how many good rows, the broken line): text for a number, a field too many, fields missing, no label, no such day
+#: (after how many good rows, the broken line): a word for a number, a field too many, too few, no label, no such day
 BROKEN = (
     (400, "C9001,twelve,one year,dsl,59.90,1,true,2026-01-12,north,12.1,no"),
     (800, "C9002,8,monthly,fiber,88.20,2,false,2026-02-01,south,40.2,yes,extra"),

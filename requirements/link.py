@@ -10,11 +10,9 @@ import sysconfig
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-SCRIPT = """#!{python}
-import sys
-from sluice.main import main
-
-sys.exit(main())
+# Through sh, because a path in a ``#!`` line may neither be long nor have spaces.
+SCRIPT = """#!/bin/sh
+exec '{python}' -m sluice "$@"
 """
 
 
@@ -23,7 +21,7 @@ def link(site_packages: Path, scripts: Path, python: str) -> None:
     folders = [ROOT / "layers" / "core" / "src", ROOT / "cli", ROOT]
     (site_packages / "sluicegate.pth").write_text("".join(f"{folder}\n" for folder in folders))
     command = scripts / "sluice"
-    command.write_text(SCRIPT.format(python=python))
+    command.write_text(SCRIPT.format(python=python.replace("'", "'\\''")))
     command.chmod(0o755)
 
 

@@ -30,7 +30,10 @@ def translate(error: BaseException) -> CliError | None:
             "Start the local region with `sluice up`, or name an AWS profile with --profile.",
         )
     if isinstance(error, aws.NoRegionError):
-        return CliError("No AWS region is set.", "Add --region, or set AWS_REGION.")
+        return CliError(
+            "No local region runs here, and no AWS region is set.",
+            "Start the local region with `sluice up`; for AWS add --region, or set AWS_REGION.",
+        )
     if isinstance(error, aws.ProfileNotFound):
         return CliError(f"{error}.".replace("..", "."), "`aws configure list-profiles` lists those that exist.")
     if isinstance(error, aws.EndpointConnectionError | aws.ConnectTimeoutError | aws.ConnectionClosedError):

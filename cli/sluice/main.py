@@ -14,7 +14,13 @@ from sluice.errors import CliError, translate
 #: command → module under ``sluice.commands`` (loaded when used, so that `sluice env` is quick), in the order of --help
 COMMANDS = {
     "Local region": {"up": "region", "down": "region", "status": "region", "env": "region", "events": "region"},
-    "Application": {"deploy": "application", "example": "application", "logs": "application", "redrive": "application"},
+    "Application": {
+        "deploy": "application",
+        "example": "application",
+        "next": "application",
+        "logs": "application",
+        "redrive": "application",
+    },
     "Models": {
         "watch": "models",
         "models": "models",

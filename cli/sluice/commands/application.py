@@ -84,6 +84,29 @@ def example_command(context: Context) -> None:
         output.mark("done", f"{path.name} → s3://{bucket}/{key} ({len(body) / 1024:.0f} KB)")
 
 
+@click.command("next")
+@pass_context
+def next_command(context: Context) -> None:
+    """Show the web address and what to try next."""
+    target = context.target
+    names = [item["model"] for item in context.api.get("models").get("models") or []]
+    model = "churn" if "churn" in names or not names else names[0]
+    output.plain(f"Web page   {target.output('WebUrl')}")
+    output.plain(f"API        {target.api_url}/models  (header x-api-key: {target.api_key})")
+    output.plain("\nTry next:")
+    tries = [
+        ('eval "$(sluice env)"', "point aws, curl and notebooks here"),
+        (f"aws s3 cp your.csv s3://{target.bucket}/data/yours/", "any CSV with a header becomes a model"),
+        ("sluice watch yours", "until it is live"),
+        (f"sluice model {model}", "its columns, metrics and version"),
+        ("sluice logs -f", "what the functions say"),
+    ]
+    if target.is_local:
+        tries += [("sluice events", "what went over the event bus"), ("sluice down", "end it; `make down` too")]
+    for command, why in tries:
+        output.plain(f"  {command:<58} {why}")
+
+
 def _etag(s3: object, bucket: str, key: str) -> str | None:
     from botocore.exceptions import ClientError
 

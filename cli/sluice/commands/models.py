@@ -21,8 +21,9 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="The API's a
 @click.command("watch")
 @click.argument("model")
 @click.option("--timeout", type=click.FloatRange(0), default=1800.0, show_default=True, help="Seconds.")
+@click.option("--quiet", is_flag=True, help="Don't show how to call the model at the end.")
 @pass_context
-def watch_command(context: Context, model: str, timeout: float) -> None:
+def watch_command(context: Context, model: str, timeout: float, quiet: bool) -> None:
     """Follow the newest upload of MODEL until its model is live, rejected or failed.
 
     The exit status is 0 when it is live, 1 when it failed or was rejected, 3 when a person has to approve it.
@@ -34,11 +35,11 @@ def watch_command(context: Context, model: str, timeout: float) -> None:
     """
     target = context.target
     outcome = watching.watch(target, model, timeout)
-    if outcome.exit_code == 0:
+    if outcome.exit_code == 0 and not quiet:
         output.plain("\nCall it:")
         for line in watching.how_to_call(target, model):
             output.plain(f"  {line}")
-    elif outcome.remedy:
+    if outcome.remedy:
         output.plain(f"  {outcome.remedy}")
     sys.exit(outcome.exit_code)
 

@@ -1,0 +1,161 @@
+"""What `sluice watch` tells, moment by moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sluice.story import Snapshot, Story, describe_upload, following_run, metric_of, percent_done
+
+T0, T1, T2, T3 = (f"2026-03-01T10:00:{second:02d}.000Z" for second in (0, 10, 20, 30))
+ERROR = {"title": "One class only", "detail": "churned is always no", "remedy": "Add rows with another value."}
+
+
+def upload(status: str = "accepted", at: str = T1, **more: Any) -> dict[str, Any]:
+    base = {"upload": "u" + at, "key": "data/m/a.csv", "status": status, "received_at": at}
+    return base | {"accepted_rows": 1995, "rejected_rows": 0} | more
+
+
+def run(status: str, at: str = T2, steps: tuple[str, ...] = (), **more: Any) -> dict[str, Any]:
+    history = [{"at": at, "status": step, "message": ""} for step in steps or (status,)]
+    return {"run": "r" + at, "status": status, "created_at": at, "history": history} | more
+
+
+def texts(story: Story, now: Snapshot) -> list[str]:
+    return [line.text for line in story.observe(now)]
+
+
+MEASURED = {
+    "metric": "auc",
+    "metrics": {"auc": {"value": 0.9134, "low": 0.889, "high": 0.9341}},
+    "version": 2,
+    "verdict": {"accepted": True, "reason": "Not worse than version 1."},
+}
+
+
+def test_from_the_file_to_the_endpoint() -> None:
+    story = Story("m")
+    detail = {"model": "m", "state": "working", "active_run": "r" + T2}
+    assert texts(story, Snapshot(None)) == []
+    assert story.status == "waiting for a file under data/m/"
+    assert texts(story, Snapshot({}, [upload("received")])) == ["upload received: data/m/a.csv"]
+    lines = texts(story, Snapshot(detail, [upload(rejected_rows=5, report="data-rejects/m/u/report.json")]))
+    assert lines == [
+        "upload accepted: data/m/a.csv, 1,995 rows; 5 bad rows set aside (why: data-rejects/m/u/report.json)"
+    ]
+    assert story.status.startswith("waiting for the run")
+    training = run(
+        "training", steps=("preparing", "training"), training_job="p-m-1", rows={"train": 1400, "holdout": 300}
+    )
+    lines = texts(story, Snapshot(detail, [upload()], [training], percent=40))
+    assert lines == [
+        "preparing the data set",
+        "data set ready: 1,400 train, 300 holdout rows",
+        "training p-m-1",
+        "training 40 %",
+    ]
+    assert texts(story, Snapshot(detail, [upload()], [training], percent=41)) == []
+    assert story.status == "training 41 %"
+    steps = ("preparing", "training", "evaluating", "registering", "deploying")
+    deploying = run("deploying", steps=steps, **MEASURED)
+    lines = texts(story, Snapshot(detail, [upload()], [deploying]))
+    assert "evaluated: auc 0.9134 (95 %: 0.889 to 0.9341)" in lines
+    assert "registered as version 2: Not worse than version 1." in lines
+    assert story.outcome is None
+    live = run("live", steps=(*steps, "live"), **MEASURED)
+    lines = texts(story, Snapshot({"model": "m", "active_run": None}, [upload()], [live]))
+    assert lines == ["endpoint in service", "live: version 2"]
+    assert story.outcome is not None
+    assert (story.outcome.exit_code, story.outcome.version) == (0, 2)
+
+
+def test_an_older_run_is_not_the_one_that_is_watched() -> None:
+    old = run("live", at=T0)
+    assert following_run([old], upload(at=T1)) is None
+    assert following_run([old, run("training", at=T2)], upload(at=T1)) == run("training", at=T2)
+    story = Story("m")
+    story.observe(Snapshot({"model": "m", "state": "live"}, [upload(at=T1)], [old]))
+    assert story.outcome is None
+
+
+def test_a_rejected_upload_ends_it_with_what_and_remedy() -> None:
+    story = Story("m")
+    lines = texts(
+        story, Snapshot({"model": "m"}, [upload("rejected", error=ERROR), upload(at=T0)], [run("live", at=T0)])
+    )
+    assert lines == ["upload rejected: data/m/a.csv", "One class only: churned is always no"]
+    assert story.outcome is not None
+    assert (story.outcome.exit_code, story.outcome.remedy) == (1, "Add rows with another value.")
+
+
+def test_a_file_whose_model_name_is_not_allowed_is_found_among_the_unplaced() -> None:
+    story = Story("Bad")
+    stray = upload(
+        "rejected", key="data/Bad/a.csv", error={"title": "Not a model name", "detail": "Bad", "remedy": "x"}
+    )
+    story.observe(Snapshot(None, unplaced=[stray, upload("rejected", at=T2, key="data/other/a.csv")]))
+    assert story.outcome is not None
+    assert story.outcome.sentence == "Not a model name: Bad"
+
+
+@pytest.mark.parametrize(
+    ("status", "more", "code", "said"),
+    [
+        (
+            "rejected",
+            {"verdict": {"accepted": False, "reason": "AUC 0.5 is below 0.7."}},
+            1,
+            "rejected: AUC 0.5 is below 0.7.",
+        ),
+        ("failed", {"error": ERROR}, 1, "failed: One class only: churned is always no"),
+        ("awaiting_approval", {"version": 3}, 3, "version 3 waits for a person's approval"),
+    ],
+)
+def test_other_ends(status: str, more: dict[str, Any], code: int, said: str) -> None:
+    story = Story("m")
+    lines = texts(story, Snapshot({"model": "m"}, [upload()], [run(status, **more)]))
+    assert story.outcome is not None
+    assert story.outcome.exit_code == code
+    assert lines[-1] == said
+
+
+def test_an_end_is_no_end_while_a_newer_run_is_active() -> None:
+    story = Story("m")
+    story.observe(Snapshot({"model": "m", "active_run": "another"}, [upload()], [run("rejected")]))
+    assert story.outcome is None
+
+
+def test_the_same_data_again_tells_the_end_of_the_last_run() -> None:
+    story = Story("m")
+    ignored = upload("ignored", at=T3, notes=["The same content is there already."])
+    lines = texts(story, Snapshot({"model": "m", "state": "live"}, [ignored], [run("live", at=T1, version=1)]))
+    assert "The same content is there already." in lines
+    assert story.outcome is not None
+    assert story.outcome.exit_code == 0
+
+
+def test_a_mistake_in_the_settings_ends_it() -> None:
+    story = Story("m")
+    story.observe(Snapshot({"model": "m", "settings_problem": ERROR}, [upload()], []))
+    assert story.outcome is not None
+    assert "model.yaml can't be used" in story.outcome.sentence
+
+
+@pytest.mark.parametrize(
+    ("lines", "rounds", "percent"),
+    [
+        ([], 100, None),
+        (["[39]#011train-auc:0.9#011validation-auc:0.8"], 100, 40),
+        (["[99]\ttrain-rmse:1.0", "saved"], 100, 100),
+        (["[3] train-auc:1"], 0, None),
+        (["nothing"], 10, None),
+    ],
+)
+def test_percent_of_the_training(lines: list[str], rounds: int, percent: int | None) -> None:
+    assert percent_done(lines, rounds) == percent
+
+
+def test_one_bad_row_is_singular_and_no_metric_is_nothing() -> None:
+    assert "1 bad row set aside" in describe_upload(upload(rejected_rows=1)).text
+    assert metric_of(run("training")) == ""
