@@ -1,0 +1,64 @@
+"""``datasets/<model>/<version>/dataset.json``: what a data set says of itself. Where it is, the data set is whole."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sluicegate.domain.errors import NotFound, UnusableData
+from sluicegate.ports import Storage
+
+#: an encoder of many columns with many categories; more would not be read on the prediction path either
+LIMIT = 64 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Champion:
+    """The version that serves, and the data set whose encoder it speaks."""
+
+    version: int
+    dataset: str
+
+
+def _key(model: str, dataset: str) -> str:
+    return f"datasets/{model}/{dataset}/dataset.json"
+
+
+def read(storage: Storage, model: str, dataset: str) -> dict[str, Any] | None:
+    """The document, or None when the data set is not there (yet)."""
+    try:
+        content = storage.read(_key(model, dataset), LIMIT)
+    except NotFound:
+        return None
+    if len(content) > LIMIT:
+        raise UnusableData(
+            "Too many columns",
+            f"The description of the data set is larger than {LIMIT // 2**20} MB.",
+            "Exclude columns with very many different values (features.exclude in model.yaml).",
+        )
+    document: dict[str, Any] = json.loads(content)
+    return document
+
+
+def write(
+    storage: Storage, model: str, dataset: str, document: Mapping[str, Any], champion: Champion | None
+) -> dict[str, Any]:
+    """Also says for which champion ``champion-holdout/`` was written."""
+    whole = {**document, "champion": champion.version if champion else None}
+    content = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
+    storage.write(_key(model, dataset), content, "application/json")
+    return whole
+
+
+def serves(document: Mapping[str, Any], champion: Champion | None) -> bool:
+    """Whether the holdout is there in the champion's encoding. One that was trained on this very data set shares it."""
+    if champion is None or champion.dataset == document["version"]:
+        return True
+    return document.get("champion") == champion.version
+
+
+def holdout(document: Mapping[str, Any], champion: Champion) -> str:
+    """The folder of the data set with the holdout as ``champion`` reads it."""
+    return "holdout/" if champion.dataset == document["version"] else "champion-holdout/"

@@ -1,0 +1,111 @@
+"""A training job ended: let the new model, and the one that serves, predict the holdout."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from sluicegate.domain import images, names
+from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
+from sluicegate.domain.items import ModelItem, RunItem
+from sluicegate.domain.settings_reader import parse_settings
+from sluicegate.ports import Jobs, Storage, TransformSpec
+from sluicegate.services import datasets
+from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags
+
+log = logging.getLogger(__name__)
+
+
+class Evaluate:
+    """``job_ended`` may be called again for the same job, before or after its starter wrote that it runs."""
+
+    def __init__(self, ledger: Ledger, storage: Storage, jobs: Jobs, region: str, prefix: str) -> None:
+        self._ledger = ledger
+        self._registry = ledger.registry
+        self._storage = storage
+        self._jobs = jobs
+        self._region = region
+        self._prefix = prefix
+
+    def job_ended(self, name: str, now: datetime) -> str:
+        """What was done: evaluating | failed | ignored."""
+        owner = names.owner(self._prefix, name)
+        if owner is None or owner.role != "challenger":
+            return "ignored"
+        try:
+            run = self._registry.run(owner.model, owner.run)
+            job = self._jobs.training_job(name)
+        except NotFound as error:
+            log.warning("training job %s is none of ours: %s", name, error)
+            return "ignored"
+        if not job.over:
+            return "ignored"
+        if run["status"] not in ("preparing", "training", "evaluating"):
+            if run["status"] == "failed":
+                # the first try may have ended before it said so
+                self._ledger.look_again(owner.model, f"run:{owner.run}", now)
+            return "ignored"
+        if job.status != "Completed":
+            reason = job.failure_reason or f"It ended as {job.status}."
+            self._ledger.fail_run(owner.model, owner.run, now, job_failed("Training", reason))
+            return "failed"
+        try:
+            self._evaluate(run, name, now)
+        except (UserError, Refused) as error:
+            self._ledger.fail_run(owner.model, owner.run, now, refusal(error))
+            return "failed"
+        return "evaluating"
+
+    def _evaluate(self, run: RunItem, name: str, now: datetime) -> None:
+        model, dataset = run["model"], run["dataset_version"]
+        root = self._storage.uri(f"datasets/{model}/{dataset}")
+        output = self._storage.uri(f"evaluations/{model}/{run['run']}")
+        instance = parse_settings(run.get("settings") or "").training.instance
+        artifact = self._storage.uri(f"artifacts/{model}/{name}/output/model.tar.gz")
+        try:
+            self._jobs.create_model(name, images.xgboost(self._region), artifact, tags(model, run["run"]))
+        except AlreadyExists:
+            log.info("SageMaker Model %s is there already", name)
+        transforms = [
+            TransformSpec(name, name, f"{root}/holdout/", f"{output}/challenger", instance, tags(model, run["run"]))
+        ]
+        champion = run.get("champion")
+        if champion is not None:
+            transforms.append(self._champion_transform(run, champion, root, output, instance))
+        for spec in transforms:
+            try:
+                self._jobs.create_transform_job(spec)
+            except AlreadyExists:
+                log.info("transform job %s is there already", spec.name)
+        jobs = [spec.name for spec in transforms]
+
+        def plan(_: ModelItem) -> Step | None:
+            message = "Predicting the rows held out"
+            message += f", also with version {champion}." if champion is not None else "."
+            moved = move_run(
+                self._registry.run(model, run["run"]),
+                "evaluating",
+                now,
+                message,
+                training_job=name,
+                transform_jobs=jobs,
+            )
+            return None if moved is None else Step(f"Evaluating run {run['run']}.", changes=[moved])
+
+        self._ledger.step(model, now, plan)
+
+    def _champion_transform(self, run: RunItem, champion: int, root: str, output: str, instance: str) -> TransformSpec:
+        model = run["model"]
+        version = self._registry.version(model, champion)
+        document = datasets.read(self._storage, model, run["dataset_version"])
+        if document is None:
+            raise NotFound(f"the data set {run['dataset_version']}")
+        rows = datasets.holdout(document, datasets.Champion(champion, version["dataset_version"]))
+        return TransformSpec(
+            names.champion_transform(self._prefix, model, run["run"]),
+            names.training_job(self._prefix, model, version["run"]),
+            f"{root}/{rows}",
+            f"{output}/champion",
+            instance,
+            tags(model, run["run"]),
+        )

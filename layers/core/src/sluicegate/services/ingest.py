@@ -1,0 +1,346 @@
+"""An object landed in the bucket: read it, set bad rows aside, remember it, ask for a run."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_plus
+
+from sluicegate.domain import names
+from sluicegate.domain.errors import Conflict, NotFound, SettingsError, UnreadableUpload, UserError
+from sluicegate.domain.items import ErrorItem, ModelItem, UploadItem, stamp
+from sluicegate.domain.schema import Schema
+from sluicegate.domain.settings_reader import parse_settings
+from sluicegate.ports import Change, Registry, Storage, StoredObject, Workspace
+from sluicegate.services.ledger import Ledger, Step, move_upload, refusal
+
+log = logging.getLogger(__name__)
+
+SETTINGS_LIMIT = 64 * 1024
+_MB = 1024 * 1024
+#: beside the file itself the disk holds its rows as Parquet and what DuckDB spills
+_SHARE_OF_DISK = 0.4
+_UNPLACED = "_unplaced"
+_NAME_RULE = (
+    "A model's name has 1 to 40 lower-case letters, digits and hyphens, starts with a letter, "
+    "and does not end in a hyphen."
+)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What S3 says of a new object. ``etag`` is without quotes."""
+
+    key: str
+    etag: str
+    at: datetime
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a key is for: ``data`` or ``settings`` of ``model``, or neither (``problem`` says why, if one should)."""
+
+    kind: str
+    model: str = ""
+    problem: str = ""
+
+
+def place(key: str) -> Place:
+    """
+    >>> place("data/churn/2026/may.csv")
+    Place(kind='data', model='churn', problem='')
+    >>> place("data/churn.csv").kind
+    'unplaced'
+    """
+    if key.endswith("/"):
+        return Place("none")  # a folder that a console made
+    parts = key.split("/")
+    if parts[0] == "data" and len(parts) == 2:
+        return Place("unplaced", problem="The file lies directly under data/; a model's files lie under data/<model>/.")
+    if parts[0] == "data" and len(parts) > 2:
+        if names.is_model(parts[1]):
+            return Place("data", parts[1])
+        return Place("unplaced", problem=f"{parts[1]!r} can't be a model's name. {_NAME_RULE}")
+    if parts[0] == "models" and len(parts) == 3 and parts[2] == "model.yaml":
+        if names.is_model(parts[1]):
+            return Place("settings", parts[1])
+        return Place("unplaced", problem=f"{parts[1]!r} can't be a model's name. {_NAME_RULE}")
+    return Place("none")
+
+
+class Ingest:
+    """``object_created`` may be called again for the same object, any number of times."""
+
+    def __init__(self, ledger: Ledger, storage: Storage, workspace: Workspace) -> None:
+        self._ledger = ledger
+        self._registry: Registry = ledger.registry
+        self._storage = storage
+        self._workspace = workspace
+
+    def object_created(self, arrived: Arrived) -> str:
+        """What became of it: accepted | rejected | ignored | unplaced | settings | known."""
+        found = self._find(arrived)
+        where = place(found.key)
+        if where.kind == "none":
+            log.info("%s is neither data nor settings", found.key)
+            return "ignored"
+        if where.kind == "settings":
+            return self._settings(where.model, found, arrived.at)
+        if where.kind == "unplaced":
+            return self._unplaced(found, where.problem, arrived.at)
+        return self._data(where.model, found, arrived.at)
+
+    def _find(self, arrived: Arrived) -> StoredObject:
+        """The object, under the key as it came or as it reads when it came in URL form. Size -1: it is gone."""
+        for key in dict.fromkeys((arrived.key, unquote_plus(arrived.key))):
+            try:
+                found = self._storage.head(key)
+            except NotFound:
+                continue
+            # other content by now: that content has an event of its own
+            return found if found.etag == arrived.etag else StoredObject(key, -1, arrived.etag)
+        return StoredObject(arrived.key, -1, arrived.etag)
+
+    # settings
+
+    def _settings(self, model: str, found: StoredObject, now: datetime) -> str:
+        if found.size < 0:
+            log.info("%s changed again or is gone", found.key)
+            return "ignored"
+        problem: ErrorItem | None = None
+        text = ""
+        try:
+            text = self._settings_text(found)
+            parse_settings(text)
+        except SettingsError as error:
+            problem = refusal(error)
+        cause = f"settings:{names.digest(['settings', found.etag], 12)}"
+
+        def plan(item: ModelItem) -> Step | None:
+            if (item.get("settings_at") or "") > stamp(now):
+                return None  # a newer model.yaml was read before this one
+            if problem is not None:
+                detail = f"model.yaml: {problem['detail']}"
+                return Step(detail, {"settings_problem": problem, "settings_at": stamp(now)}, state="failed")
+            fields = {"settings": text, "settings_at": stamp(now), "settings_problem": None, "latest_cause": cause}
+            return Step("model.yaml was read.", fields, state="working" if item.get("columns") else "waiting")
+
+        if self._ledger.step(model, now, plan, create=True) is not None and problem is None:
+            self._ledger.look_again(model, cause, now)
+        return "settings"
+
+    def _settings_text(self, found: StoredObject) -> str:
+        content = self._storage.read(found.key, SETTINGS_LIMIT)
+        if len(content) > SETTINGS_LIMIT:
+            raise SettingsError(
+                "model.yaml is too large", f"It has more than {SETTINGS_LIMIT:,} bytes.", "Keep to the documented keys."
+            )
+        try:
+            return content.decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise SettingsError(
+                "model.yaml is not text", f"It is not UTF-8 (byte {error.start}).", "Save it as UTF-8."
+            ) from error
+
+    # data outside any model
+
+    def _unplaced(self, found: StoredObject, problem: str, now: datetime) -> str:
+        if found.size < 0:
+            return "ignored"
+        upload = names.upload_id(found.key, found.etag)
+        error = ErrorItem(title="No model for this file", detail=problem, remedy="Put it under data/<model>/.")
+        report = self._report(_UNPLACED, upload, found, error)
+        item = _received(None, upload, found, now)
+        try:
+            self._registry.commit(
+                [
+                    Change(
+                        "upload",
+                        None,
+                        upload,
+                        set={**item, "error": error, "report": report},
+                        status="rejected",
+                        message=problem,
+                        at=stamp(now),
+                        passing=("received",),
+                        status_in=(None,),
+                    )
+                ]
+            )
+        except Conflict:
+            log.info("%s is known", found.key)
+        return "unplaced"
+
+    # data
+
+    def _data(self, model: str, found: StoredObject, now: datetime) -> str:
+        upload = names.upload_id(found.key, found.etag)
+        known = self._receive(model, upload, found, now)
+        if known["status"] == "accepted":
+            # a first try may have ended just before this; one message more does no harm
+            self._ledger.look_again(model, upload, now)
+            return "known"
+        if known["status"] != "received":
+            return "known"
+        if found.size < 0:
+            return self._ignore(model, upload, now)
+        try:
+            with self._workspace.folder() as folder:
+                accepted = self._read(model, upload, found, folder, now)
+        except NotFound as error:
+            log.info("%s: %s", found.key, error)
+            return self._ignore(model, upload, now)
+        except UserError as error:
+            self._reject(model, upload, found, refusal(error), now)
+            return "rejected"
+        if accepted:
+            self._ledger.look_again(model, upload, now)
+        return "accepted"
+
+    def _receive(self, model: str, upload: str, found: StoredObject, now: datetime) -> UploadItem:
+        new = _received(model, upload, found, now)
+
+        def plan(_: ModelItem) -> Step | None:
+            known = self._known(model, upload)
+            if known is not None and not (known["status"] == "ignored" and found.size >= 0):
+                return None
+            received = Change(
+                "upload",
+                model,
+                upload,
+                set=new,
+                status="received",
+                message="",
+                at=stamp(now),
+                status_in=(known["status"] if known else None,),
+            )
+            return Step(f"Reading {found.key}.", changes=[received], state="working")
+
+        self._ledger.step(model, now, plan, create=True)
+        return self._registry.upload(model, upload)
+
+    def _known(self, model: str, upload: str) -> UploadItem | None:
+        try:
+            return self._registry.upload(model, upload)
+        except NotFound:
+            return None
+
+    def _read(self, model: str, upload: str, found: StoredObject, folder: Path, now: datetime) -> bool:
+        self._check_size(found)
+        source = folder / ("upload" + "".join(Path(found.key).suffixes[-2:])[-20:])
+        self._storage.download(found.key, source, found.etag)
+        attempt = 0
+        while True:
+            attempt += 1
+            workdir = folder / f"reading-{attempt}"
+            workdir.mkdir()
+            accepted = self._read_once(model, upload, found, source, workdir, now)
+            if accepted is not None:
+                return accepted
+
+    def _read_once(
+        self, model: str, upload: str, found: StoredObject, source: Path, workdir: Path, now: datetime
+    ) -> bool | None:
+        """Whether the upload is accepted by this call; None when another upload set column types meanwhile, and the
+        file has to be read again by those."""
+        # DuckDB takes long to import: only where a file is read
+        from sluicegate.data.ingest import read_upload
+
+        before = self._registry.model(model)
+        settings = parse_settings(before.get("settings") or "")
+        columns = before.get("columns")
+        known = Schema.from_json(columns) if columns else None
+        reading = read_upload(
+            source,
+            key=found.key,
+            settings=settings,
+            known=known,
+            workdir=workdir,
+            memory_limit_mb=self._workspace.memory_limit_mb,
+        )
+        self._storage.upload(reading.parquet, f"uploads/{model}/{upload}/rows.parquet")
+        if reading.rejects is not None:
+            self._storage.upload(reading.rejects, f"data-rejects/{model}/{upload}/rows.csv")
+        report = self._write_report(model, upload, found, reading.report)
+        merged = (known.merged(reading.schema) if known else reading.schema).to_json()
+        message = f"{reading.accepted_rows:,} rows accepted, {reading.rejected_rows:,} set aside."
+        overtaken = False
+
+        def plan(item: ModelItem) -> Step | None:
+            nonlocal overtaken
+            if (item.get("columns") or None) != (columns or None):
+                overtaken = True
+                return None
+            moved = move_upload(
+                self._registry.upload(model, upload),
+                "accepted",
+                now,
+                message,
+                accepted_rows=reading.accepted_rows,
+                rejected_rows=reading.rejected_rows,
+                notes=list(reading.notes),
+                report=report,
+            )
+            if moved is None:
+                return None
+            new: dict[str, Any] = {"columns": merged, "latest_cause": upload}
+            if item.get("problem") is None:  # until a data set says what a prediction needs
+                new |= {"schema": merged, "target": settings.target}
+            return Step(f"{found.key}: {message}", new, [moved], state="working")
+
+        done = self._ledger.step(model, now, plan)
+        return None if overtaken else done is not None
+
+    def _check_size(self, found: StoredObject) -> None:
+        limit = int(self._workspace.free_bytes() * _SHARE_OF_DISK)
+        if found.size > limit:
+            raise UnreadableUpload(
+                "File too large",
+                f"It has {found.size / _MB:,.0f} MB; the function's disk takes up to {limit / _MB:,.0f} MB.",
+                "Split it into smaller files, or deploy the stack with a larger EphemeralStorageMb.",
+            )
+
+    def _ignore(self, model: str, upload: str, now: datetime) -> str:
+        message = "The object was deleted or replaced before it was read."
+
+        def plan(item: ModelItem) -> Step | None:
+            moved = move_upload(self._registry.upload(model, upload), "ignored", now, message)
+            state = "working" if item.get("columns") else "waiting"
+            return None if moved is None else Step(message, changes=[moved], state=state)
+
+        self._ledger.step(model, now, plan)
+        return "ignored"
+
+    def _reject(self, model: str, upload: str, found: StoredObject, error: ErrorItem, now: datetime) -> None:
+        report = self._report(model, upload, found, error)
+
+        def plan(_: ModelItem) -> Step | None:
+            known = self._registry.upload(model, upload)
+            moved = move_upload(known, "rejected", now, error["detail"], error=error, report=report)
+            if moved is None:
+                return None
+            return Step(f"{found.key}: {error['title']}. {error['detail']}", changes=[moved], state="failed")
+
+        self._ledger.step(model, now, plan)
+
+    def _report(self, folder: str, upload: str, found: StoredObject, error: ErrorItem) -> str:
+        return self._write_report(folder, upload, found, {"accepted_rows": 0, "error": dict(error)})
+
+    def _write_report(self, folder: str, upload: str, found: StoredObject, report: Mapping[str, Any]) -> str:
+        key = f"data-rejects/{folder}/{upload}/report.json"
+        whole = {"upload": upload, "key": found.key, "etag": found.etag, "size": found.size, **report}
+        content = json.dumps(whole, indent=2, ensure_ascii=False).encode()
+        self._storage.write(key, content, "application/json")
+        return key
+
+
+def _received(model: str | None, upload: str, found: StoredObject, now: datetime) -> UploadItem:
+    item = UploadItem(upload=upload, key=found.key, etag=found.etag, size=max(found.size, 0), received_at=stamp(now))
+    if model is not None:
+        item["model"] = model
+    return item

@@ -1,0 +1,309 @@
+"""Something asks for a run: prepare the data set, start the training job."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sluicegate.domain import images, names
+from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UnusableData, UserError
+from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, UploadItem, moment, stamp
+from sluicegate.domain.schema import Problem
+from sluicegate.domain.settings import ModelSettings, duration_seconds, xgboost_hyperparameters
+from sluicegate.domain.settings_reader import parse_settings
+from sluicegate.ports import Change, Jobs, Storage, TrainingSpec, Workspace
+from sluicegate.services import datasets
+from sluicegate.services.ledger import Ledger, Step, move_run, refusal, tags
+
+log = logging.getLogger(__name__)
+
+#: a preparation that has not ended after this time was interrupted: no function runs longer
+STALE = timedelta(minutes=15)
+_VOLUME_GB = 30
+_SHARE_OF_DISK = 0.3
+
+
+class Start:
+    """``look`` may be called again with the same message, any number of times."""
+
+    def __init__(
+        self, ledger: Ledger, storage: Storage, jobs: Jobs, workspace: Workspace, region: str, prefix: str
+    ) -> None:
+        self._ledger = ledger
+        self._registry = ledger.registry
+        self._storage = storage
+        self._jobs = jobs
+        self._workspace = workspace
+        self._region = region
+        self._prefix = prefix
+
+    def look(self, model: str, cause: str, message_id: str, now: datetime) -> str:
+        """Start a run if there is reason to: the run's id, or a word that says why not.
+
+        ``message_id`` is the queue's: the same message coming again takes up the preparation that it began.
+        """
+        try:
+            item = self._registry.model(model)
+        except NotFound:
+            log.warning("there is no model %s", model)
+            return "unknown"
+        begun = self._begun(item, message_id)
+        if begun is not None:
+            claimed = self._take_up(begun, message_id, now)
+        elif (reason := self._no_reason(item, cause)) is not None:
+            return reason
+        else:
+            settings = parse_settings(item.get("settings") or "")
+            uploads = [upload for upload in self._registry.uploads(model) if upload["status"] == "accepted"]
+            if not uploads:
+                return "empty"
+            if not self._enough_new_rows(item, uploads, settings, cause):
+                return "few"
+            claimed = self._claim(item, settings, uploads, message_id, now)
+        if claimed is None:
+            return "nothing"
+        try:
+            self._prepare_and_train(claimed, parse_settings(claimed.get("settings") or ""), now)
+        except (UserError, Refused) as error:
+            self._ledger.fail_run(model, claimed["run"], now, refusal(error))
+            return "failed"
+        return claimed["run"]
+
+    def _begun(self, item: ModelItem, message_id: str) -> RunItem | None:
+        """The preparation that an earlier delivery of this message began, whatever came since."""
+        active = item.get("active_run")
+        run = self._run(item["model"], active) if active else None
+        return run if run and run["status"] == "preparing" and run.get("claim") == message_id else None
+
+    def _no_reason(self, item: ModelItem, cause: str) -> str | None:
+        if item.get("settings_problem"):
+            return "settings"
+        if cause.startswith("run:") or cause == item.get("latest_cause") or item.get("active_run"):
+            return None
+        return "later"  # a later upload sends its own message after the quiet period
+
+    def _enough_new_rows(self, item: ModelItem, uploads: list[UploadItem], settings: ModelSettings, cause: str) -> bool:
+        if settings.retrain.min_new_rows <= 1 or cause.startswith("settings:"):
+            return True
+        last = item.get("last_run")
+        used = set(self._registry.run(item["model"], last).get("uploads", [])) if last else set()
+        new = sum(upload.get("accepted_rows", 0) for upload in uploads if upload["upload"] not in used)
+        return new >= settings.retrain.min_new_rows
+
+    def _take_up(self, run: RunItem, message_id: str, now: datetime) -> RunItem | None:
+        """``run``, if nobody took it over from this message or a stale claim; the commit shows it."""
+        model, at = run["model"], stamp(now)
+
+        def plan(_: ModelItem) -> Step | None:
+            found = self._registry.run(model, run["run"])
+            if found["status"] != "preparing" or found.get("claim") != run.get("claim"):
+                return None
+            again = Change(
+                "run",
+                model,
+                run["run"],
+                set={"claim": message_id, "claimed_at": at, "updated_at": max(at, found["updated_at"])},
+                status_in=("preparing",),
+                expect={"claim": found.get("claim")},
+            )
+            return Step(f"Preparing run {run['run']}.", {"active_run": run["run"]}, [again])
+
+        return None if self._ledger.step(model, now, plan) is None else self._registry.run(model, run["run"])
+
+    def _claim(
+        self, seen: ModelItem, settings: ModelSettings, uploads: list[UploadItem], message_id: str, now: datetime
+    ) -> RunItem | None:
+        """The run, ours to prepare; None when there is nothing new, or another run is under way."""
+        model, at = seen["model"], stamp(now)
+        dataset = names.dataset_version([upload["upload"] for upload in uploads], settings.preparation_fingerprint())
+        run = names.run_id(dataset, settings.training_fingerprint())
+        known = self._run(model, run)
+        if known is not None:
+            abandoned = known["status"] == "preparing" and _stale(known, now)
+            return self._take_up(known, message_id, now) if abandoned else None
+
+        def plan(item: ModelItem) -> Step | None:
+            changes: list[Change] = []
+            active = item.get("active_run")
+            if active is not None:
+                interrupted = self._interrupted(model, active, now)
+                if interrupted is None:
+                    return None
+                changes.append(interrupted)
+            if self._run(model, run) is not None:
+                return None
+            created = RunItem(
+                model=model,
+                run=run,
+                dataset_version=dataset,
+                created_at=at,
+                updated_at=at,
+                uploads=sorted(upload["upload"] for upload in uploads),
+                claim=message_id,
+                claimed_at=at,
+                transform_jobs=[],
+                champion=item.get("live_version"),
+                settings=seen.get("settings"),
+            )
+            new = Change(
+                "run",
+                model,
+                run,
+                set={**created},
+                status="preparing",
+                message=f"{len(uploads)} upload{'s' if len(uploads) != 1 else ''}",
+                at=at,
+                status_in=(None,),
+            )
+            return Step(f"Preparing run {run}.", {"active_run": run, "last_run": run}, [*changes, new])
+
+        if self._ledger.step(model, now, plan) is None:
+            return None
+        return self._registry.run(model, run)
+
+    def _interrupted(self, model: str, active: str, now: datetime) -> Change | None:
+        """The end of a preparation that nobody works on any more; None when the active run is alive."""
+        found = self._registry.run(model, active)
+        if found["status"] != "preparing" or not _stale(found, now):
+            return None
+        error = ErrorItem(
+            title="Interrupted",
+            detail="The preparation was interrupted and newer data has come since.",
+            remedy="Nothing to do: a new run takes its place.",
+        )
+        return move_run(found, "failed", now, error["detail"], error=error, claim=None)
+
+    def _run(self, model: str, run: str) -> RunItem | None:
+        try:
+            return self._registry.run(model, run)
+        except NotFound:
+            return None
+
+    def _prepare_and_train(self, run: RunItem, settings: ModelSettings, now: datetime) -> None:
+        model, dataset = run["model"], run["dataset_version"]
+        document = datasets.read(self._storage, model, dataset)
+        if document is None or not datasets.serves(document, self._champion(run)):
+            with self._workspace.folder() as folder:
+                document = self._prepare(run, settings, folder)
+        problem = Problem.from_json(document["problem"])
+        rows = {part: int(document["counts"].get(part, 0)) for part in ("train", "validation", "holdout")}
+        job = names.training_job(self._prefix, model, run["run"])
+        root = self._storage.uri(f"datasets/{model}/{dataset}")
+        spec = TrainingSpec(
+            name=job,
+            image=images.xgboost(self._region),
+            hyperparameters=xgboost_hyperparameters(settings, problem),
+            train_uri=f"{root}/train/",
+            validation_uri=f"{root}/validation/" if rows["validation"] else None,
+            output_uri=self._storage.uri(f"artifacts/{model}"),
+            instance_type=settings.training.instance,
+            instance_count=settings.training.count,
+            volume_gb=_VOLUME_GB,
+            max_runtime_seconds=duration_seconds(settings.training.max_runtime),
+            spot=settings.training.spot,
+            tags=tags(model, run["run"]),
+        )
+        try:
+            self._jobs.create_training_job(spec)
+        except AlreadyExists:
+            log.info("training job %s is there already", job)
+        schema = {name: document["schema"][name] for name in document["schema"]}
+        metric = settings.metric_for(problem)
+
+        def plan(_: ModelItem) -> Step | None:
+            found = self._registry.run(model, run["run"])
+            message = f"{rows['train']:,} rows to train on, {rows['holdout']:,} held out."
+            moved = move_run(
+                found,
+                "training",
+                now,
+                message,
+                training_job=job,
+                rows=rows,
+                problem=problem.kind,
+                metric=metric,
+                claim=None,
+            )
+            if moved is None:
+                return None  # the job has ended already, and whoever heard of it went on
+            fields: dict[str, Any] = {
+                "schema": schema,
+                "problem": problem.kind,
+                "classes": list(problem.classes) or None,
+                "target": schema.get("target"),
+            }
+            return Step(f"Training run {run['run']}: {message}", fields, [moved])
+
+        self._ledger.step(model, now, plan)
+
+    def _champion(self, run: RunItem) -> datasets.Champion | None:
+        version = run.get("champion")
+        if version is None:
+            return None
+        return datasets.Champion(version, self._registry.version(run["model"], version)["dataset_version"])
+
+    def _prepare(self, run: RunItem, settings: ModelSettings, folder: Path) -> dict[str, Any]:
+        # DuckDB takes long to import: only where data are prepared
+        from sluicegate.data.build import build_dataset, dataset_json
+
+        model, dataset = run["model"], run["dataset_version"]
+        champion = self._champion(run)
+        encoder: Encoder | None = None
+        if champion is not None and champion.dataset != dataset:
+            document = datasets.read(self._storage, model, champion.dataset)
+            if document is None:
+                raise NotFound(f"the data set {champion.dataset} of version {champion.version}")
+            encoder = Encoder.from_json(document["encoder"])
+        parts = self._download(model, run["uploads"], folder)
+        workdir = folder / "dataset"
+        workdir.mkdir()
+        build = build_dataset(
+            parts,
+            settings=settings,
+            champion=encoder,
+            workdir=workdir,
+            memory_limit_mb=self._workspace.memory_limit_mb,
+        )
+        for part, files in build.files.items():
+            for file in files:
+                self._storage.upload(file, f"datasets/{model}/{dataset}/{part}/{file.name}")
+        made: dict[str, Any] = dict(dataset_json(build, run["uploads"], dataset))
+        # written last: where it is, the data set is whole
+        return datasets.write(self._storage, model, dataset, made, champion)
+
+    def _download(self, model: str, uploads: list[str], folder: Path) -> list[Path]:
+        parts = []
+        found = [self._storage.head(f"uploads/{model}/{upload}/rows.parquet") for upload in uploads]
+        total, limit = sum(part.size for part in found), int(self._workspace.free_bytes() * _SHARE_OF_DISK)
+        if total > limit:
+            raise UnusableData(
+                "Too much data",
+                f"The accepted rows take {total / 2**20:,.0f} MB; the disk takes up to {limit / 2**20:,.0f} MB.",
+                "Deploy the stack with a larger EphemeralStorageMb.",
+            )
+        for upload, part in zip(uploads, found, strict=True):
+            target = folder / f"{upload}.parquet"
+            self._storage.download(part.key, target)
+            parts.append(target)
+        return parts
+
+
+def _stale(run: RunItem, now: datetime) -> bool:
+    claimed = run.get("claimed_at")
+    return claimed is None or now - moment(claimed) > STALE
+
+
+def parse_message(body: str) -> tuple[str, str]:
+    """Model and cause of a message on the training queue. ``ValueError`` when it is none."""
+    document: Mapping[str, Any] = json.loads(body)
+    if not isinstance(document, dict):
+        raise ValueError("the message is no JSON object")
+    model, cause = document.get("model"), document.get("cause")
+    if not isinstance(model, str) or not names.is_model(model) or not isinstance(cause, str) or not cause:
+        raise ValueError("the message names no model or no cause")
+    return model, cause
