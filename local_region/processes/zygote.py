@@ -149,8 +149,11 @@ def main(arguments: list[str] | None = None) -> None:
     gc.collect()
     # What is loaded now is never collected, so a worker's garbage collector doesn't touch (and copy) shared pages.
     gc.freeze()
-    send(control, {"ready": round(time.perf_counter() - started, 3)})
-    Zygote(control).run()
+    try:
+        send(control, {"ready": round(time.perf_counter() - started, 3)})
+        Zygote(control).run()
+    except Closed:
+        pass  # the region went while we were loading
     # At once: some native modules complain at length when an interpreter that froze their objects is torn down.
     os._exit(0)
 

@@ -1,0 +1,139 @@
+"""moto, in process, behind the region's front: which of its applications serves a request, and clear refusals.
+
+moto's server is not a documented API; what is used of it here is held by ``tests/contract/front``.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Iterable
+from typing import Any
+
+from local_region.front.errors import Answer, not_implemented
+from local_region.front.request import Incoming
+from local_region.ports import AwsError, RegionConfig
+
+log = logging.getLogger(__name__)
+
+#: an object beyond this many bytes lives in a file of the state folder, not in memory
+SPOOL_BYTES = 64 * 1024
+_READ_LIMIT = 4 * 1024 * 1024
+#: S3 sub-resources that moto doesn't know and would answer as if they weren't there (a list of objects, say)
+_S3_MISSING = {
+    "analytics": "BucketAnalyticsConfiguration",
+    "intelligent-tiering": "BucketIntelligentTieringConfiguration",
+    "metrics": "BucketMetricsConfiguration",
+    "metadataTable": "BucketMetadataTableConfiguration",
+    "metadataConfiguration": "BucketMetadataConfiguration",
+    "requestPayment": "BucketRequestPayment",
+    "policyStatus": "GetBucketPolicyStatus",
+    "session": "CreateSession",
+    "torrent": "GetObjectTorrent",
+}
+
+
+def configure(config: RegionConfig) -> None:
+    """Settings that moto reads from the environment, some of them when it is imported."""
+    os.environ["MOTO_ACCOUNT_ID"] = config.account_id
+    os.environ["MOTO_S3_DEFAULT_KEY_BUFFER_SIZE"] = str(SPOOL_BYTES)
+    # Buckets answer browsers by their own CORS rules, as S3 does; nothing else answers other origins at all.
+    os.environ["MOTO_DISABLE_GLOBAL_CORS"] = "true"
+    os.environ["MOTO_EC2_LOAD_DEFAULT_AMIS"] = "false"
+    os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+    os.environ.setdefault("AWS_DEFAULT_REGION", config.region_name)
+
+
+class MotoGate:
+    """Finds moto's application for a request and runs it."""
+
+    def __init__(self) -> None:
+        from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+        self._dispatcher = DomainDispatcherApplication(create_backend_app)
+        self._create = create_backend_app
+        self._apps: dict[str, Any] = {}
+        self._backends: dict[tuple[str, str, str], str | None] = {}
+        self._lock = threading.Lock()
+
+    def answer(self, request: Incoming) -> tuple[int, list[tuple[str, str]], Iterable[bytes]]:
+        """moto's answer. ``AwsError`` 501 names what moto doesn't have."""
+        backend = self._backend(request)
+        service = request.scope.service or backend or "request"
+        if backend is None:
+            raise not_implemented(service, _described(request))
+        if backend == "s3":
+            _refuse_missing(request)
+        try:
+            return _call(self._app(backend), request.environ, service, request)
+        except NotImplementedError as error:
+            log.info("moto lacks it: %s", error)
+            raise not_implemented(service, _described(request)) from error
+
+    def _backend(self, request: Incoming) -> str | None:
+        """moto's name of the service, from signature, target or path; None when it has no such service."""
+        path = request.path
+        target = (request.header("X-Amz-Target") or "").partition(".")[0]
+        key = (request.scope.service or "", target, path.split("/", 2)[1])
+        special = key[2] if key[2] in {"v20180820", "v2", "latest", "moto-api"} else ""
+        key = (key[0], key[1], special)
+        if key[0] and key in self._backends:
+            return self._backends[key]
+        if special == "moto-api":
+            return None  # it would let any page reset the region
+        try:
+            host = self._dispatcher.infer_service_region_host(request.environ, path)
+        except KeyError as error:  # DynamoDB without X-Amz-Target
+            raise AwsError("MissingAction", f"The request has no {error.args[0]} header.") from error
+        # Without a host moto falls back to S3, as it does for a plain GET of an object.
+        backend: str | None = self._dispatcher.get_backend_for_host(host) if host else "s3"
+        if key[0]:
+            self._backends[key] = backend
+        return backend
+
+    def _app(self, backend: str) -> Any:
+        with self._lock:
+            app = self._apps.get(backend)
+            if app is None:
+                app = self._apps[backend] = self._create(backend)  # type: ignore[arg-type]
+            return app
+
+
+def _refuse_missing(request: Incoming) -> None:
+    for name, operation in _S3_MISSING.items():
+        if name in request.query:
+            raise not_implemented("s3", f"{operation} ({request.method} ?{name})")
+
+
+def _described(request: Incoming) -> str:
+    """The operation as far as the request says: its target, its action, or method and path."""
+    target = request.header("X-Amz-Target")
+    if target:
+        return target.rpartition(".")[2]
+    action = request.form(_READ_LIMIT).get("Action") if request.method == "POST" else request.query.get("Action")
+    if action:
+        return action
+    return f"{request.method} {request.raw_path}"
+
+
+def _call(app: Any, environ: dict[str, Any], service: str, request: Incoming) -> Any:
+    started: list[Any] = []
+
+    def start_response(status: str, headers: list[tuple[str, str]], _info: Any = None) -> Any:
+        started[:] = [int(status.split(" ", 1)[0]), headers]
+        return None
+
+    chunks = app(environ, start_response)
+    status, headers = started
+    if service != "s3" and status in {404, 405}:
+        kind = next((value for name, value in headers if name.lower() == "content-type"), "")
+        content = b"".join(chunks)
+        # Flask's own page or an empty answer: no operation of moto's was reached
+        if not content or (kind.startswith("text/html") and b"<title>" in content[:200]):
+            raise not_implemented(service, _described(request))
+        return status, headers, [content]
+    return status, headers, chunks
+
+
+__all__ = ["SPOOL_BYTES", "Answer", "MotoGate", "configure"]

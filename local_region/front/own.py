@@ -1,0 +1,129 @@
+"""The AWS services that the region implements itself: parse, check, authorize, handle, serialize."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.utils import parse_timestamp
+from moto.core.parse import PROTOCOL_PARSERS
+from moto.core.serialize import get_serializer_class
+from werkzeug.datastructures import MultiDict
+
+from local_region.front.errors import Answer, not_implemented, render
+from local_region.front.models import ServiceDescription
+from local_region.front.request import Incoming
+from local_region.front.validation import violations
+from local_region.ports import AwsError, AwsRequest, AwsService, Identities, Json, Principal
+
+log = logging.getLogger(__name__)
+
+#: what AWS answers when a member breaks the model
+_VALIDATION_CODE = {"cloudformation": "ValidationError", "apigateway": "BadRequestException"}
+#: the code under which AWS answers when it can't read a request at all
+_UNREADABLE = "SerializationException"
+#: the largest request body that one of these services takes (Lambda's zip upload is 50 MB, base64)
+MAX_BODY = 96 * 1024 * 1024
+
+
+class OwnService:
+    """One ``AwsService`` behind HTTP. Its botocore model is loaded with the first request."""
+
+    def __init__(self, service: AwsService, identities: Identities) -> None:
+        self.name = service.service
+        self._service = service
+        self._identities = identities
+        self._description: ServiceDescription | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def description(self) -> ServiceDescription:
+        with self._lock:
+            if self._description is None:
+                self._description = ServiceDescription(self.name, set(self._service.operations()))
+            return self._description
+
+    def operation_of(self, request: Incoming) -> tuple[str, dict[str, str]]:
+        """The operation's name, also of one that we don't have, and the labels of its path."""
+        protocol = self.description.protocol
+        if protocol == "json":
+            name = (request.header("X-Amz-Target") or "").rpartition(".")[2]
+        elif protocol in {"query", "ec2"}:
+            name = request.form(MAX_BODY).get("Action", "")
+        else:
+            found = self.description.match(request.method, request.raw_path, request.query)
+            if found is not None:
+                return found
+            name = f"{request.method} {request.raw_path}"
+        return name or "request without an operation", {}
+
+    def has(self, operation: str) -> bool:
+        return operation in self._service.operations()
+
+    def answer(self, request: Incoming, operation: str, labels: dict[str, str], principal: Principal) -> Answer:
+        """The HTTP answer of ``operation``, errors included."""
+        protocol = self.description.protocol
+        try:
+            if not self.has(operation):
+                raise not_implemented(self.name, operation)
+            params = self._parse(request, operation, labels)
+            self._check(operation, params)
+            check = getattr(self._identities, "check", None)
+            if check is not None:
+                check(principal, self.name, operation, params)
+            aws_request = AwsRequest(self.name, operation, params, principal, request.headers)
+            result = self._service.operations()[operation](aws_request)
+            return self._serialize(operation, result, request.request_id)
+        except AwsError as error:
+            return render(error, protocol, request.request_id)
+
+    def _parse(self, request: Incoming, operation: str, labels: dict[str, str]) -> Json:
+        description = self.description
+        protocol = description.protocol
+        parser = PROTOCOL_PARSERS[protocol](description.operation(operation), timestamp_parser=_timestamp)
+        values: Mapping[str, Any] = MultiDict(request.query_pairs)
+        body = b""
+        if protocol in {"query", "ec2"}:
+            values = request.form(MAX_BODY)
+        else:
+            body = request.body(MAX_BODY)
+        try:
+            params: Json = parser.parse(
+                {
+                    "method": request.method,
+                    "values": values,
+                    "headers": request.header_view,
+                    "body": body,
+                    "url_path": request.path,
+                    "url_params": labels,
+                }
+            )
+        except (ValueError, TypeError, AttributeError, KeyError) as error:
+            # moto's parsers assume well-typed input; which member is ill-typed they don't tell
+            detail = f"The request is not one that {operation} can read: {error}"
+            raise AwsError(_UNREADABLE, detail) from error
+        return params
+
+    def _check(self, operation: str, params: Json) -> None:
+        message = violations(params, self.description.operation(operation).input_shape)
+        if message is not None:
+            raise AwsError(_VALIDATION_CODE.get(self.name, "ValidationException"), message)
+
+    def _serialize(self, operation: str, result: Json, request_id: str) -> Answer:
+        description = self.description
+        serializer = get_serializer_class(self.name, description.protocol)(description.operation(operation))
+        response = serializer.serialize(result or {})
+        body = response["body"]
+        headers = [(name, str(value)) for name, value in response["headers"].items()]
+        if not any(name.lower() == "x-amzn-requestid" for name, _ in headers):
+            headers.append(("x-amzn-RequestId", request_id))
+        content = body.encode() if isinstance(body, str) else bytes(body)
+        return int(response["status_code"]), headers, content
+
+
+def _timestamp(value: Any) -> datetime:
+    parsed: datetime = parse_timestamp(value)
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
