@@ -37,7 +37,8 @@ class EncodedLane:
         )
 
     def encode(self, body: bytes, content_type: str) -> bytes:
-        return self.encoder.encode_csv(parse_records(body, content_type, self.schema, LIMITS))
+        records = parse_records(body, content_type, self.schema, LIMITS)
+        return "".join(f"{self.encoder.encode_csv(record)}\n" for record in records).encode()
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

@@ -51,8 +51,8 @@ class Problem(Exception):
 def answer(
     status: int, body: object, headers: Mapping[str, str] | None = None, content_type: str = "application/json"
 ) -> Json:
-    """A JSON answer as API Gateway wants it."""
-    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    """A JSON answer as API Gateway wants it; ASCII, so that a lone surrogate in a name can break nothing on its way."""
+    text = json.dumps(body, separators=(",", ":"), allow_nan=False)
     return text_answer(status, text, content_type, headers)
 
 

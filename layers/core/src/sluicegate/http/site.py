@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from sluicegate.http.answers import Json, Problem, text_answer
 from sluicegate.http.requests import Request, request_id_of
@@ -21,7 +22,7 @@ CONTENT_TYPES = {
 SECURITY = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
-        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        "base-uri 'self'; form-action 'none'; frame-ancestors 'none'"
     ),
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -29,6 +30,9 @@ SECURITY = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+#: in index.html; all its addresses are relative, since a stage or a base path stands before them
+BASE = '<base href="./">'
 
 
 class Site:
@@ -40,7 +44,6 @@ class Site:
             for path in sorted(folder.iterdir())
             if path.suffix in CONTENT_TYPES
         }
-        self._etags = {name: f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"' for name, text in self.files.items()}
 
     def handle(self, event: Mapping[str, Any], log: Callable[[Json], None]) -> Json:
         """The proxy answer; ``log`` gets one line a request."""
@@ -61,18 +64,19 @@ class Site:
         if request.method not in ("GET", "HEAD"):
             raise Problem(405, f"{request.method} is not possible here, only GET.", headers={"Allow": "GET, HEAD"})
         name = (request.segments or ["index.html"])[-1]
-        if name == "index.html" and not request.segments and not request.full_path.endswith("/"):
-            # "/v1" without its slash: relative addresses in the page would lead beside the stage
-            stage = request.full_path.rsplit("/", 1)[-1]
-            return text_answer(308, "", "text/plain; charset=utf-8", {**SECURITY, "Location": f"{stage}/"})
         if name not in self.files:
             raise Problem(404, f"There is nothing at {request.path[:200]}. The page is at the root of the stage.")
-        etag = self._etags[name]
+        text = self.files[name]
+        if not request.segments and not request.full_path.endswith("/"):
+            # "/v1" without its slash: relative addresses would lead beside the stage
+            stage = quote(request.full_path.rsplit("/", 1)[-1])
+            text = text.replace(BASE, f'<base href="{stage}/">')
+        etag = f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'
         headers = {**SECURITY, "ETag": etag, "Cache-Control": "no-cache"}
         content_type = CONTENT_TYPES[Path(name).suffix]
         if etag in _listed(request.headers.get("if-none-match", "")):
             return text_answer(304, "", content_type, headers)
-        return text_answer(200, "" if request.method == "HEAD" else self.files[name], content_type, headers)
+        return text_answer(200, "" if request.method == "HEAD" else text, content_type, headers)
 
 
 def _listed(if_none_match: str) -> set[str]:

@@ -1,0 +1,68 @@
+// The application's own API, relative to the page: a stage or a base path may stand before it.
+
+const STORED = "sluicegate-api-key";
+
+export function apiKey() {
+  return sessionStorage.getItem(STORED);
+}
+
+export function setApiKey(key) {
+  if (key) sessionStorage.setItem(STORED, key);
+  else sessionStorage.removeItem(STORED);
+}
+
+/** An answer that is not a success. `errors` are the problem's: [{record, field, message}]. */
+export class ApiProblem extends Error {
+  constructor(status, detail, errors) {
+    super(detail);
+    this.status = status;
+    this.errors = errors ?? [];
+  }
+
+  get isKey() {
+    return this.status === 401 || this.status === 403;
+  }
+}
+
+export async function call(path, options = {}) {
+  let response;
+  try {
+    response = await fetch(new URL(path, document.baseURI), {
+      ...options,
+      cache: "no-store",
+      headers: { "x-api-key": apiKey() ?? "", ...options.headers },
+    });
+  } catch {
+    throw new ApiProblem(0, "The API can't be reached. Is the region running? It is tried again.", []);
+  }
+  let body = null;
+  try {
+    body = await response.json();
+  } catch {
+    // an answer that isn't JSON is told by its status below
+  }
+  if (response.ok && body !== null) return body;
+  throw new ApiProblem(
+    response.status,
+    body?.detail ?? body?.message ?? `The API answered ${response.status} ${response.statusText}`.trim(),
+    body?.errors,
+  );
+}
+
+const part = encodeURIComponent;
+export const models = () => call("models?limit=200");
+export const model = (name) => call(`models/${part(name)}`);
+export const versions = (name) => call(`models/${part(name)}/versions?limit=20`);
+export const uploads = (name) => call(`models/${part(name)}/uploads?limit=20`);
+
+export function predictionUrl(name) {
+  return new URL(`models/${part(name)}/predictions`, document.baseURI).href;
+}
+
+export function predict(name, record) {
+  return call(`models/${part(name)}/predictions`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ records: [record] }),
+  });
+}

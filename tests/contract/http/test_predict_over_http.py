@@ -1,0 +1,312 @@
+"""The predict handler against wire formats: S3, Secrets Manager and SageMaker's runtime stand behind one stub server."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluicegate.domain.inference_id import verify
+from sluicegate.domain.schema import Column, Schema
+from tests.contract.http.samples import RECORD, SCHEMA, LambdaContext, lane, prediction_event, routing
+from tests.contract.http.stub_aws import SECRET_TEXT, StubAws, error, running
+
+ROOT = Path(__file__).parents[3]
+KEY = SECRET_TEXT.encode()
+
+
+def load(function: str) -> Any:
+    """A function's ``app`` module, fresh, as Lambda loads it."""
+    spec = importlib.util.spec_from_file_location(f"app_{function}", ROOT / "functions" / function / "app.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def score(value: float) -> Any:
+    return lambda body: b"".join(b"%f\n" % value for _ in body.splitlines())
+
+
+@pytest.fixture
+def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[StubAws]:
+    stub = StubAws()
+    stub.objects["routing/churn.json"] = routing([lane(1)])
+    stub.variants["sluicegate-churn"] = {"v1": score(0.8)}
+    with running(stub):
+        for name, value in stub.environment().items():
+            monkeypatch.setenv(name, value)
+        yield stub
+
+
+@pytest.fixture
+def ask(aws: StubAws) -> Any:
+    app = load("predict")
+
+    def call(event: dict[str, Any]) -> tuple[int, Any, dict[str, str]]:
+        answer = app.handler(event, LambdaContext())
+        return answer["statusCode"], json.loads(answer["body"]), answer["headers"]
+
+    return call
+
+
+def test_one_record(aws, ask):
+    status, body, headers = ask(prediction_event({"records": [RECORD]}))
+    assert (status, body["model"], body["version"]) == (200, "churn", 1)
+    assert headers["Content-Type"] == "application/json"
+    [prediction] = body["predictions"]
+    assert prediction["prediction"] == "yes"
+    assert prediction["probabilities"] == pytest.approx({"no": 0.2, "yes": 0.8})
+    read = verify(prediction["inference_id"], KEY)
+    assert (read.version, read.time_ms) == (1, 1_795_348_800_000)
+    assert read.is_of("churn")
+    [sent] = aws.asked("/invocations")
+    assert sent.headers["x-amzn-sagemaker-inference-id"] == prediction["inference_id"]
+    assert sent.headers["content-type"] == "text/csv"
+    assert sent.headers["x-amz-security-token"] == "token"
+    assert "Credential=AKIDEXAMPLE/" in sent.headers["authorization"]
+    assert "/us-east-1/sagemaker/aws4_request" in sent.headers["authorization"]
+    assert sent.body.count(b"\n") == 1
+
+
+def test_many_records_as_csv_in_base64(ask):
+    text = "tenure,plan,autopay,joined\n" + "3,pro,,2026-02-01\n" * 1000
+    status, body, _ = ask(prediction_event(text.encode(), headers={"content-type": "text/csv; charset=utf-8"}))
+    assert status == 200
+    assert len({prediction["inference_id"] for prediction in body["predictions"]}) == 1000
+
+
+def test_what_curl_sends_without_a_content_type_is_read_as_json(ask):
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    assert ask(prediction_event({"records": [RECORD]}, headers=form))[0] == 200
+
+
+def test_secret_and_routing_are_read_once_and_connections_are_kept(aws, ask):
+    for _ in range(5):
+        assert ask(prediction_event({"records": [RECORD]}))[0] == 200
+    assert len(aws.asked("/routing/")) == 1
+    assert len([seen for seen in aws.seen if seen.path == "/"]) == 1
+
+
+def test_every_mistake_at_once(ask):
+    records = [RECORD | {"tenure": "long", "plann": "x"}, {"plan": 5}]
+    status, body, headers = ask(prediction_event({"records": records}))
+    assert (status, headers["Content-Type"]) == (400, "application/problem+json")
+    assert body["request_id"]
+    found = {(error["record"], error["field"]) for error in body["errors"]}
+    wanted = {(0, "tenure"), (0, "plann"), (1, "tenure"), (1, "plan"), (1, "autopay"), (1, "joined")}
+    assert found == wanted
+    assert all(error["message"] for error in body["errors"])
+
+
+@pytest.mark.parametrize(
+    ("event", "status", "words"),
+    [
+        (prediction_event("{"), 400, "Not JSON"),
+        (prediction_event(""), 400, "empty"),
+        (prediction_event({"records": []}), 400, "no records"),
+        (prediction_event({"records": [RECORD] * 1001}), 413, "1,000"),
+        (prediction_event("x" * (4 * 1024 * 1024 + 1)), 413, "4,194,304"),
+        (prediction_event("x", headers={"Content-Type": "image/png"}), 415, "text/csv"),
+        (prediction_event({"records": [RECORD]}, model="nope"), 404, "GET models/nope"),
+        (prediction_event({"records": [RECORD]}, model="No%20Model"), 404, "'No Model'"),
+        (prediction_event({"records": [RECORD]}) | {"isBase64Encoded": True}, 400, "base64"),
+        (prediction_event({"records": [RECORD]}) | {"body": {"records": []}}, 400, "not text"),
+        ({}, 400, "httpMethod"),
+        ({"httpMethod": "POST"}, 404, "no model"),
+    ],
+)
+def test_what_cannot_be_answered_is_said_precisely(ask, event, status, words):
+    found, body, headers = ask(event)
+    assert found == status == body["status"]
+    assert words in body["detail"]
+    assert headers["Content-Type"] == "application/problem+json"
+
+
+def test_a_lone_surrogate_breaks_nothing(ask):
+    status, body, _ = ask(prediction_event('{"records": [{"\\ud800": 1}]}'))
+    assert status == 400
+    assert json.dumps(body).encode()
+
+
+def test_model_errors_are_502_and_not_tried_again(aws, ask):
+    def fail(body: bytes) -> bytes:
+        raise ArithmeticError("Traceback\n  boom " + "x" * 2000)
+
+    aws.variants["sluicegate-churn"]["v1"] = fail
+    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    assert status == 502
+    assert "Traceback boom xxx" in body["detail"]
+    assert len(body["detail"]) < 700
+    assert len(aws.asked("/invocations")) == 1
+
+
+@pytest.mark.parametrize("answer", [b"", b"0.1\n0.2\n", b"what\n", b"\xff\xfe"])
+def test_an_answer_that_is_not_the_models_is_502(aws, ask, answer):
+    aws.variants["sluicegate-churn"]["v1"] = lambda body: answer
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 502
+
+
+def test_throttling_and_a_dropped_connection_are_tried_again(aws, ask):
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 200
+    aws.script += [error(429, "ThrottlingException", Message="slow"), "close"]
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 200
+    assert aws.script == []
+
+
+def test_a_service_that_stays_down_is_503_with_retry_after(aws, ask):
+    aws.script += [error(503, "ServiceUnavailable", Message="later")] * 3
+    status, body, headers = ask(prediction_event({"records": [RECORD]}))
+    assert (status, headers["Retry-After"]) == (503, "2")
+    assert "later" in body["detail"]
+
+
+def test_client_errors_are_not_tried_again(aws, ask):
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 200
+    aws.script += [error(403, "AccessDeniedException", Message="not yours")]
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 502
+    assert len(aws.asked("/invocations")) == 2
+
+
+def test_an_endpoint_that_is_gone_is_503(aws, ask):
+    del aws.variants["sluicegate-churn"]
+    status, body, headers = ask(prediction_event({"records": [RECORD]}))
+    assert (status, headers["Retry-After"]) == (503, "5")
+    assert "not in service" in body["detail"]
+
+
+def test_a_first_version_that_is_being_deployed_is_503_and_says_so(aws, ask):
+    aws.objects["routing/churn.json"] = routing([], [lane(1)])
+    aws.variants.clear()
+    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    assert status == 503
+    assert "Version 1 of churn is being deployed" in body["detail"]
+
+
+def test_the_coming_lane_answers_with_its_own_encoding_while_the_endpoint_switches(aws, ask):
+    wider = Schema((*SCHEMA.columns, Column("color", "category", categories=("red", "green"))))
+    aws.objects["routing/churn.json"] = routing([lane(1)], [lane(2, wider)])
+    aws.variants["sluicegate-churn"] = {"v2": score(0.1)}
+    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    assert (status, body["errors"][0]["field"]) == (400, "color")
+    aws.objects["routing/churn.json"] = routing(
+        [lane(1)], [lane(2, Schema(SCHEMA.columns[:2], ignored=("autopay", "joined")))]
+    )
+    fresh = load("predict").handler(prediction_event({"records": [RECORD]}), LambdaContext())
+    body = json.loads(fresh["body"])
+    assert (fresh["statusCode"], body["version"]) == (200, 2)
+    assert verify(body["predictions"][0]["inference_id"], KEY).version == 2
+    fields = {
+        seen.headers["x-amzn-sagemaker-target-variant"]: seen.body.count(b",") for seen in aws.asked("/invocations")
+    }
+    assert fields["v2"] < fields["v1"]
+
+
+def test_a_version_that_the_copy_does_not_know_is_found_by_reading_again(aws, ask):
+    assert ask(prediction_event({"records": [RECORD]}))[1]["version"] == 1
+    aws.objects["routing/churn.json"] = routing([lane(2)])
+    aws.variants["sluicegate-churn"] = {"v2": score(0.1)}
+    assert ask(prediction_event({"records": [RECORD]}))[1]["version"] == 2
+
+
+def test_no_request_fails_while_versions_change(aws, ask):
+    """The endpoint has for a moment neither variant, and the routing is written late."""
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 200
+    refused = threading.Event()
+    aws.variants["sluicegate-churn"] = {}
+
+    def before(seen: Any) -> None:
+        if "/invocations" not in seen.path:
+            return
+        if len(aws.asked("/invocations")) == 4:
+            aws.objects["routing/churn.json"] = routing([lane(2)])
+            aws.variants["sluicegate-churn"] = {"v2": score(0.1)}
+            refused.set()
+
+    aws.before = before
+    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    assert refused.is_set()
+    assert (status, body["version"]) == (200, 2)
+
+
+def test_a_switch_that_never_ends_is_503(aws, ask, monkeypatch):
+    monkeypatch.setattr("sluicegate.services.predict.SWITCH_SECONDS", 0.2)
+    aws.variants["sluicegate-churn"] = {}
+    status, body, headers = ask(prediction_event({"records": [RECORD]}))
+    assert (status, headers["Retry-After"]) == (503, "2")
+    assert "changing versions" in body["detail"]
+
+
+def test_a_stale_routing_serves_on_while_s3_fails(aws, ask, monkeypatch):
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 200
+    monkeypatch.setattr("sluicegate.adapters.routes.FRESH_SECONDS", 0)
+    app = load("predict")
+    assert app.handler(prediction_event({"records": [RECORD]}), LambdaContext())["statusCode"] == 200
+    aws.script += [(500, {}, b"")] * 3
+    assert app.handler(prediction_event({"records": [RECORD]}), LambdaContext())["statusCode"] == 200
+    assert aws.script == []
+
+
+def test_an_unchanged_routing_is_asked_for_conditionally(aws, monkeypatch):
+    monkeypatch.setattr("sluicegate.adapters.routes.FRESH_SECONDS", 0)
+    app = load("predict")
+    for _ in range(2):
+        assert app.handler(prediction_event({"records": [RECORD]}), LambdaContext())["statusCode"] == 200
+    first, second = aws.asked("/routing/")
+    assert "if-none-match" not in first.headers
+    assert second.headers["if-none-match"].startswith('"')
+
+
+def test_a_secret_that_is_too_short_is_refused(aws, ask):
+    aws.secret = "short"
+    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    assert status == 503
+    assert "at least 16" in body["detail"]
+    assert "short" not in body["detail"]
+
+
+def test_logs_hold_neither_records_nor_the_secret(aws, ask, capsys):
+    record = RECORD | {"joined": "2026-02-03"}
+    ask(prediction_event({"records": [record]}))
+    line = json.loads(capsys.readouterr().out.strip().splitlines()[-1])
+    assert (line["message"], line["model"], line["status"], line["records"]) == ("prediction", "churn", 200, 1)
+    assert "2026-02-03" not in json.dumps(line)
+    assert SECRET_TEXT not in json.dumps(line)
+
+
+def test_a_large_body_is_sent_in_pieces_in_order(aws, ask, monkeypatch):
+    monkeypatch.setattr("sluicegate.services.predict.LARGEST_PAYLOAD", 40)
+    aws.variants["sluicegate-churn"]["v1"] = lambda body: b"".join(
+        b"0.%s\n" % line.split(b",")[0].split(b".")[0] for line in body.splitlines()
+    )
+    records = [RECORD | {"tenure": number} for number in range(1, 8)]
+    status, body, _ = ask(prediction_event({"records": records}))
+    assert status == 200
+    found = [prediction["probabilities"]["yes"] for prediction in body["predictions"]]
+    assert found == pytest.approx([number / 10 for number in range(1, 8)])
+    assert len(aws.asked("/invocations")) > 1
+
+
+def test_boto3_is_not_imported_by_predict():
+    import subprocess
+
+    code = (
+        "import sys; sys.path[:0] = ['layers/core/src', 'functions/predict']; import app; "
+        "print([name for name in ('boto3', 'botocore.client', 'botocore.session', 'duckdb', 'numpy', 'pydantic') "
+        "if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_the_body_of_a_binary_request_is_decoded():
+    event = prediction_event(b'{"records": []}')
+    assert base64.b64decode(event["body"]) == b'{"records": []}'
