@@ -1,0 +1,6 @@
+"""The built-in XGBoost algorithm (3.0-5), as a plain process.
+
+Entry points for ``ProcessSpec``: ``local_region.containers.xgboost.train:main`` and
+``local_region.containers.xgboost.serve:main``. Both follow SageMaker's container contract under ``SAGEMAKER_BASE_DIR``
+(``/opt/ml`` on SageMaker); neither knows anything of the local region.
+"""
