@@ -122,7 +122,7 @@ def running(stub: StubAws) -> Iterator[StubAws]:
 
         do_GET = do_POST = answer
 
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 the base class's name
+        def log_message(self, format: str, *args: object) -> None:
             """Quiet."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

@@ -1,0 +1,301 @@
+"""The page in Chromium, on the real handlers."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluicegate.domain.schema import Column, Problem, Schema
+from sluicegate.http.catalog import ROUTES
+from sluicegate.services.catalog import Catalog
+from tests.browser.site_server import KEY, serving
+from tests.contract.http import samples
+from tests.contract.http.stub_aws import StubAws, running
+from tests.contract.http.test_predict_over_http import load
+
+playwright = pytest.importorskip("playwright.sync_api")
+pytestmark = pytest.mark.browser
+
+CHROMIUM = "/usr/bin/chromium"
+ARGUMENTS = (
+    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--disable-component-update --disable-sync"
+).split()
+HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
+PUBLIC = {"/", "/openapi.json", "/assets/{file}"}
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    if not shutil.which(CHROMIUM):
+        pytest.skip(f"{CHROMIUM} is not installed")
+    with playwright.sync_playwright() as run:
+        chromium = run.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield chromium
+        chromium.close()
+
+
+class World:
+    """What stands behind the page; tests change it while the page looks."""
+
+    def __init__(self, registry: samples.MemoryRegistry, aws: StubAws) -> None:
+        self.registry, self.aws, self.url = registry, aws, ""
+
+
+@pytest.fixture
+def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    aws = StubAws()
+    aws.objects["routing/churn.json"] = samples.routing([samples.lane(2)])
+    aws.variants["sluicegate-churn"] = {"v2": lambda body: b"0.8125\n" * body.count(b"\n")}
+    here = World(samples.registry(), aws)
+    web, models, predict = load("serve_web"), load("manage_models"), load("predict")
+    models.catalog = lambda: Catalog(here.registry, "sluicegate-data")
+    routes = {("GET", route): models.handler for route in ROUTES}
+    routes["POST", "/models/{model}/predictions"] = predict.handler
+    routes |= {("GET", resource): web.handler for resource in PUBLIC}
+    with running(aws), serving(routes, PUBLIC) as url:
+        for name, value in aws.environment().items():
+            monkeypatch.setenv(name, value)
+        here.url = url
+        yield here
+
+
+class Watched:
+    """A page whose console and requests are held against it."""
+
+    def __init__(self, page: Any, url: str) -> None:
+        self.page, self.complaints, self.outside = page, [], []
+        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("console", self._console)
+        page.on(
+            "request", lambda request: request.url.startswith(url.split("/_api")[0]) or self.outside.append(request.url)
+        )
+
+    def _console(self, message: Any) -> None:
+        # the browser itself writes an error line for each 4xx answer that a test provokes
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            self.complaints.append(message.text)
+
+
+@pytest.fixture
+def open_page(browser: Any, world: World, request: pytest.FixtureRequest) -> Iterator[Any]:
+    contexts = []
+
+    def open_it(address: str = "/", key: str | None = KEY, **options: Any) -> Watched:
+        context = browser.new_context(**({"viewport": {"width": 1280, "height": 900}} | options))
+        contexts.append(context)
+        watched = Watched(context.new_page(), world.url)
+        contexts.append(watched)
+        watched.page.goto(world.url + address)
+        if key is not None:
+            watched.page.get_by_label("API key", exact=True).fill(key)
+            watched.page.get_by_role("button", name="Open").click()
+        return watched
+
+    yield open_it
+    for context, watched in zip(contexts[::2], contexts[1::2], strict=True):
+        folder = os.environ.get("SCREENSHOTS")
+        if folder:
+            name = re.sub(r"\W+", "-", request.node.name)
+            watched.page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
+        context.close()
+        assert watched.complaints == []
+        assert watched.outside == []
+
+
+def expect(locator: Any) -> Any:
+    return playwright.expect(locator)
+
+
+def test_the_key_is_asked_for_once_and_kept_in_the_tab(open_page):
+    page = open_page(key=None).page
+    expect(page.get_by_role("heading", name="Your API key")).to_be_visible()
+    page.get_by_label("API key", exact=True).fill("wrong")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("not accepted")
+    page.get_by_label("API key", exact=True).fill(KEY)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="churn")).to_be_visible()
+    page.reload()
+    expect(page.get_by_role("link", name="churn")).to_be_visible()
+    assert page.evaluate("localStorage.length") == 0
+    assert page.context.cookies() == []
+
+
+@pytest.mark.parametrize("address", ["/", ""])
+def test_the_page_works_with_and_without_the_slash_of_the_stage(open_page, address):
+    page = open_page(address).page
+    expect(page.get_by_role("link", name="churn")).to_be_visible()
+
+
+def test_models_with_state_and_version_and_files_outside(open_page):
+    page = open_page().page
+    link = page.get_by_role("link", name="churn")
+    expect(link).to_contain_text("live")
+    expect(link).to_contain_text("version 2")
+    expect(page.get_by_role("link", name="price")).to_contain_text("working")
+    expect(page.get_by_role("region", name="Files outside any model")).to_contain_text("Move it to data/<model>/.")
+    expect(page.get_by_role("heading", name="Choose a model")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_models_run_versions_and_uploads(open_page, scheme):
+    page = open_page("/#/models/churn", color_scheme=scheme).page
+    expect(page.get_by_role("heading", name="churn", exact=True)).to_be_visible()
+    expect(page.get_by_role("status")).to_contain_text("12 rows set aside")
+    steps = page.locator(".steps li")
+    expect(steps).to_have_count(6)
+    expect(steps.nth(1)).to_contain_text("Trained")
+    expect(page.locator(".versions")).to_contain_text("0.9132 (0.8911 – 0.9353)")
+    expect(page.locator(".versions")).to_contain_text("is not worse than version 1")
+    expect(page.locator(".uploads")).to_contain_text("12 rows set aside")
+    expect(page.locator(".uploads")).to_contain_text("data-rejects/churn/0a1b2c3d4e5f/report.json")
+    expect(page.locator(".uploads")).to_contain_text("Upload a CSV with a header and at least one row.")
+
+
+def test_a_prediction_from_the_form(open_page, world):
+    page = open_page("/#/models/churn").page
+    expect(page.get_by_label("tenure")).to_have_value("12")
+    page.get_by_label("tenure").fill("")
+    page.get_by_label("plan").select_option("pro")
+    box = page.get_by_label("autopay")
+    expect(box).to_be_checked()
+    box.press("Space")
+    expect(page.locator(".check .state")).to_have_text("no")
+    box.press("Space")
+    expect(page.locator(".check .state")).to_have_text("unknown")
+    assert box.evaluate("(element) => element.indeterminate")
+    page.get_by_label("joined").fill("2025-01-31")
+    page.get_by_label("joined").press("Enter")
+    result = page.locator(".result")
+    expect(result.locator(".prediction strong")).to_have_text("yes")
+    expect(result.locator(".bars li").first).to_contain_text("81.3 %")
+    assert result.locator(".bar").first.evaluate("(bar) => bar.style.width") == "81.25%"
+    expect(result).to_contain_text(re.compile(r"version 2 · [\w-]{56}"))
+    fields = world.aws.asked("/invocations")[-1].body.decode().strip().split(",")
+    assert fields[0] == ""  # an emptied number is missing
+    result.get_by_text("The same with curl").click()
+    expect(result).to_contain_text('"autopay":null')
+
+
+def test_field_errors_are_shown_at_their_fields(open_page, world):
+    world.registry.items["churn"]["schema"]["columns"] += [
+        {"name": "unknown_now", "type": "number"},
+        {"name": "when", "type": "category"},
+    ]
+    page = open_page("/#/models/churn").page
+    page.get_by_role("button", name="Predict").click()
+    field = page.get_by_label("unknown_now")
+    expect(field).to_have_attribute("aria-invalid", "true")
+    expect(field).to_be_focused()
+    described = field.get_attribute("aria-describedby").split()[-1]
+    expect(page.locator(f"#{described}")).to_contain_text("unknown field")
+    expect(page.get_by_label("tenure")).not_to_have_attribute("aria-invalid", "true")
+    field.fill("3")
+    expect(page.locator(f"#{described}")).to_be_hidden()
+
+
+def test_a_failing_model_is_told(open_page, world):
+    def fail(body: bytes) -> bytes:
+        raise ArithmeticError("the tree is hollow")
+
+    world.aws.variants["sluicegate-churn"]["v2"] = fail
+    page = open_page("/#/models/churn").page
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator(".predict").get_by_role("alert")).to_contain_text("the tree is hollow")
+
+
+def test_work_shows_up_by_itself_and_what_was_typed_stays(open_page, world):
+    page = open_page("/#/models/churn").page
+    page.get_by_label("tenure").fill("42")
+    page.goto(world.url + "/#/models/price")
+    expect(page.locator(".steps [aria-current=step]")).to_contain_text("Training")
+    page.goto(world.url + "/#/models/churn")
+    page.get_by_label("tenure").fill("43")
+    run = world.registry.of["price", "run"][0]
+    run["status"] = "live"
+    world.registry.items["price"] |= {"state": "live", "live_version": 1}
+    expect(page.get_by_role("link", name="price")).to_contain_text("version 1", timeout=5000)
+    expect(page.get_by_label("tenure")).to_have_value("43")
+    expect(page.get_by_label("tenure")).to_be_focused()
+
+
+def test_a_training_run_on_a_phone(open_page):
+    page = open_page("/#/models/price", viewport={"width": 390, "height": 844}).page
+    expect(page.locator(".steps [aria-current=step]")).to_contain_text("40 of 100 rounds")
+    expect(page.locator(".steps .ahead")).to_have_count(4)
+    expect(page.locator(".predict")).to_contain_text("aws s3 cp mydata.csv s3://sluicegate-data/data/price/")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_a_prediction_on_a_phone_in_the_dark(open_page):
+    page = open_page("/#/models/churn", viewport={"width": 390, "height": 844}, color_scheme="dark").page
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator(".prediction strong")).to_have_text("yes")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_nothing_yet_teaches_what_to_do(open_page, world):
+    world.registry.items.clear()
+    world.registry.outside.clear()
+    page = open_page().page
+    expect(page.get_by_role("heading", name="Drop a file, get a model")).to_be_visible()
+    expect(page.locator("#detail")).to_contain_text("aws s3 cp mydata.csv s3://sluicegate-data/data/mymodel/")
+
+
+def test_an_unknown_model_is_told(open_page):
+    page = open_page("/#/models/chrun").page
+    expect(page.locator("#detail")).to_contain_text("Did you mean 'churn'?")
+
+
+def test_names_are_text_whatever_they_hold(open_page, world):
+    schema = Schema((Column(HOSTILE, "category", categories=(HOSTILE, "b"), example=HOSTILE),), target=HOSTILE)
+    problem = Problem("binary", ("no", HOSTILE), HOSTILE)
+    world.aws.objects["routing/churn.json"] = samples.routing([samples.lane(2, schema, problem)])
+    world.registry.items["churn"] |= {"schema": schema.to_json(), "target": HOSTILE}
+    world.registry.items["churn"]["settings_problem"] = {"title": HOSTILE, "detail": HOSTILE, "remedy": HOSTILE}
+    for kind in ("run", "upload", "version"):
+        for item in world.registry.of["churn", kind]:
+            item |= {"key": HOSTILE, "notes": [HOSTILE], "reason": HOSTILE, "status": HOSTILE}
+            item["error"] = {"title": HOSTILE, "detail": HOSTILE, "remedy": HOSTILE}
+            item["verdict"] = {"accepted": False, "reason": HOSTILE}
+            item["history"] = [{"at": HOSTILE, "status": HOSTILE, "message": HOSTILE}]
+    world.registry.items["hostile"] = world.registry.items.pop("price") | {"model": HOSTILE, "problem": HOSTILE}
+    world.registry.outside[0]["key"] = HOSTILE
+    page = open_page("/#/models/churn").page
+    page.get_by_role("button", name="Predict").click()
+    expect(page.locator(".prediction strong")).to_have_text(HOSTILE)
+    expect(page.locator(".models")).to_contain_text(HOSTILE)
+    assert page.locator("img:not([src='assets/icon.svg'])").count() == 0
+    assert page.title() == "churn · Sluicegate"
+
+
+def test_every_control_has_a_name_and_the_keyboard_reaches_it(open_page):
+    page = open_page("/#/models/churn").page
+    expect(page.get_by_label("tenure")).to_be_visible()
+    nameless = page.evaluate(
+        """() => [...document.querySelectorAll("input, select, button, a")].filter((element) => element.checkVisibility()
+             && !(element.labels?.length || element.textContent.trim() || element.getAttribute("aria-label"))).length"""
+    )
+    assert nameless == 0
+    page.get_by_label("tenure").focus()
+    for name in ("plan", "autopay"):
+        page.keyboard.press("Tab")
+        expect(page.get_by_label(name, exact=True)).to_be_focused()
+
+
+def test_a_region_that_went_away_is_told_and_found_again(open_page):
+    page = open_page("/#/models/churn").page
+    expect(page.get_by_label("tenure")).to_be_visible()
+    page.context.set_offline(True)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.get_by_role("alert").first).to_contain_text("can't be reached")
+    page.context.set_offline(False)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator("#notice")).to_be_hidden()
