@@ -73,9 +73,7 @@ def judge(
         if evaluation_settings.against_champion == "ignore":
             checks.append(Check("champion", True, f"not compared with version {champion_version}, as the settings say"))
         elif comparison is None:
-            checks.append(
-                Check("champion", True, f"version {champion_version} could not be compared on the same rows")
-            )
+            checks.append(Check("champion", True, f"version {champion_version} could not be compared on the same rows"))
         else:
             checks.append(_champion(metric, comparison, evaluation_settings.tolerance, champion_version))
 

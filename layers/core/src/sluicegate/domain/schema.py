@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 ColumnType = Literal["number", "boolean", "category", "date"]
 COLUMN_TYPES: tuple[ColumnType, ...] = ("number", "boolean", "category", "date")
@@ -127,6 +127,7 @@ class Problem:
 
 def column_type(name: str) -> ColumnType:
     """``name`` as a column type; ``ValueError`` when it is none."""
-    if name not in COLUMN_TYPES:
-        raise ValueError(f"unknown column type {name!r}")
-    return cast(ColumnType, name)
+    for known in COLUMN_TYPES:
+        if name == known:
+            return known
+    raise ValueError(f"unknown column type {name!r}")

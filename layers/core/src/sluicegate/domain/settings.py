@@ -32,7 +32,6 @@ NOT_YET: frozenset[str] = frozenset(
         "deployment.bake",
         "deployment.percent",
         "deployment.rollback_on",
-        "endpoint.min",
         "endpoint.max",
         "experiment",
         "idle_shutdown",
@@ -155,22 +154,24 @@ class Serverless(_Part):
 class Endpoint(_Part):
     """Where the model serves: serverless, or instances of one type."""
 
-    serverless: Serverless | None = None
+    serverless: Serverless | None = Field(default=None, description="The default, with 2048 MB and 5 at a time.")
     instance: Instance | None = Field(default=None, description="Instance type, instead of serverless.")
-    count: int = Field(default=1, ge=1, le=20, description="Number of instances.")
+    min: int = Field(default=1, ge=1, le=20, description="Number of instances.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _serverless_unless_instance(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("instance") is None:
+            return {**data, "serverless": data.get("serverless") or {}}
+        return data
 
     @model_validator(mode="after")
     def _one_kind(self) -> Endpoint:
         if self.serverless is not None and self.instance is not None:
             raise ValueError("serverless and instance exclude each other: keep one")
-        if self.instance is None and self.count != 1:
-            raise ValueError("count needs instance")
+        if self.instance is None and self.min != 1:
+            raise ValueError("min needs instance: a serverless endpoint scales by itself")
         return self
-
-    @property
-    def serverless_or_default(self) -> Serverless | None:
-        """The serverless size, or None when the endpoint has instances."""
-        return None if self.instance is not None else self.serverless or Serverless()
 
 
 class Retrain(_Part):
@@ -240,7 +241,7 @@ def xgboost_hyperparameters(settings: ModelSettings, problem: Problem) -> dict[s
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of model.yaml, for editors."""
     schema = ModelSettings.model_json_schema()
-    names = {name: {} for name in (*hyperparameters.RULES, *hyperparameters.ALIASES)}
+    names: dict[str, dict[str, Any]] = {name: {} for name in (*hyperparameters.RULES, *hyperparameters.ALIASES)}
     properties = schema["$defs"]["Algorithm"]["properties"]
     properties["hyperparameters"] |= {"properties": dict(sorted(names.items())), "additionalProperties": False}
     return {

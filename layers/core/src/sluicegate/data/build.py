@@ -1,0 +1,266 @@
+# ruff: noqa: S608  (names and texts go into SQL only through name_sql and text_sql)
+"""A data set from all accepted uploads: split, encoded, and written as SageMaker's XGBoost reads it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from sluicegate.data.engine import connect, name_sql, text_sql
+from sluicegate.data.profile import ColumnProfile, profile_source
+from sluicegate.data.tables import Union, converted, union
+from sluicegate.data.target import MINIMUM_ROWS, Target, resolve_target
+from sluicegate.domain.encoder import LONGEST_CATEGORY, ONE_HOT_LIMIT, Encoder
+from sluicegate.domain.errors import UnusableData
+from sluicegate.domain.schema import Column, Problem, Schema
+from sluicegate.domain.settings import ModelSettings
+from sluicegate.domain.split import SPLITS, row_key_sql, split_sql
+
+_UNIQUE = 0.9  # text that differs in nearly every row names the row
+_ID_NAME = re.compile(r"(?:.*[^a-z])?(?:id|uuid|guid|index|key|unnamed: 0)", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class DatasetBuild:
+    """A data set on disk. ``schema.columns`` are the features. ``files`` maps the folder in S3 to its local files:
+    ``train``, ``validation``, ``holdout``, ``holdout-labels`` and, with a champion, ``champion-holdout``.
+    """
+
+    schema: Schema
+    encoder: Encoder
+    problem: Problem
+    counts: dict[str, int]
+    profile: dict[str, Any]
+    files: dict[str, list[Path]]
+    notes: list[str] = field(default_factory=list)
+
+
+def build_dataset(
+    parts: Sequence[Path],
+    *,
+    settings: ModelSettings,
+    champion: Encoder | None,
+    workdir: Path,
+    memory_limit_mb: int,
+) -> DatasetBuild:
+    """Builds the data set from the uploads' Parquet files, in their order. Raises ``UnusableData``."""
+    if not parts:
+        raise UnusableData("No data", "No upload has been accepted yet.", "Upload a CSV file with a header.")
+    workdir.mkdir(parents=True, exist_ok=True)
+    with connect(workdir, memory_limit_mb) as connection:
+        table = union(connection, parts, settings)
+        target = resolve_target(connection, table, settings)
+        return _Builder(connection, table, target, settings, champion, workdir).build()
+
+
+class _Builder:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        table: Union,
+        target: Target,
+        settings: ModelSettings,
+        champion: Encoder | None,
+        workdir: Path,
+    ) -> None:
+        self.connection, self.table, self.target = connection, table, target
+        self.settings, self.champion, self.workdir = settings, champion, workdir
+        self.notes = [*table.notes, *target.notes]
+        self.rows = f"(SELECT * FROM {table.source} WHERE {name_sql(target.name)} IS NOT NULL)"
+
+    def build(self) -> DatasetBuild:
+        profile = profile_source(self.connection, self.rows, list(self.table.columns.items()))
+        features = self._features(profile)
+        encoder = Encoder.fit(features)
+        self._assign_splits()
+        counts, by_class = self._counts()
+        files = self._write(encoder)
+        used = {column.name for column in features}
+        special = {self.target.name, self.settings.id_column}
+        schema = Schema(
+            columns=tuple(features),
+            target=self.target.name,
+            id_column=self.settings.id_column,
+            ignored=tuple(name for name in self.table.columns if name not in used and name not in special),
+        )
+        return DatasetBuild(
+            schema=schema,
+            encoder=encoder,
+            problem=self.target.problem,
+            counts=counts,
+            profile={
+                "rows": self.target.rows,
+                "unlabelled": self.target.unlabelled,
+                "classes": by_class,
+                "columns": [column.to_json() for column in profile],
+            },
+            files=files,
+            notes=self.notes,
+        )
+
+    def _features(self, profile: Sequence[ColumnProfile]) -> list[Column]:
+        """The columns that are worth learning from, with the categories of those that have few."""
+        kept: list[ColumnProfile] = []
+        excluded = {self.target.name, self.settings.id_column, *self.settings.features.exclude}
+        for name in self.settings.features.exclude:
+            if name not in self.table.columns:
+                self.notes.append(f"features.exclude names {name}, which the data does not have.")
+        for column in profile:
+            if column.name in excluded:
+                continue
+            reason = self._useless(column)
+            if reason:
+                self.notes.append(f"{column.name} is not used: {reason}.")
+            else:
+                kept.append(column)
+        if not kept:
+            raise UnusableData(
+                "No features",
+                f"Beside the target {self.target.name!r} no column is left to learn from: " + " ".join(self.notes),
+                "Upload data with columns that differ from row to row.",
+            )
+        categories = self._categories([column.name for column in kept if column.type == "category"], kept)
+        return [column.as_column(categories.get(column.name)) for column in kept]
+
+    def _useless(self, column: ColumnProfile) -> str | None:
+        present = self.target.rows - column.missing
+        if present == 0:
+            return "it is missing in every row"
+        if column.distinct <= 1 and self._constant(column, present):
+            return "it has the same value in every row"
+        if column.name in self.settings.features.types or present < MINIMUM_ROWS:
+            return None
+        if column.distinct >= _UNIQUE * present:
+            if column.type == "category":
+                return "it differs in nearly every row, like an id or free text"
+            if column.type == "number" and _ID_NAME.fullmatch(column.name) and self._whole_and_unique(column.name):
+                return "by its name and values it is an id"
+        return None
+
+    def _constant(self, column: ColumnProfile, present: int) -> bool:
+        """One value everywhere; a value that is there in some rows and missing in others does tell something."""
+        quoted = name_sql(column.name)
+        row = self.connection.execute(f"SELECT min({quoted}) = max({quoted}) FROM {self.rows}").fetchone()
+        return bool(row and row[0]) and present == self.target.rows
+
+    def _whole_and_unique(self, name: str) -> bool:
+        quoted = name_sql(name)
+        row = self.connection.execute(
+            f"SELECT bool_and({quoted} = trunc({quoted})) AND count(DISTINCT {quoted}) = count({quoted}) FROM {self.rows}"
+        ).fetchone()
+        return bool(row and row[0])
+
+    def _categories(self, names: Sequence[str], kept: Sequence[ColumnProfile]) -> dict[str, tuple[str, ...]]:
+        estimated = {column.name: column.distinct for column in kept}
+        few = [name for name in names if estimated[name] <= 2 * ONE_HOT_LIMIT]
+        if not few:
+            return {}
+        wanted = ", ".join(
+            f"list_sort(list(DISTINCT {name_sql(name)}) FILTER (length({name_sql(name)}) <= {LONGEST_CATEGORY}))"
+            for name in few
+        )
+        row = self.connection.execute(f"SELECT {wanted} FROM {self.rows}").fetchone() or ()
+        found = {name: tuple(sorted(values or ())) for name, values in zip(few, row, strict=True)}
+        return {name: values for name, values in found.items() if len(values) <= ONE_HOT_LIMIT}
+
+    def _assign_splits(self) -> None:
+        """Computes each row's split once: without an id its key is the whole row, which is not cheap."""
+        columns = [Column(name, kind) for name, kind in self.table.columns.items() if name != self.target.name]
+        quoted = {column.name: name_sql(column.name) for column in columns}
+        key = row_key_sql(columns, quoted)
+        if self.settings.id_column is not None:
+            key = f"coalesce({quoted[self.settings.id_column]}, {key})"
+        split = split_sql(key, self.settings.split.validation, self.settings.split.holdout)
+        self.connection.execute(
+            f"CREATE TEMP TABLE splits AS SELECT {split} AS split, ({self.target.label}) AS label FROM {self.rows}"
+        )
+
+    def _counts(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
+        problem = self.target.problem
+        grouped = "label::INTEGER" if problem.classes else "NULL"
+        found = self.connection.execute(f"SELECT split, {grouped}, count(*) FROM splits GROUP BY ALL").fetchall()
+        counts: dict[str, int] = dict.fromkeys(SPLITS, 0)
+        by_class: dict[str, dict[str, int]] = {known: dict.fromkeys(SPLITS, 0) for known in problem.classes}
+        for split, index, count in found:
+            counts[SPLITS[split]] += count
+            if problem.classes:
+                by_class[problem.classes[index]][SPLITS[split]] += count
+        for split, count in counts.items():
+            if count == 0:
+                raise UnusableData(
+                    "Too few rows",
+                    f"None of the {self.target.rows:,} rows falls into the {split} split.",
+                    f"Upload more rows (a few hundred do), or raise split.{split} in model.yaml.",
+                )
+        self._check_classes(by_class)
+        return counts, by_class
+
+    def _check_classes(self, by_class: Mapping[str, Mapping[str, int]]) -> None:
+        for known, row in by_class.items():
+            empty = [split for split in SPLITS if row[split] == 0]
+            total = sum(row.values())
+            if not empty:
+                continue
+            if self.target.problem.kind == "binary" or "train" in empty:
+                raise UnusableData(
+                    "Too few rows of a class",
+                    f"The class {known[:60]!r} of {self.target.name!r} has {total:,} rows, none of them in the "
+                    f"{' and '.join(empty)} split.",
+                    "Upload more rows of that class: about 30 fill all splits.",
+                )
+            self.notes.append(f"The class {known[:60]} has no rows in the {' and '.join(empty)} split.")
+
+    def _write(self, encoder: Encoder) -> dict[str, list[Path]]:
+        """CSV without quotes or header. The same order of rows in every file of the holdout."""
+        source = f"{self.rows} POSITIONAL JOIN splits"
+        columns = {name: name_sql(name) for name in self.table.columns}
+        parts = [f"{part} AS f{index}" for index, part in enumerate(encoder.sql(columns))]
+        features = ", ".join(parts)
+        files = {
+            "train": self._copy("train", f"SELECT label, {features} FROM {source} WHERE split = 0"),
+            "validation": self._copy("validation", f"SELECT label, {features} FROM {source} WHERE split = 1"),
+            "holdout": self._copy("holdout", f"SELECT {features} FROM {source} WHERE split = 2"),
+            "holdout-labels": self._copy("holdout-labels", "SELECT label FROM splits WHERE split = 2"),
+        }
+        if self.champion is not None:
+            typed = {
+                block.column: converted(columns[block.column], self.table.columns[block.column], block.source_type)
+                for block in self.champion.blocks
+                if block.column in columns
+            }
+            parts = [f"{part} AS f{index}" for index, part in enumerate(self.champion.sql(typed))]
+            files["champion-holdout"] = self._copy(
+                "champion-holdout", f"SELECT {', '.join(parts)} FROM {source} WHERE split = 2"
+            )
+        return files
+
+    def _copy(self, folder: str, select: str) -> list[Path]:
+        target = self.workdir / folder / "part-00000.csv"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.connection.execute(
+            f"COPY ({select}) TO {text_sql(str(target))} (FORMAT csv, HEADER false, DELIMITER ',', QUOTE '', ESCAPE '')"
+        )
+        return [target]
+
+
+def dataset_json(build: DatasetBuild, uploads: Sequence[str], version: str) -> dict[str, Any]:
+    """``dataset.json``: all that is known of a data set but its rows. ``parts`` are keys below the data set's folder."""
+    return {
+        "format": 1,
+        "version": version,
+        "uploads": sorted(uploads),
+        "schema": build.schema.to_json(),
+        "encoder": build.encoder.to_json(),
+        "encoder_fingerprint": build.encoder.fingerprint,
+        "feature_names": build.encoder.feature_names,
+        "problem": build.problem.to_json(),
+        "counts": build.counts,
+        "profile": build.profile,
+        "parts": {folder: [f"{folder}/{path.name}" for path in paths] for folder, paths in build.files.items()},
+        "notes": build.notes,
+    }

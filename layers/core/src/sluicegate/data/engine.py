@@ -1,0 +1,52 @@
+"""One way to open DuckDB: bounded memory, spilling into the work folder, nothing fetched from the network."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+
+
+@contextmanager
+def connect(workdir: Path, memory_limit_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A private in-memory database. It may use ``memory_limit_mb`` and then spills under ``workdir``."""
+    spill = workdir / "spill"
+    spill.mkdir(parents=True, exist_ok=True)
+    connection = duckdb.connect(
+        config={
+            "memory_limit": f"{memory_limit_mb}MB",
+            "temp_directory": str(spill),
+            "threads": max(1, min(4, os.cpu_count() or 1)),
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "preserve_insertion_order": True,
+        }
+    )
+    try:
+        # A time without a zone is UTC, whatever the machine's own zone.
+        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        yield connection
+    finally:
+        connection.close()
+
+
+def name_sql(name: str) -> str:
+    """``name`` as a quoted identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def text_sql(text: str) -> str:
+    """``text`` as a string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def list_sql(texts: list[str]) -> str:
+    """A list of string literals."""
+    return "[" + ", ".join(text_sql(text) for text in texts) + "]"
+
+
+def files_sql(paths: list[Path]) -> str:
+    return list_sql([str(path) for path in paths])

@@ -1,0 +1,277 @@
+# ruff: noqa: S608  (names and texts go into SQL only through name_sql and text_sql)
+"""Reading one upload: good rows to Parquet, bad rows to a report, nothing lost in between.
+
+Two steps, because each alone goes wrong: types guessed while reading turn a column to text at its first bad value, and
+lenient reading drops rows without a word. So a sample of plain text decides the types, and then DuckDB reads strictly
+with those types and stores every row that doesn't fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from sluicegate.data.dialect import Dialect, read_dialect
+from sluicegate.data.engine import connect, name_sql, text_sql
+from sluicegate.data.inference import (
+    BLANK_SQL,
+    MARKERS_SQL,
+    SAMPLE_ROWS,
+    SHARE,
+    Inference,
+    default_target,
+    infer,
+    markers_list,
+)
+from sluicegate.data.profile import profile_columns
+from sluicegate.data.rejects import Rejects, cast_failures, count_rejected, write_rejects
+from sluicegate.data.text import PlainText, plain_text, without_thousands
+from sluicegate.domain.errors import UnreadableUpload
+from sluicegate.domain.schema import Column, ColumnType, Schema
+from sluicegate.domain.settings import ModelSettings
+
+#: what a packed or plain upload may hold at most, unless the caller says otherwise
+MAX_UNPACKED_BYTES = 8 << 30
+_SQL_TYPES: dict[ColumnType, str] = {
+    "number": "DOUBLE",
+    "boolean": "BOOLEAN",
+    "date": "TIMESTAMPTZ",
+    "category": "VARCHAR",
+}
+
+
+@dataclass(frozen=True)
+class UploadReading:
+    """What came of an upload. ``parquet`` has the accepted rows in file order; ``rejects`` is None when all were good.
+
+    ``schema`` is ``known`` with this file's further columns: hand it on as ``known`` for the next upload.
+    """
+
+    accepted_rows: int
+    rejected_rows: int
+    schema: Schema
+    parquet: Path
+    rejects: Path | None
+    report: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+
+def read_upload(
+    source: Path,
+    *,
+    key: str,
+    settings: ModelSettings,
+    known: Schema | None,
+    workdir: Path,
+    memory_limit_mb: int,
+    max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
+) -> UploadReading:
+    """Reads a CSV or CSV.gz file into ``workdir``. Raises ``UnreadableUpload`` when there is nothing to take from it."""
+    workdir.mkdir(parents=True, exist_ok=True)
+    text = plain_text(source, key, workdir, max_unpacked_bytes)
+    dialect = read_dialect(text.path, key, known)
+    if dialect.only_header:
+        raise UnreadableUpload(
+            "No rows", f"{key} has a header and no rows below it.", "Upload a file with at least one row of data."
+        )
+    with connect(workdir, memory_limit_mb) as connection:
+        return _read(connection, text, dialect, key, settings, known, workdir)
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    text: PlainText,
+    dialect: Dialect,
+    key: str,
+    settings: ModelSettings,
+    known: Schema | None,
+    workdir: Path,
+) -> UploadReading:
+    names = dialect.names
+    reader = _Reader(connection, text.path, dialect)
+    reader.sample()
+    inference = infer(connection, "sample", names, delimiter=dialect.delimiter, settings=settings, known=known)
+    connection.execute("DROP TABLE sample")
+    if inference.thousands:
+        plain = workdir / "plain-numbers.csv"
+        without_thousands(text.path, plain, dialect.delimiter)
+        reader.path = plain
+    parquet = workdir / "rows.parquet"
+    notes = [*text.notes, *dialect.notes, *inference.notes]
+    accepted = reader.read(inference, parquet)
+    accepted = _correct_types(reader, inference, parquet, accepted, names, notes)
+
+    rejects_path = workdir / "rows.csv"
+    rejects = Rejects()
+    if count_rejected(connection, reader.rejects_table):
+        rejects = write_rejects(
+            connection,
+            reader.rejects_table,
+            rejects_path,
+            reader.path,
+            names,
+            inference.types,
+            physical_lines=text.has_quotes,
+        )
+    if accepted == 0:
+        raise _nothing_usable(key, rejects)
+    notes.extend(_missing_columns(names, settings, known))
+    profile = profile_columns(connection, parquet, list(zip(names, inference.types, strict=True)))
+    report = {
+        "key": key,
+        "size": text.size,
+        "encoding": text.encoding,
+        "delimiter": dialect.delimiter,
+        "accepted": accepted,
+        "rejected": rejects.rows,
+        "reasons": dict(rejects.reasons.most_common()),
+        "rejected_by_column": dict(rejects.columns.most_common(20)),
+        "examples": rejects.examples,
+        "columns": [column.to_json() for column in profile],
+        "notes": notes,
+    }
+    schema = Schema(
+        columns=tuple(column.as_column() for column in profile),
+        target=default_target(settings, known.names if known else names),
+        id_column=settings.id_column,
+    )
+    return UploadReading(
+        accepted_rows=accepted,
+        rejected_rows=rejects.rows,
+        schema=known.merged(schema) if known else schema,
+        parquet=parquet,
+        rejects=rejects_path if rejects.rows else None,
+        report=report,
+        notes=notes,
+    )
+
+
+class _Reader:
+    """DuckDB's CSV reader on one file, told everything, guessing nothing."""
+
+    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect) -> None:
+        self._connection = connection
+        self.path = path
+        self._dialect = dialect
+        self._reads = 0
+
+    @property
+    def rejects_table(self) -> str:
+        return f"rejects_{self._reads}"
+
+    def sample(self) -> None:
+        types = ["VARCHAR"] * len(self._dialect.names)
+        self._connection.execute(
+            f"CREATE TEMP TABLE sample AS FROM {self._source(types, 'ignore_errors = true')} LIMIT {SAMPLE_ROWS}"
+        )
+
+    def read(self, inference: Inference, parquet: Path) -> int:
+        """Writes the rows that fit to ``parquet`` and the others to ``rejects_table``. Returns how many fit."""
+        self._reads += 1
+        options = [
+            "store_rejects = true",
+            f"rejects_table = '{self.rejects_table}'",
+            f"rejects_scan = 'scan_{self._reads}'",
+            "rejects_limit = 0",
+            f"nullstr = {markers_list(inference.missing)}",
+        ]
+        if inference.decimal_comma:
+            options.append("decimal_separator = ','")
+        source = self._source([_SQL_TYPES[kind] for kind in inference.types], *options)
+        columns = ", ".join(
+            f"{_clean(f'c{position}', kind)} AS {name_sql(name)}"
+            for position, (name, kind) in enumerate(zip(self._dialect.names, inference.types, strict=True))
+        )
+        row = self._connection.execute(
+            f"COPY (SELECT {columns} FROM {source}) TO {text_sql(str(parquet))} (FORMAT parquet, COMPRESSION zstd)"
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _source(self, types: Sequence[str], *options: str) -> str:
+        columns = ", ".join(f"'c{position}': '{kind}'" for position, kind in enumerate(types))
+        said = ", ".join(
+            [
+                text_sql(str(self.path)),
+                "auto_detect = false",
+                "header = true",
+                f"skip = {self._dialect.skip}",
+                f"delim = {text_sql(self._dialect.delimiter)}",
+                "quote = '\"'",
+                "escape = '\"'",
+                "strict_mode = true",
+                f"columns = {{{columns}}}",
+                *options,
+            ]
+        )
+        return f"read_csv({said})"
+
+
+def _clean(column: str, kind: ColumnType) -> str:
+    """Values as the rest of the program knows them: trimmed text, finite numbers, UTC dates; the rest missing."""
+    if kind == "number":
+        return f"CASE WHEN isfinite({column}) THEN {column} END"
+    if kind == "date":
+        return f"CASE WHEN year({column}) BETWEEN 1 AND 9999 THEN timezone('UTC', {column}) END"
+    if kind == "boolean":
+        return column
+    trimmed = f"trim({column}, {BLANK_SQL})"
+    return f"CASE WHEN {trimmed} NOT IN ({MARKERS_SQL}) THEN {trimmed} END"
+
+
+def _correct_types(
+    reader: _Reader, inference: Inference, parquet: Path, accepted: int, names: Sequence[str], notes: list[str]
+) -> int:
+    """The sample is the file's start. Where the whole file says otherwise, the column is text after all: read again."""
+    connection = reader._connection
+    for _ in names:
+        failures = cast_failures(connection, reader.rejects_table)
+        total = accepted + count_rejected(connection, reader.rejects_table)
+        wrong = [position for position in inference.inferred if failures.get(position, 0) > (1 - SHARE) * total]
+        if not wrong:
+            break
+        for position in wrong:
+            notes.append(
+                f"Column {names[position]} looked like a {inference.types[position]} in the first rows, but "
+                f"{failures[position]:,} of {total:,} values are none; it is a category."
+            )
+            inference.types[position] = "category"
+            inference.inferred.discard(position)
+        accepted = reader.read(inference, parquet)
+    return accepted
+
+
+def _missing_columns(names: Sequence[str], settings: ModelSettings, known: Schema | None) -> list[str]:
+    notes = []
+    if known is not None:
+        missing = [name for name in known.names if name not in names]
+        if missing:
+            shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
+            notes.append(f"Columns of earlier uploads that this file lacks count as missing: {shown}.")
+        new = [name for name in names if name not in known.names]
+        if new:
+            shown = ", ".join(new[:10]) + (f" and {len(new) - 10} more" if len(new) > 10 else "")
+            notes.append(f"New columns: {shown}. Rows of earlier uploads count as missing there.")
+    for wanted, what in ((settings.target, "target"), (settings.id_column, "id_column")):
+        if wanted is not None and wanted not in names:
+            notes.append(f"The file has no column {wanted!r}, which model.yaml names as {what}.")
+    return notes
+
+
+def _nothing_usable(key: str, rejects: Rejects) -> UnreadableUpload:
+    if not rejects.rows:
+        return UnreadableUpload("No rows", f"{key} has a header and no rows below it.", "Upload a file with rows.")
+    first = rejects.examples[0]
+    reasons = ", ".join(f"{count:,} × {kind}" for kind, count in rejects.reasons.most_common(3))
+    return UnreadableUpload(
+        "No usable rows",
+        f"All {rejects.rows:,} rows of {key} were rejected ({reasons}). The first, line {first['line']}: "
+        f"{first['reason']}.",
+        "Correct the file (the same number of fields on every line, values of the columns' types) and upload it again.",
+    )
+
+
+__all__ = ["MAX_UNPACKED_BYTES", "Column", "UploadReading", "read_upload"]

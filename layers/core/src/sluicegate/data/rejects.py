@@ -1,0 +1,158 @@
+# ruff: noqa: S608  (names and texts go into SQL only through name_sql and text_sql)
+"""The rows that could not be read, for the person who sent them: where, which column, why, and the text itself."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from sluicegate.domain.schema import ColumnType
+
+_BATCH = 2_000
+_EXAMPLES = 10
+_SHOWN = 200
+_CAST = re.compile(r'Could not convert string "(.*)" to \'', re.DOTALL)
+_FOUND = re.compile(r"Found: (\d+)")
+_KINDS = {"number": "a number", "boolean": "true or false", "date": "a date such as 2026-01-31", "category": "text"}
+
+
+@dataclass
+class Rejects:
+    """``reasons`` counts rows by kind of mistake, ``columns`` rows by column with a value of the wrong type."""
+
+    rows: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+    columns: Counter[str] = field(default_factory=Counter)
+    examples: list[dict[str, Any]] = field(default_factory=list)
+
+
+def write_rejects(
+    connection: duckdb.DuckDBPyConnection,
+    table: str,
+    target: Path,
+    text: Path,
+    names: Sequence[str],
+    types: Sequence[ColumnType],
+    *,
+    physical_lines: bool,
+) -> Rejects:
+    """Writes ``line,column,reason,text`` for every row in DuckDB's reject table, in file order, streaming.
+
+    DuckDB counts records, not lines, once a quoted field has had a line end in it; with ``physical_lines`` the number is
+    found from the row's place in the file instead.
+    """
+    found = Rejects()
+    lines = _Lines(text) if physical_lines else None
+    cursor = connection.execute(
+        f"SELECT line_byte_position, any_value(line), any_value(csv_line), "
+        f"list({{'column': column_idx, 'type': error_type, 'said': error_message}} ORDER BY column_idx) "
+        f"FROM {table} GROUP BY line_byte_position, file_id ORDER BY line_byte_position, any_value(line)"
+    )
+    with target.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["line", "column", "reason", "text"])
+        for position, counted, original, errors in _rows(cursor):
+            content = (original or "").lstrip("\r\n")
+            blank = len(original or "") - len(content)
+            line = counted if lines is None or position is None else lines.at(position - 1 + blank)
+            column, kind, reason = _explain(errors, names, types)
+            writer.writerow([line, column, reason, content])
+            found.rows += 1
+            found.reasons[kind] += 1
+            for name in _cast_columns(errors, names):
+                found.columns[name] += 1
+            if len(found.examples) < _EXAMPLES:
+                shown = content if len(content) <= _SHOWN else content[:_SHOWN] + "…"
+                found.examples.append({"line": line, "column": column, "reason": reason, "text": shown})
+    return found
+
+
+def cast_failures(connection: duckdb.DuckDBPyConnection, table: str) -> dict[int, int]:
+    """How many values of each column (by position from 0) were not of its type."""
+    rows = connection.execute(
+        f"SELECT column_idx - 1, count(*) FROM {table} WHERE error_type = 'CAST' GROUP BY 1"
+    ).fetchall()
+    return {int(position): int(count) for position, count in rows}
+
+
+def count_rejected(connection: duckdb.DuckDBPyConnection, table: str) -> int:
+    row = connection.execute(f"SELECT count(DISTINCT line_byte_position) FROM {table}").fetchone()
+    return int(row[0]) if row else 0
+
+
+def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    while batch := cursor.fetchmany(_BATCH):
+        yield from batch
+
+
+def _name(position: int | None, names: Sequence[str]) -> str:
+    return names[position - 1] if position is not None and 0 < position <= len(names) else ""
+
+
+def _cast_columns(errors: list[dict[str, Any]], names: Sequence[str]) -> list[str]:
+    return [_name(error["column"], names) for error in errors if error["type"] == "CAST"]
+
+
+def _explain(errors: list[dict[str, Any]], names: Sequence[str], types: Sequence[ColumnType]) -> tuple[str, str, str]:
+    """The first column concerned, the kind of mistake, and what to tell about the whole row."""
+    kinds = {error["type"]: error for error in errors}
+    width = len(names)
+    for kind in ("UNQUOTED VALUE", "UNTERMINATED QUOTES"):
+        if kind in kinds:
+            return _name(kinds[kind]["column"], names), "quotes", "a quoted value that doesn't end where the field ends"
+    if "INVALID ENCODING" in kinds:
+        return _name(kinds["INVALID ENCODING"]["column"], names), "encoding", "not valid UTF-8"
+    if "LINE SIZE OVER MAXIMUM" in kinds:
+        return "", "too long", "longer than 2,000,000 bytes"
+    for kind, label in (("TOO MANY COLUMNS", "too many fields"), ("MISSING COLUMNS", "too few fields")):
+        found = [_FOUND.search(error["said"]) for error in errors if error["type"] == kind]
+        counts = [int(match[1]) for match in found if match]
+        if counts:
+            count = max(counts) if kind == "TOO MANY COLUMNS" else min(counts)
+            return "", label, f"{count} fields instead of {width}"
+    said = []
+    for error in errors:
+        position = error["column"]
+        match = _CAST.search(error["said"])
+        if error["type"] == "CAST" and match and position is not None and 0 < position <= width:
+            value = match[1] if len(match[1]) <= 60 else match[1][:60] + "…"
+            said.append(f"{names[position - 1]}: {value!r} is not {_KINDS[types[position - 1]]}")
+        else:
+            said.append(" ".join(error["said"].split())[:_SHOWN])
+    return _name(errors[0]["column"], names), "wrong type", "; ".join(dict.fromkeys(said))
+
+
+class _Lines:
+    """Line numbers of ascending byte offsets, reading the file once."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            start = file.read(1 << 20)
+        self._end = b"\r" if b"\r" in start and b"\n" not in start else b"\n"
+        self._chunks = self._read(path)
+        self._start = 0  # offset of the chunk at hand
+        self._before = 0  # line ends before it
+        self._chunk = next(self._chunks, b"")
+
+    @staticmethod
+    def _read(path: Path) -> Iterator[bytes]:
+        with path.open("rb") as file:
+            while chunk := file.read(1 << 20):
+                yield chunk
+
+    def at(self, offset: int) -> int:
+        while offset >= self._start + len(self._chunk):
+            following = next(self._chunks, None)
+            if following is None:
+                break
+            self._before += self._chunk.count(self._end)
+            self._start += len(self._chunk)
+            self._chunk = following
+        return self._before + self._chunk.count(self._end, 0, max(0, offset - self._start)) + 1

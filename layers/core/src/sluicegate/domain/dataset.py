@@ -1,0 +1,42 @@
+"""``dataset.json`` as its readers see it. Without DuckDB, so that ``predict`` and the judging functions can read it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.schema import Problem, Schema
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set's manifest. ``parts`` maps a folder (``train``, ``holdout``, …) to keys below the data set's own."""
+
+    version: str
+    uploads: tuple[str, ...]
+    schema: Schema
+    encoder: Encoder
+    problem: Problem
+    counts: dict[str, int]
+    profile: dict[str, Any]
+    parts: dict[str, list[str]]
+    notes: tuple[str, ...]
+
+
+def read_dataset_json(data: Mapping[str, Any]) -> Dataset:
+    """What ``data.build.dataset_json`` wrote. ``ValueError`` for another format."""
+    if data.get("format") != 1:
+        raise ValueError(f"unknown data set format {data.get('format')!r}")
+    return Dataset(
+        version=data["version"],
+        uploads=tuple(data["uploads"]),
+        schema=Schema.from_json(data["schema"]),
+        encoder=Encoder.from_json(data["encoder"]),
+        problem=Problem.from_json(data["problem"]),
+        counts=dict(data["counts"]),
+        profile=dict(data["profile"]),
+        parts={folder: list(keys) for folder, keys in data["parts"].items()},
+        notes=tuple(data["notes"]),
+    )
