@@ -1,4 +1,4 @@
-"""The real handlers of the page, the catalog and the predictions on a local port, as the API's stage would serve them."""
+"""The real handlers of page, catalog and predictions on a local port, as the API's stage would serve them."""
 
 from __future__ import annotations
 

@@ -23,10 +23,16 @@ playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
 
 CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = (
-    "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync"
-).split()
+ARGUMENTS = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
 HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
 PUBLIC = {"/", "/openapi.json", "/assets/{file}"}
 
@@ -255,10 +261,10 @@ def test_an_unknown_model_is_told(open_page):
 
 
 def test_names_are_text_whatever_they_hold(open_page, world):
-    schema = Schema((Column(HOSTILE, "category", categories=(HOSTILE, "b"), example=HOSTILE),), target=HOSTILE)
+    schema = Schema((Column(HOSTILE, "category", categories=(HOSTILE, "b"), example=HOSTILE),), target="hit")
     problem = Problem("binary", ("no", HOSTILE), HOSTILE)
     world.aws.objects["routing/churn.json"] = samples.routing([samples.lane(2, schema, problem)])
-    world.registry.items["churn"] |= {"schema": schema.to_json(), "target": HOSTILE}
+    world.registry.items["churn"] |= {"schema": schema.to_json(), "target": HOSTILE, "message": HOSTILE}
     world.registry.items["churn"]["settings_problem"] = {"title": HOSTILE, "detail": HOSTILE, "remedy": HOSTILE}
     for kind in ("run", "upload", "version"):
         for item in world.registry.of["churn", kind]:
@@ -269,6 +275,7 @@ def test_names_are_text_whatever_they_hold(open_page, world):
     world.registry.items["hostile"] = world.registry.items.pop("price") | {"model": HOSTILE, "problem": HOSTILE}
     world.registry.outside[0]["key"] = HOSTILE
     page = open_page("/#/models/churn").page
+    expect(page.get_by_label(HOSTILE)).to_have_value("0")
     page.get_by_role("button", name="Predict").click()
     expect(page.locator(".prediction strong")).to_have_text(HOSTILE)
     expect(page.locator(".models")).to_contain_text(HOSTILE)
@@ -280,8 +287,10 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(open_page):
     page = open_page("/#/models/churn").page
     expect(page.get_by_label("tenure")).to_be_visible()
     nameless = page.evaluate(
-        """() => [...document.querySelectorAll("input, select, button, a")].filter((element) => element.checkVisibility()
-             && !(element.labels?.length || element.textContent.trim() || element.getAttribute("aria-label"))).length"""
+        """() => [...document.querySelectorAll("input, select, button, a")].filter((element) => {
+             const name = element.textContent.trim() || element.getAttribute("aria-label");
+             return element.checkVisibility() && !element.labels?.length && !name;
+           }).length"""
     )
     assert nameless == 0
     page.get_by_label("tenure").focus()

@@ -58,13 +58,15 @@ function head(model) {
   return [
     h("div", { className: "title" }, h("h1", {}, model.model), badge(model.state)),
     h("p", { className: "message", role: "status" }, sentence(model.message)),
-    model.settings_problem && problemBox({ ...model.settings_problem, title: `model.yaml: ${model.settings_problem.title}` }),
+    model.settings_problem && problemBox({ ...model.settings_problem, title: `In model.yaml: ${model.settings_problem.title}` }),
     h("dl", { className: "facts" }, facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
   ];
 }
 
 function sentence(text) {
-  return text ? text[0].toUpperCase() + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".") : "";
+  if (!text) return "";
+  const start = /^\S+\.\S/.test(text) ? text[0] : text[0].toUpperCase(); // a file name stays as it is
+  return start + text.slice(1) + (/[.!?]$/.test(text) ? "" : ".");
 }
 
 function predictPart(model, target) {

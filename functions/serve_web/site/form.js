@@ -164,7 +164,7 @@ function showAnswer(answer, model, record) {
         bars.slice(0, 12).map(([name, share]) => {
           const bar = h("span", { className: "bar" });
           bar.style.width = `${Math.max(0.4, share * 100)}%`;
-          return h("li", { className: name === found.prediction ? "top" : "" }, h("span", { className: "class" }, name), h("span", { className: "track", "aria-hidden": "true" }, bar), h("span", { className: "share" }, percent(share)));
+          return h("li", { className: name === found.prediction ? "best" : "" }, h("span", { className: "class" }, name), h("span", { className: "track", "aria-hidden": "true" }, bar), h("span", { className: "share" }, percent(share)));
         }),
       ),
     bars.length > 12 && h("p", { className: "sub" }, `and ${bars.length - 12} less likely ones`),

@@ -154,7 +154,8 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
     sentences: list[str] = []
     state = "live" if live else "waiting"
     if settings:
-        sentences.append(f"model.yaml: {_problem(settings)}")
+        text = _problem(settings)
+        sentences.append(text if text.startswith("model.yaml") else f"model.yaml: {text}")
         state = "live" if live else "failed"
     if run is not None:
         state, text = _run_state(run, live, state)

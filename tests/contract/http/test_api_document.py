@@ -1,0 +1,188 @@
+"""The OpenAPI document against the handlers: every route answers, and every answer has the shape that it promises."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluicegate.http.catalog import ROUTES
+from sluicegate.services.catalog import Catalog
+from tests.contract.http.samples import (
+    LambdaContext,
+    MemoryRegistry,
+    lane,
+    prediction_event,
+    proxy_event,
+    registry,
+    routing,
+)
+from tests.contract.http.stub_aws import StubAws, running
+from tests.contract.http.test_predict_over_http import load
+
+ROOT = Path(__file__).parents[3]
+DOCUMENT = json.loads((ROOT / "functions/serve_web/site/openapi.json").read_text())
+CONTEXT = LambdaContext()
+jsonschema = pytest.importorskip("jsonschema")
+
+
+def check(answer: dict[str, Any], method: str, path: str) -> Any:
+    """The answer's JSON, if the document promises its status, content type and shape."""
+    responses = DOCUMENT["paths"][path][method]["responses"]
+    assert str(answer["statusCode"]) in responses, answer
+    content = responses[str(answer["statusCode"])]["content"]
+    media_type = answer["headers"]["Content-Type"].split(";")[0]
+    assert media_type in content
+    body = json.loads(answer["body"])
+    schema = content[media_type]["schema"] | {"components": DOCUMENT["components"]}
+    jsonschema.Draft202012Validator(schema).validate(body)
+    return body
+
+
+@pytest.fixture
+def manage() -> Any:
+    app = load("manage_models")
+    app.catalog = lambda: Catalog(registry(), "bucket")
+    return app.handler
+
+
+@pytest.fixture
+def predict(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    stub = StubAws()
+    stub.objects["routing/churn.json"] = routing([lane(2)])
+    stub.variants["sluicegate-churn"] = {"v2": lambda body: b"0.3\n" * body.count(b"\n")}
+    with running(stub):
+        for name, value in stub.environment().items():
+            monkeypatch.setenv(name, value)
+        yield load("predict").handler
+
+
+def test_the_document_is_openapi_3_1():
+    validator = pytest.importorskip("openapi_spec_validator")
+    validator.validate(DOCUMENT)
+
+
+def test_it_names_the_routes_that_there_are():
+    routes = {*ROUTES, "/models/{model}/predictions", "/openapi.json", "/"}
+    assert set(DOCUMENT["paths"]) == routes
+
+
+@pytest.mark.parametrize("model", ["churn", "price"])
+@pytest.mark.parametrize("path", ROUTES)
+def test_every_catalog_answer_has_its_shape(manage, path, model):
+    event = proxy_event("GET", path, {"model": model, "version": "2"} if "{" in path else None)
+    answer = manage(event, CONTEXT)
+    found = 404 if (model, path) == ("price", "/models/{model}/versions/{version}") else 200
+    assert answer["statusCode"] == found
+    check(answer, "get", path)
+
+
+@pytest.mark.parametrize(
+    ("path", "parameters", "query", "status", "words"),
+    [
+        ("/models/{model}", {"model": "chrun"}, None, 404, "Did you mean 'churn'?"),
+        ("/models/{model}", {"model": "%3Cb%3E"}, None, 404, "'<b>'"),
+        ("/models/{model}/runs", {"model": "zzz"}, None, 404, "GET models lists"),
+        ("/models/{model}/versions/{version}", {"model": "churn", "version": "7"}, None, 404, "no version 7"),
+        ("/models/{model}/versions/{version}", {"model": "churn", "version": "latest"}, None, 400, "whole number"),
+        ("/models/{model}/versions/{version}", {"model": "churn", "version": "9" * 30}, None, 400, "whole number"),
+        ("/models/{model}/uploads", {"model": "churn"}, {"limit": "0"}, 400, "1 to 200"),
+        ("/models", None, {"next": "nonsense"}, 400, "the page before"),
+    ],
+)
+def test_what_cannot_be_found_is_said_precisely(manage, path, parameters, query, status, words):
+    answer = manage(proxy_event("GET", path, parameters, query=query), CONTEXT)
+    body = check(answer, "get", path)
+    assert (answer["statusCode"], body["status"]) == (status, status)
+    assert words in body["detail"]
+    assert body["request_id"]
+
+
+def test_pages_follow_one_another(manage):
+    first = json.loads(
+        manage(proxy_event("GET", "/models/{model}/versions", {"model": "churn"}, query={"limit": "1"}), CONTEXT)[
+            "body"
+        ]
+    )
+    query = {"limit": "1", "next": first["next"]}
+    answer = manage(proxy_event("GET", "/models/{model}/versions", {"model": "churn"}, query=query), CONTEXT)
+    second = check(answer, "get", "/models/{model}/versions")
+    assert [page["versions"][0]["version"] for page in (first, second)] == [2, 1]
+    assert "next" not in second
+
+
+def test_an_empty_registry_has_empty_lists():
+    app = load("manage_models")
+    app.catalog = lambda: Catalog(MemoryRegistry())
+    body = check(app.handler(proxy_event("GET", "/models"), CONTEXT), "get", "/models")
+    assert body == {"models": [], "unplaced": [], "upload_to": None}
+
+
+@pytest.mark.parametrize(
+    ("method", "resource", "status"),
+    [("DELETE", "/models", 405), ("GET", "/other", 404), ("GET", "/models/{a}/{b+}", 404)],
+)
+def test_routes_that_are_not_there(manage, method, resource, status):
+    answer = manage(proxy_event(method, resource, {"a": "x", "b": "versions/1/2"}), CONTEXT)
+    assert answer["statusCode"] == status
+
+
+def test_a_proxy_resource_leads_to_the_same_routes(manage):
+    answer = manage(proxy_event("GET", "/{proxy+}", {"proxy": "models/churn/versions/2"}), CONTEXT)
+    assert json.loads(answer["body"])["version"] == 2
+
+
+def test_prediction_answers_have_their_shape(predict):
+    path = "/models/{model}/predictions"
+    record = {"tenure": 1, "plan": None, "autopay": False, "joined": None}
+    for body, status in (({"records": [record]}, 200), ({"records": [{}]}, 400), ({"records": []}, 400)):
+        answer = predict(prediction_event(body), CONTEXT)
+        assert answer["statusCode"] == status
+        check(answer, "post", path)
+    check(predict(prediction_event({"records": [record]}, model="other"), CONTEXT), "post", path)
+    check(predict(prediction_event({"records": [record] * 1001}), CONTEXT), "post", path)
+
+
+# --- the samples in events/
+
+
+def sample(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((ROOT / "events" / name).read_text())
+    return loaded
+
+
+def test_sample_events_are_answered(manage, predict):
+    assert check(predict(sample("predict.json"), CONTEXT), "post", "/models/{model}/predictions")["version"] == 2
+    bad = check(predict(sample("predict.malformed.json"), CONTEXT), "post", "/models/{model}/predictions")
+    assert (bad["status"], {error["field"] for error in bad["errors"]}) == (
+        400,
+        {"tenure", "plann", "plan", "autopay", "joined"},
+    )
+    path = "/models/{model}/versions"
+    assert len(check(manage(sample("manage_models.json"), CONTEXT), "get", path)["versions"]) == 2
+    assert check(manage(sample("manage_models.malformed.json"), CONTEXT), "get", path)["status"] == 400
+
+
+@pytest.mark.parametrize("name", ["predict.json", "manage_models.json", "serve_web.json"])
+def test_sample_events_have_the_shape_that_sam_gives_them(name):
+    """``sam local start-api`` makes events of this shape; it leaves out nothing that our samples have."""
+    constructor = pytest.importorskip("samcli.local.apigw.event_constructor")
+    from flask import Flask, request
+
+    event = sample(name)
+    app = Flask(__name__)
+    rule = event["resource"].replace("{", "<").replace("}", ">")
+    app.add_url_rule(rule, endpoint=rule, methods=[event["httpMethod"]])
+    with app.test_request_context(event["path"], method=event["httpMethod"], headers=event["headers"]):
+        made = json.loads(
+            constructor.construct_v1_event(
+                request, port=443, binary_types=[], stage_name="v1", operation_name=None, api_type="RestApi"
+            )
+        )
+    assert set(event) <= set(made) | {"version"}
+    assert set(made) - {"version"} <= set(event)
+    for key in ("path", "stage", "requestId", "httpMethod", "requestTimeEpoch", "resourcePath"):
+        assert type(event["requestContext"][key]) is type(made["requestContext"].get(key, event["requestContext"][key]))

@@ -1,0 +1,115 @@
+"""serve_web: what a browser gets."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.contract.http.samples import LambdaContext, proxy_event
+from tests.contract.http.test_predict_over_http import load
+
+ROOT = Path(__file__).parents[3]
+CONTEXT = LambdaContext()
+
+
+@pytest.fixture(scope="module")
+def web():
+    return load("serve_web").handler
+
+
+def test_the_page(web):
+    answer = web(proxy_event("GET", "/"), CONTEXT)
+    headers = answer["headers"]
+    assert answer["statusCode"] == 200
+    assert headers["Content-Type"] == "text/html; charset=utf-8"
+    policy = dict(part.strip().split(" ", 1) for part in headers["Content-Security-Policy"].split(";"))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "on" + "click=" not in answer["body"]
+    assert not re.search(r"<script(?![^>]*src=)", answer["body"])
+    assert not re.search(r"\sstyle=", answer["body"])
+
+
+def test_everything_the_page_names_is_there_and_relative(web):
+    folder = ROOT / "functions/serve_web/site"
+    named = set(re.findall(r'(?:src|href)="([^"#]+)"', (folder / "index.html").read_text())) - {"./"}
+    for script in folder.glob("*.js"):
+        named |= {f"assets/{name}" for name in re.findall(r'from "\./([^"]+)"', script.read_text())}
+    assert "assets/app.js" in named
+    for name in named:
+        assert not name.startswith(("/", "http"))
+        resource, parameters = (
+            ("/assets/{file}", {"file": name[7:]}) if name.startswith("assets/") else (f"/{name}", None)
+        )
+        assert web(proxy_event("GET", resource, parameters), CONTEXT)["statusCode"] == 200, name
+
+
+@pytest.mark.parametrize(
+    ("file", "content_type"),
+    [
+        ("app.js", "text/javascript; charset=utf-8"),
+        ("app.css", "text/css; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+    ],
+)
+def test_assets_have_their_types(web, file, content_type):
+    answer = web(proxy_event("GET", "/assets/{file}", {"file": file}), CONTEXT)
+    assert answer["headers"]["Content-Type"] == content_type
+    assert answer["body"]
+
+
+@pytest.mark.parametrize("given", ["{}", "W/{}", '"other", {}'])
+def test_what_the_browser_has_is_not_sent_again(web, given):
+    event = proxy_event("GET", "/assets/{file}", {"file": "app.js"})
+    etag = web(event, CONTEXT)["headers"]["ETag"]
+    event["headers"]["If-None-Match"] = given.format(etag)
+    again = web(event, CONTEXT)
+    assert (again["statusCode"], again["body"]) == (304, "")
+    assert again["headers"]["ETag"] == etag
+    event["headers"]["If-None-Match"] = '"other"'
+    assert web(event, CONTEXT)["statusCode"] == 200
+
+
+@pytest.mark.parametrize(
+    ("full_path", "base"), [("/v1/", "./"), ("/v1", "v1/"), ("/", "./"), ('/"><script>', "%22%3E%3Cscript%3E/")]
+)
+def test_addresses_resolve_with_and_without_the_slash(web, full_path, base):
+    body = web(proxy_event("GET", "/", full_path=full_path), CONTEXT)["body"]
+    assert f'<base href="{base}">' in body
+
+
+@pytest.mark.parametrize("file", ["app.py", "..%2Fapp.py", "%2Fetc%2Fpasswd", ".", ""])
+def test_nothing_else_is_served(web, file):
+    answer = web(proxy_event("GET", "/assets/{file}", {"file": file}), CONTEXT)
+    assert answer["statusCode"] == 404
+    assert answer["headers"]["Content-Type"] == "application/problem+json"
+    assert "default-src 'none'" in answer["headers"]["Content-Security-Policy"]
+
+
+def test_only_get(web):
+    answer = web(proxy_event("POST", "/"), CONTEXT)
+    assert (answer["statusCode"], answer["headers"]["Allow"]) == (405, "GET, HEAD")
+    assert web(proxy_event("HEAD", "/"), CONTEXT)["body"] == ""
+
+
+def test_the_document_is_the_file(web):
+    answer = web(proxy_event("GET", "/openapi.json"), CONTEXT)
+    assert json.loads(answer["body"]) == json.loads((ROOT / "functions/serve_web/site/openapi.json").read_text())
+    assert answer["headers"]["Content-Type"] == "application/json; charset=utf-8"
+
+
+def test_sample_events_are_answered(web):
+    for name, status in (("serve_web.json", 200), ("serve_web.malformed.json", 404)):
+        event = json.loads((ROOT / "events" / name).read_text())
+        assert web(event, CONTEXT)["statusCode"] == status
+    assert web({"hello": "world"}, CONTEXT)["statusCode"] == 400
+
+
+def test_assets_are_small():
+    sizes = sum(path.stat().st_size for path in (ROOT / "functions/serve_web/site").iterdir())
+    assert sizes < 150_000

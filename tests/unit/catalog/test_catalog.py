@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sluicegate.domain.errors import NotFound
+from sluicegate.domain.lifecycle import MOVES
+from sluicegate.services.catalog import Catalog, InvalidPage, UnknownModel, describe, page, shaped
+from tests.contract.http.samples import registry
+
+AT = "2026-11-22T12:03:15.000Z"
+
+
+def run(status, **more):
+    return {"run": "1f2e3d4c", "status": status, "history": [{"at": AT, "status": status, "message": ""}]} | more
+
+
+LIVE = {"model": "churn", "live_version": 2}
+NEW = {"model": "churn", "live_version": None}
+
+
+@pytest.mark.parametrize(
+    ("model", "last_run", "uploads", "state", "message"),
+    [
+        (NEW, None, [], "waiting", "waits for data: no file has arrived yet"),
+        (NEW, None, [{"key": "data/churn/a.csv", "status": "received"}], "working", "reading data/churn/a.csv"),
+        (
+            NEW,
+            None,
+            [{"key": "data/churn/a.csv", "status": "accepted", "accepted_rows": 1200, "rejected_rows": 1}],
+            "working",
+            "1,200 rows accepted; training starts when no more files come for a while; "
+            "data/churn/a.csv: 1 row set aside",
+        ),
+        (
+            NEW,
+            None,
+            [{"key": "k", "status": "rejected", "error": {"title": "Empty file", "detail": "k has 0 bytes."}}],
+            "failed",
+            "k rejected: Empty file: k has 0 bytes.",
+        ),
+        (NEW, run("training"), [], "working", "training 1f2e3d4c since 12:03 UTC"),
+        (LIVE, run("training"), [], "working", "training 1f2e3d4c since 12:03 UTC; version 2 stays live"),
+        (LIVE, run("deploying", version=3), [], "working", "deploying version 3 since 12:03 UTC; version 2 stays live"),
+        (NEW, run("awaiting_approval", version=1), [], "waiting", "version 1 waits for approval"),
+        (
+            LIVE,
+            run("rejected", version=3, verdict={"accepted": False, "reason": "AUC fell from .91 to .88"}),
+            [],
+            "live",
+            "version 3 rejected: AUC fell from .91 to .88; version 2 is live",
+        ),
+        (
+            NEW,
+            run("failed", error={"title": "Training failed", "detail": "ClientError: eta"}),
+            [],
+            "failed",
+            "run 1f2e3d4c failed: Training failed: ClientError: eta",
+        ),
+        (LIVE, run("live", version=2), [], "live", "version 2 is live since 12:03 UTC"),
+        (
+            NEW | {"settings_problem": {"title": "model.yaml", "detail": "target: no such column"}},
+            None,
+            [],
+            "failed",
+            "model.yaml: target: no such column",
+        ),
+    ],
+)
+def test_state_and_message(model, last_run, uploads, state, message):
+    assert describe(model, last_run, uploads) == (state, message)
+
+
+@given(
+    st.sampled_from([status for status in MOVES["run"] if status]),
+    st.sampled_from([status for status in MOVES["upload"] if status]),
+    st.booleans(),
+    st.booleans(),
+)
+def test_every_status_is_told_in_one_of_the_four_states(run_status, upload_status, live, with_run):
+    model = LIVE if live else NEW
+    found = describe(model, {"run": "r", "status": run_status} if with_run else None, [{"status": upload_status}])
+    assert found.state in ("waiting", "working", "live", "failed")
+    assert found.message
+    assert with_run or live or found.state != "live"
+
+
+@given(st.integers(0, 30), st.integers(1, 10))
+def test_pages_put_together_are_the_list(length, limit):
+    items = [{"name": f"m{number}"} for number in range(length)]
+    seen, after = [], None
+    for _ in range(length + 1):
+        shown, following = page(items, lambda item: item["name"], str(limit), after)
+        assert len(shown) <= limit
+        seen += shown
+        after = following.get("next")
+        if after is None:
+            break
+    assert seen == items
+
+
+def test_what_arrives_meanwhile_shifts_no_page():
+    items = [{"name": "b"}, {"name": "a"}]
+    _, following = page(items, lambda item: item["name"], "1", None)
+    shown, _ = page([{"name": "c"}, *items], lambda item: item["name"], "1", following["next"])
+    assert shown == [{"name": "a"}]
+
+
+@pytest.mark.parametrize("limit", ["0", "-1", "201", "ten", "", "1e2", "٣", "9" * 5000])
+def test_a_limit_that_is_none_is_refused(limit):
+    with pytest.raises(InvalidPage, match="1 to 200"):
+        page([], str, limit, None)
+
+
+@given(st.text(max_size=30))
+def test_a_token_that_is_none_is_refused(token):
+    with pytest.raises(InvalidPage):
+        page([{"name": "a"}], lambda item: item["name"], None, token)
+
+
+def test_unknown_models_are_told_with_close_names():
+    catalog = Catalog(registry())
+    for ask in (catalog.model, catalog.versions, catalog.runs, catalog.uploads, lambda name: catalog.version(name, 1)):
+        with pytest.raises(UnknownModel) as caught:
+            ask("chrun")
+        assert caught.value.close == ["churn"]
+    with pytest.raises(NotFound):
+        catalog.version("churn", 9)
+
+
+def test_what_is_kept_for_ourselves_is_not_shown():
+    catalog = Catalog(registry(), "bucket")
+    detail = catalog.model("churn")
+    assert not {"revision", "desired_version", "latest_cause", "settings"} & set(detail)
+    assert not {"claim", "model", "claimed_at"} & set(detail["last_run"])
+    assert detail["upload_to"] == "s3://bucket/data/churn/"
+    assert "etag" not in catalog.uploads("churn")["uploads"][0]
+
+
+def test_a_bare_item_has_the_whole_shape():
+    upload = shaped("upload", {"upload": "u", "key": "data/x.csv", "status": "received"})
+    assert upload["accepted_rows"] is None
+    assert upload["notes"] == []
+    version = shaped("version", {"version": 1, "status": "rejected", "reason": "too weak"})
+    assert version["verdict"] == {"reason": "too weak"}
+
+
+def test_a_model_without_runs_has_empty_lists():
+    catalog = Catalog(registry())
+    assert catalog.versions("price") == {"versions": []}
+    assert catalog.model("price")["last_run"]["run"] == "77aa88bb"
