@@ -9,11 +9,11 @@ import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from local_region.ports import RegionConfig
-from local_region.state import AlreadyRunning, StateFolder
+from local_region.state import StartupError, StateFolder
 
 #: the parts get this long to stop; then the process ends anyway (its workers end with it)
 _STOP_SECONDS = 5.0
@@ -47,7 +47,7 @@ def serve(config: RegionConfig) -> int:
     try:
         state = StateFolder(config.state_dir)
         state.claim()
-    except (AlreadyRunning, OSError) as error:
+    except (StartupError, OSError) as error:
         print(f"The local region can't start: {error}", file=sys.stderr)
         return 1
     try:
@@ -60,13 +60,12 @@ def _run(config: RegionConfig, state: StateFolder, stop: threading.Event) -> int
     # Bodies and objects beyond a bound go to files; they belong to this region and go with it.
     os.environ["TMPDIR"] = str(state.fresh_tmp())
     tempfile.tempdir = None
-    from local_region.front.server import AddressInUse
-    from local_region.region import OWNER_KEY, OWNER_SECRET, LocalRegion, StartupError
+    from local_region.region import OWNER_KEY, OWNER_SECRET, LocalRegion
 
     try:
         region = LocalRegion(config)
         region.start()
-    except (AddressInUse, StartupError) as error:
+    except StartupError as error:
         print(f"The local region can't start: {error}", file=sys.stderr)
         return 1
     state.publish(
@@ -88,8 +87,8 @@ def _run(config: RegionConfig, state: StateFolder, stop: threading.Event) -> int
     return 0
 
 
-def _stop(stop: threading.Thread | object) -> None:
-    thread = threading.Thread(target=stop, name="stop", daemon=True)  # type: ignore[arg-type]
+def _stop(stop: Callable[[], None]) -> None:
+    thread = threading.Thread(target=stop, name="stop", daemon=True)
     thread.start()
     thread.join(_STOP_SECONDS)
     if thread.is_alive():

@@ -20,6 +20,7 @@ from local_region.ports import (
     Identities,
     RegionConfig,
 )
+from local_region.state import StartupError
 
 log = logging.getLogger(__name__)
 
@@ -39,10 +40,6 @@ _PARTS = {
     "sagemaker_runtime": "local_region.sagemaker.runtime:SageMakerRuntimeService",
     "cloudformation": "local_region.cloudformation.service:CloudFormationService",
 }
-
-
-class StartupError(RuntimeError):
-    """The region can't start; the message says why and what to do."""
 
 
 class LocalRegion:
@@ -108,7 +105,9 @@ class LocalRegion:
     def stop(self) -> None:
         """Stop everything that was started, the last first; one part's failure doesn't keep the others running."""
         # The server before all others: no new work while its workers are taken down.
-        for name, stop in sorted(reversed(self._started), key=lambda item: item[0] != "http"):
+        order = self._started[::-1]
+        order.sort(key=lambda item: item[0] != "http")
+        for name, stop in order:
             try:
                 stop()
             except Exception:

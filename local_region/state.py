@@ -11,7 +11,11 @@ from pathlib import Path
 from typing import IO, Any
 
 
-class AlreadyRunning(RuntimeError):
+class StartupError(RuntimeError):
+    """The region can't start; the message says why and what to do."""
+
+
+class AlreadyRunning(StartupError):
     """A live region holds the folder."""
 
 
@@ -34,7 +38,8 @@ class StateFolder:
             holder = lock.read().strip() or "unknown"
             lock.close()
             raise AlreadyRunning(
-                f"a region (process {holder}) already uses {self.path}; end it (sluice down) or choose another --state-dir"
+                f"a region (process {holder}) already uses {self.path}; "
+                "end it (sluice down) or choose another --state-dir"
             ) from None
         lock.truncate(0)
         lock.write(str(os.getpid()))

@@ -82,8 +82,8 @@ class Front:
         except Exception:
             # The server's last resort: whatever a part didn't foresee is the region's fault, and is in its log.
             log.exception("%s %s failed", request.method, request.raw_path)
-            error = AwsError("InternalFailure", "The local region failed; its log (region.log) says why.", 500)
-            return _send(render(error, protocol_of(request), request.request_id, request.path), started_response)
+            failure = AwsError("InternalFailure", "The local region failed; its log (region.log) says why.", 500)
+            return _send(render(failure, protocol_of(request), request.request_id, request.path), started_response)
         finally:
             if log.isEnabledFor(logging.DEBUG):
                 took = (time.perf_counter() - started) * 1000

@@ -46,7 +46,8 @@ class ServiceDescription:
         self._model = ServiceModel(cut(document, operations), service)
 
     def operation(self, name: str) -> OperationModel:
-        return self._model.operation_model(name)
+        model: OperationModel = self._model.operation_model(name)
+        return model
 
     def match(self, method: str, raw_path: str, query: Mapping[str, Any]) -> tuple[str, dict[str, str]] | None:
         """The REST operation of a request, and the labels of its path (decoded), or None."""

@@ -49,10 +49,12 @@ class MotoGate:
     """Finds moto's application for a request and runs it."""
 
     def __init__(self) -> None:
+        from moto.backends import list_of_moto_modules
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         self._dispatcher = DomainDispatcherApplication(create_backend_app)
         self._create = create_backend_app
+        self._names = frozenset(list_of_moto_modules())
         self._apps: dict[str, Any] = {}
         self._backends: dict[tuple[str, str, str], str | None] = {}
         self._lock = threading.Lock()
@@ -65,11 +67,18 @@ class MotoGate:
             raise not_implemented(service, _described(request))
         if backend == "s3":
             _refuse_missing(request)
+        else:
+            _described(request)  # reads a form's fields while they can still be put back
         try:
-            return _call(self._app(backend), request.environ, service, request)
+            return _call(self._app(backend), service, request)
         except NotImplementedError as error:
             log.info("moto lacks it: %s", error)
             raise not_implemented(service, _described(request)) from error
+        except Exception as error:
+            # moto fails on some input that AWS would refuse. It would fail again: 501 keeps clients from retrying.
+            log.exception("moto failed on %s %s", service, _described(request))
+            text = f"moto failed on {service} {_described(request)} ({error!r}); the region's log has the details."
+            raise AwsError("InternalFailure", text, 501) from error
 
     def _backend(self, request: Incoming) -> str | None:
         """moto's name of the service, from signature, target or path; None when it has no such service."""
@@ -86,11 +95,17 @@ class MotoGate:
             host = self._dispatcher.infer_service_region_host(request.environ, path)
         except KeyError as error:  # DynamoDB without X-Amz-Target
             raise AwsError("MissingAction", f"The request has no {error.args[0]} header.") from error
-        # Without a host moto falls back to S3, as it does for a plain GET of an object.
-        backend: str | None = self._dispatcher.get_backend_for_host(host) if host else "s3"
+        # Without a host it is S3, as for a plain GET of an object.
+        backend = self._serving(host) if host else "s3"
         if key[0]:
             self._backends[key] = backend
         return backend
+
+    def _serving(self, host: str) -> str | None:
+        if host in self._names:
+            return host
+        url = f"http://{host}"
+        return next((name for name, pattern in self._dispatcher.backend_url_patterns if pattern.match(url)), None)
 
     def _app(self, backend: str) -> Any:
         with self._lock:
@@ -117,14 +132,14 @@ def _described(request: Incoming) -> str:
     return f"{request.method} {request.raw_path}"
 
 
-def _call(app: Any, environ: dict[str, Any], service: str, request: Incoming) -> Any:
+def _call(app: Any, service: str, request: Incoming) -> tuple[int, list[tuple[str, str]], Iterable[bytes]]:
     started: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _info: Any = None) -> Any:
         started[:] = [int(status.split(" ", 1)[0]), headers]
         return None
 
-    chunks = app(environ, start_response)
+    chunks = app(request.environ, start_response)
     status, headers = started
     if service != "s3" and status in {404, 405}:
         kind = next((value for name, value in headers if name.lower() == "content-type"), "")

@@ -71,12 +71,22 @@ class Operations:
         if action not in model.operation_names:
             raise not_implemented(service, action or "request without an Action")
         parser = PROTOCOL_PARSERS["ec2" if service == "ec2" else "query"](model.operation_model(action))
-        params: Json = parser.parse({"values": form, "headers": {}, "body": b"", "url_params": {}})
+        params: Json = parser.parse(
+            {
+                "method": "POST",
+                "values": form,
+                "headers": request.header_view,
+                "body": b"",
+                "url_path": request.path,
+                "url_params": {},
+            }
+        )
         return action, params
 
     def _rest(self, service: str, request: Incoming) -> tuple[str, Json]:
         from moto.core.request import Request
-        from moto.core.routing import NotFound, get_service_router
+        from moto.core.routing import get_service_router
+        from werkzeug.exceptions import NotFound
 
         view = Request(request.environ)
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,7 +83,7 @@ class OwnService:
         description = self.description
         protocol = description.protocol
         parser = PROTOCOL_PARSERS[protocol](description.operation(operation), timestamp_parser=_timestamp)
-        values: Mapping[str, Any] = MultiDict(request.query_pairs)
+        values: MultiDict[str, str] = MultiDict(request.query_pairs)
         body = b""
         if protocol in {"query", "ec2"}:
             values = request.form(MAX_BODY)

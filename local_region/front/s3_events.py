@@ -72,7 +72,7 @@ class ObjectEvents:
             return done, meta
 
         notifications.send_event = send_event
-        S3Backend.delete_object = delete_object  # type: ignore[method-assign]
+        S3Backend.delete_object = delete_object  # type: ignore[method-assign, assignment]
 
     @contextlib.contextmanager
     def request(self, request_id: str, source_ip: str) -> Iterator[None]:

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import errno
 import logging
+import re
 import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
-from waitress.server import TcpWSGIServer
-from waitress.task import ThreadedTaskDispatcher, WSGITask
+from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
+from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
+from waitress.task import ThreadedTaskDispatcher, WSGITask  # type: ignore[import-untyped]
+from waitress.wasyncore import close_all  # type: ignore[import-untyped]
+
+from local_region.state import StartupError
 
 Application = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
@@ -27,13 +32,17 @@ _BODY_IN_MEMORY = 1024 * 1024
 #: With Python's 5 ms a busy request holds up the loop that reads the others: 8 clients got 1,090 requests a second
 #: instead of 3,550.
 _SWITCH_SECONDS = 0.0001
+#: S3's user metadata; the environ key under which moto looks up how such a name was spelled
+_METADATA = "x-amz-meta-"
+_TRUE_NAMES = "moto.preserved_header_names"
+_UNDERSCORED = re.compile(rb"^(x-amz-meta-[!-9;-~]*_[!-9;-~]*):([^\r\n]*)\r?$", re.IGNORECASE | re.MULTILINE)
 
 
-class AddressInUse(RuntimeError):
+class AddressInUse(StartupError):
     """Something else listens on the port."""
 
 
-class GrowingDispatcher(ThreadedTaskDispatcher):
+class GrowingDispatcher(ThreadedTaskDispatcher):  # type: ignore[misc]
     """Starts a thread when all are busy. A fixed pool could deadlock: a request (API → function) makes others
     (function → endpoint) and waits for them. Threads beyond ``_IDLE_THREADS`` end when they find nothing to do."""
 
@@ -50,15 +59,42 @@ class GrowingDispatcher(ThreadedTaskDispatcher):
             self.set_thread_count(running - 1)
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Keeps ``x-amz-meta-some_name``. WSGI can't tell ``_`` from ``-`` in a header's name, so waitress drops such
+    headers; S3's user metadata may be named so, and moto reads the true names from the environ."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        super().parse_header(header_plus)
+        self.underscored: dict[str, tuple[str, str]] = {}
+        if b"_" in header_plus:
+            for name, value in _UNDERSCORED.findall(header_plus):
+                key = "HTTP_" + name.decode().upper().replace("-", "_")
+                self.underscored[key] = (name.decode().lower(), value.decode("latin-1").strip())
+
+
 class _Task(WSGITask):  # type: ignore[misc]
     def get_environment(self) -> dict[str, Any]:
         environ: dict[str, Any] = super().get_environment()
         environ["RAW_URI"] = environ["REQUEST_URI"]  # under this name moto looks for the undecoded path
+        for key, (name, value) in getattr(self.request, "underscored", {}).items():
+            # Never in the place of a header that was sent with hyphens.
+            if environ.setdefault(key, value) == value:
+                environ.setdefault(_TRUE_NAMES, {})[key] = name
         return environ
+
+    def build_response_header(self) -> bytes:
+        """waitress capitalizes names; metadata keys are S3's to spell, and it spells them in lower case."""
+        names = [name for name, _ in self.response_headers if name.lower().startswith(_METADATA)]
+        names = ["-".join(part.capitalize() for part in name.split("-")) for name in names]
+        header: bytes = super().build_response_header()
+        for name in names:
+            header = header.replace(f"\r\n{name}: ".encode("latin-1"), f"\r\n{name.lower()}: ".encode("latin-1"))
+        return header
 
 
 class _Channel(HTTPChannel):  # type: ignore[misc]
     task_class = _Task
+    parser_class = _Parser
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]
@@ -117,7 +153,7 @@ class HttpServer:
         if self._thread.is_alive():
             self._thread.join(seconds)
         self._dispatcher.shutdown(timeout=seconds)
-        self._server.close()
+        close_all(self._map)
 
 
 def _listen(host: str, port: int) -> socket.socket:

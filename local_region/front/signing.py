@@ -1,8 +1,8 @@
 """Who signed a request, and for which service: the parts of AWS's signatures that the region reads.
 
-Signatures are not verified: the region listens on the loopback only, and its owner's key is in ``region.json`` for all to
-read who can reach it. Formats: Signature Version 4 as in "Authenticating Requests" of the Amazon S3 API Reference
-(header and query string), and Signature Version 2's ``AWSAccessKeyId`` for old presigned URLs and forms.
+Signatures are not verified: the region listens on the loopback only, and its owner's key is in ``region.json``.
+Formats: Signature Version 4 as in "Authenticating Requests" of the Amazon S3 API Reference (header and query string),
+and Signature Version 2's ``AWSAccessKeyId`` for old presigned URLs and forms.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Checks a parsed request against botocore's model, and says what is wrong in AWS's words.
 
 botocore's own ``ParamValidator`` checks types, required members and minimums; AWS also enforces lengths, patterns and
-enums. Format of the message: "2 validation errors detected: Value 'x' at 'a.1.member.b' failed to satisfy constraint: …".
+enums. The message: "2 validation errors detected: Value 'x' at 'a.1.member.b' failed to satisfy constraint: …; …".
 """
 
 from __future__ import annotations
@@ -41,11 +41,10 @@ def violations(params: dict[str, Any], shape: Shape | None) -> str | None:
     return f"{count}: " + "; ".join(found)
 
 
-def _check(value: Any, shape: Shape, path: str) -> Iterator[str]:
+def _check(value: Any, shape: Any, path: str) -> Iterator[str]:
     if getattr(shape, "is_document_type", False):
         return
-    expected = _TYPES.get(shape.type_name, (object,))
-    if not isinstance(value, expected) or (isinstance(value, bool) and shape.type_name in _NUMBERS):
+    if not _is_of(value, shape.type_name) or (isinstance(value, bool) and shape.type_name in _NUMBERS):
         yield _broken(value, path, f"Member must be of type {shape.type_name}")
     elif isinstance(shape, StructureShape):
         yield from _structure(value, shape, path)
@@ -64,6 +63,10 @@ def _check(value: Any, shape: Shape, path: str) -> Iterator[str]:
         yield from _bounds(len(value), value, shape, path, "length")
     elif shape.type_name in _NUMBERS:
         yield from _bounds(value, value, shape, path, "value")
+
+
+def _is_of(value: Any, type_name: str) -> bool:
+    return isinstance(value, _TYPES.get(type_name, (object,)))
 
 
 def _structure(value: dict[str, Any], shape: StructureShape, path: str) -> Iterator[str]:

@@ -119,10 +119,11 @@ class ZygoteLink:
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
         # A BLAS that starts threads when it is imported can't be forked safely.
         environment |= {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+        command = [sys.executable, "-m", "local_region.processes.zygote"]
+        command += ["--family", family, "--control", str(theirs.fileno())]
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "local_region.processes.zygote", "--family", family]
-                + ["--control", str(theirs.fileno())],
+                command,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 cwd=_ROOT,
@@ -134,9 +135,10 @@ class ZygoteLink:
     def spawn(self, spec: ProcessSpec) -> Worker:
         reader, writer = os.pipe()
         future: Future[Worker] = Future()
+        number = next(self._ids)
         request = {
             "op": "spawn",
-            "id": next(self._ids),
+            "id": number,
             "entry": spec.entry,
             "argv": list(spec.argv),
             "env": dict(spec.env),
@@ -147,10 +149,10 @@ class ZygoteLink:
             with self._lock:
                 if self.closed:
                     raise wire.Closed("the zygote has ended")
-                self._waiting[request["id"]] = (future, reader, spec.entry)
+                self._waiting[number] = (future, reader, spec.entry)
                 wire.send(self._socket, request, writer)
         except (wire.Closed, ValueError):
-            self._waiting.pop(request["id"], None)
+            self._waiting.pop(number, None)
             os.close(reader)
             raise
         finally:

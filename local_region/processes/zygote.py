@@ -23,7 +23,8 @@ import signal
 import socket
 import sys
 import time
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, NoReturn
 
 from local_region.processes import worker
 from local_region.processes.wire import Closed, receive, send
@@ -45,6 +46,9 @@ PRELOADED = {
     ),
     "xgboost": ("numpy", "xgboost"),
 }
+
+#: Optional companions that XGBoost would load if they are installed: 100 MB that its container has no use for.
+_SKIPPED = {"function": (), "xgboost": ("pandas", "sklearn", "pyarrow", "dask", "cupy")}
 
 
 class Zygote:
@@ -95,9 +99,11 @@ class Zygote:
     def _fork(self, message: dict[str, Any], output: int) -> int:
         parent = os.getpid()
         pid = os.fork()
-        if pid:
-            return pid
-        # Only the worker gets here; it never returns.
+        if pid == 0:
+            self._become_worker(message, output, parent)
+        return pid
+
+    def _become_worker(self, message: dict[str, Any], output: int, parent: int) -> NoReturn:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -136,6 +142,18 @@ class Zygote:
                 os.waitpid(pid, 0)
 
 
+def _preload(names: Iterable[str], skipped: Iterable[str]) -> None:
+    """Import ``names`` as if ``skipped`` weren't installed; later imports find them all the same."""
+    hidden = [name for name in skipped if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None makes an import fail (import system docs)
+    try:
+        for name in names:
+            importlib.import_module(name)
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="local_region.processes.zygote")
     parser.add_argument("--family", required=True, choices=sorted(PRELOADED))
@@ -144,8 +162,7 @@ def main(arguments: list[str] | None = None) -> None:
     control = socket.socket(fileno=options.control)
     control.set_inheritable(False)
     started = time.perf_counter()
-    for name in PRELOADED[options.family]:
-        importlib.import_module(name)
+    _preload(PRELOADED[options.family], _SKIPPED[options.family])
     gc.collect()
     # What is loaded now is never collected, so a worker's garbage collector doesn't touch (and copy) shared pages.
     gc.freeze()

@@ -31,7 +31,7 @@ class SpooledFile(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
 
 def spool_objects() -> None:
     """Let moto keep its objects in ``SpooledFile``s. It names the class in one place: ``moto.s3.models.tempfile``."""
-    moto_s3.tempfile = SimpleNamespace(SpooledTemporaryFile=SpooledFile)  # type: ignore[attr-defined]
+    moto_s3.tempfile = SimpleNamespace(SpooledTemporaryFile=SpooledFile)  # type: ignore[assignment, attr-defined]
 
 
 class _Descriptor(io.RawIOBase):
