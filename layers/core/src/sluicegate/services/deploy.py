@@ -1,0 +1,135 @@
+"""A version was approved (or refused) in SageMaker's registry, by the gate or by a person."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from sluicegate.domain import names
+from sluicegate.domain.errors import NotFound, Refused, Transient
+from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, stamp
+from sluicegate.ports import Change, Package, Packages
+from sluicegate.services.ledger import Ledger, Step, move_run, move_version, refusal
+from sluicegate.services.rollout import Rollout
+
+log = logging.getLogger(__name__)
+
+
+class Deploy:
+    """``package_changed`` may be called again for the same package, in any order with others."""
+
+    def __init__(self, ledger: Ledger, packages: Packages, rollout: Rollout, prefix: str) -> None:
+        self._ledger = ledger
+        self._registry = ledger.registry
+        self._packages = packages
+        self._rollout = rollout
+        self._prefix = prefix
+
+    def package_changed(self, arn: str, now: datetime) -> str:
+        """What was done: deploying | live | failed | busy | nothing | rejected | ignored."""
+        try:
+            package = self._packages.package(arn)
+        except NotFound as error:
+            log.warning("%s", error)
+            return "ignored"
+        model = names.endpoint_model(self._prefix, package.group)
+        if model is None or package.approval not in ("Approved", "Rejected"):
+            return "ignored"
+        version = self._version(model, package)
+        if version is None:
+            return "ignored"
+        if package.approval == "Rejected":
+            return self._rejected(model, version, now)
+        if version["status"] not in ("pending_approval", "approved", "deploying"):
+            log.info("version %s of %s is %s: not deployed", package.version, model, version["status"])
+            return "ignored"
+        self._desire(model, package, now)
+        try:
+            return self._rollout.advance(model, now)
+        except Refused as error:
+            self._undeployable(model, package.version, now, refusal(error))
+            return "failed"
+
+    def _version(self, model: str, package: Package) -> VersionItem | None:
+        try:
+            return self._registry.version(model, package.version)
+        except NotFound:
+            if "run" in package.metadata:
+                raise Transient(f"version {package.version} of {model} is not recorded yet") from None
+            log.warning("version %s of %s was not registered by this application", package.version, model)
+            return None
+
+    def _desire(self, model: str, package: Package, now: datetime) -> None:
+        """The newest decision is what should serve. One that is older than the decision in force comes too late."""
+        decided = stamp(package.decided_at)
+
+        def plan(item: ModelItem) -> Step | None:
+            version = self._registry.version(model, package.version)
+            if item.get("desired_version") == package.version:
+                return None
+            if version["status"] not in ("pending_approval", "approved"):
+                return None
+            if (item.get("desired_at") or "") > decided:
+                newer = item.get("desired_version") or item.get("live_version") or 0
+                return Step(item["message"], changes=self._overtaken(version, newer, now))
+            changes: list[Change] = []
+            if version["status"] == "pending_approval":
+                changes += _moves(move_version(version, "approved", now, "Approved."))
+                run = self._registry.run(model, version["run"])
+                changes += _moves(move_run(run, "deploying", now, "Approved."))
+            wanted = item.get("desired_version")
+            if wanted is not None and wanted not in (item.get("live_version"), item.get("deploying_version")):
+                older = self._registry.version(model, wanted)
+                if older["status"] == "approved":
+                    changes += self._overtaken(older, package.version, now)
+            fields = {"desired_version": package.version, "desired_at": decided}
+            return Step(f"Version {package.version} is approved and will be deployed.", fields, changes)
+
+        self._ledger.step(model, now, plan)
+
+    def _overtaken(self, version: VersionItem, newer: int, now: datetime) -> list[Change]:
+        """The end of an approved version that never got to the endpoint."""
+        model = version["model"]
+        detail = f"Version {newer} was approved later, before this one was deployed."
+        error = ErrorItem(title="Overtaken", detail=detail, remedy="Nothing to do.")
+        run = move_run(self._registry.run(model, version["run"]), "failed", now, detail, error=error, claim=None)
+        return _moves(move_version(version, "retired", now, detail)) + _moves(run)
+
+    def _rejected(self, model: str, version: VersionItem, now: datetime) -> str:
+        """A person said no to a version that waited."""
+
+        def plan(item: ModelItem) -> Step | None:
+            found = self._registry.version(model, version["version"])
+            if found["status"] != "pending_approval":
+                return None
+            message = "Rejected in the model registry."
+            run = self._registry.run(model, found["run"])
+            changes = _moves(move_version(found, "rejected", now, message))
+            changes += _moves(move_run(run, "rejected", now, message, claim=None))
+            return Step(f"Version {found['version']}: {message}", {}, changes, "failed" if item else None)
+
+        return "ignored" if self._ledger.step(model, now, plan) is None else "rejected"
+
+    def _undeployable(self, model: str, number: int, now: datetime, error: ErrorItem) -> None:
+        """SageMaker would refuse it again: the version that serves goes on."""
+
+        def plan(item: ModelItem) -> Step | None:
+            version = self._registry.version(model, number)
+            moved = _moves(move_version(version, "failed", now, error["detail"]))
+            if not moved:
+                return None
+            run = self._registry.run(model, version["run"])
+            moved += _moves(move_run(run, "failed", now, error["detail"], error=error, claim=None))
+            fields = {"desired_version": item.get("live_version")}
+            if item.get("active_run") == version["run"]:
+                fields["active_run"] = None
+            return Step(f"Version {number} could not be deployed: {error['detail']}", fields, moved, "failed")
+
+        if self._ledger.step(model, now, plan) is not None:
+            self._rollout.publish(model)
+        run = self._registry.version(model, number)["run"]
+        self._ledger.look_again(model, f"run:{run}", now)
+
+
+def _moves(change: Change | None) -> list[Change]:
+    return [change] if change is not None else []

@@ -1,0 +1,327 @@
+"""The holdout is predicted: measure, judge, register the version with its reason."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sluicegate.domain import images, names
+from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
+from sluicegate.domain.gate import Verdict, judge
+from sluicegate.domain.items import ModelItem, RunItem, VersionItem, moment, stamp
+from sluicegate.domain.schema import Problem
+from sluicegate.domain.settings import ModelSettings
+from sluicegate.domain.settings_reader import parse_settings
+from sluicegate.ports import Change, Jobs, Package, Packages, PackageSpec, Storage, Workspace
+from sluicegate.services import datasets
+from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger(__name__)
+
+#: an attempt that has not ended after this time was interrupted: the function runs no longer
+STALE = timedelta(minutes=15)
+#: clocks differ: look for a package from this much before the attempt began
+_SLACK = timedelta(minutes=5)
+_PENDING = "PendingManualApproval"
+
+
+class Unreadable(UserError):
+    """A transform job's output is not what its input asks for."""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """What the run's item and the report say."""
+
+    metric: str
+    metrics: dict[str, Any]
+    verdict: Verdict
+
+
+class Register:
+    """``transform_ended`` may be called again for the same job, in any order with the run's other one."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        storage: Storage,
+        jobs: Jobs,
+        packages: Packages,
+        workspace: Workspace,
+        region: str,
+        prefix: str,
+    ) -> None:
+        self._ledger = ledger
+        self._registry = ledger.registry
+        self._storage = storage
+        self._jobs = jobs
+        self._packages = packages
+        self._workspace = workspace
+        self._region = region
+        self._prefix = prefix
+
+    def transform_ended(self, name: str, event_id: str, now: datetime) -> str:
+        """What was done: registered | failed | waiting | ignored. ``event_id`` stays the same over redeliveries."""
+        owner = names.owner(self._prefix, name)
+        if owner is None:
+            return "ignored"
+        try:
+            run = self._registry.run(owner.model, owner.run)
+        except NotFound:
+            log.warning("transform job %s is none of ours", name)
+            return "ignored"
+        if run["status"] in ("rejected", "awaiting_approval", "deploying") and run.get("claim") == event_id:
+            return self._decide(run, now)
+        if run["status"] in ("failed", "rejected"):
+            # the first try may have ended before it said so
+            self._ledger.look_again(owner.model, f"run:{owner.run}", now)
+            return "ignored"
+        if run["status"] not in ("preparing", "training", "evaluating", "registering"):
+            return "ignored"
+        try:
+            return self._register(run, event_id, now)
+        except (UserError, Refused) as error:
+            self._ledger.fail_run(owner.model, owner.run, now, refusal(error))
+            return "failed"
+
+    def _register(self, run: RunItem, event_id: str, now: datetime) -> str:
+        failed = self._failed_transform(run)
+        if failed is None:
+            return "waiting"
+        if failed:
+            error = job_failed("Evaluation", failed)
+            self._ledger.fail_run(run["model"], run["run"], now, error)
+            return "failed"
+        claimed = self._claim(run, event_id, now)
+        if claimed is None:
+            return "ignored"
+        settings = parse_settings(claimed.get("settings") or "")
+        document = datasets.read(self._storage, claimed["model"], claimed["dataset_version"])
+        if document is None:
+            raise NotFound(f"the data set {claimed['dataset_version']}")
+        judged = self._judge(claimed, document, settings)
+        package = self._package(claimed, judged, settings)
+        recorded = self._record(claimed, judged, package, settings, now)
+        return self._decide(recorded, now)
+
+    def _failed_transform(self, run: RunItem) -> str | None:
+        """Why a transform job of the run failed; "" when all completed, None while one still runs."""
+        jobs = [names.training_job(self._prefix, run["model"], run["run"])]
+        if run.get("champion") is not None:
+            jobs.append(names.champion_transform(self._prefix, run["model"], run["run"]))
+        for name in jobs:
+            try:
+                job = self._jobs.transform_job(name)
+            except NotFound:
+                return None  # evaluate_model is still at it
+            if not job.over:
+                return None
+            if job.status != "Completed":
+                return f"{name}: {job.failure_reason or f'it ended as {job.status}.'}"
+        return ""
+
+    def _claim(self, run: RunItem, event_id: str, now: datetime) -> RunItem | None:
+        """The run, ours to register. The two transform jobs may end at once: one event goes on, and comes again if it
+        breaks off; the other has nothing to do."""
+        model, at = run["model"], stamp(now)
+        claim = {"claim": event_id, "claimed_at": at}
+
+        def plan(_: ModelItem) -> Step | None:
+            found = self._registry.run(model, run["run"])
+            message = f"Judging run {run['run']}."
+            if found["status"] == "registering":
+                since = found.get("claimed_at")
+                stale = since is None or now - moment(since) > STALE
+                if found.get("claim") != event_id and not stale:
+                    return None
+                again = Change("run", model, run["run"], set=claim, status_in=("registering",))
+                return Step(message, changes=[again])
+            moved = move_run(found, "registering", now, "", **claim)
+            return None if moved is None else Step(message, changes=[moved])
+
+        return None if self._ledger.step(model, now, plan) is None else self._registry.run(model, run["run"])
+
+    def _judge(self, run: RunItem, document: dict[str, Any], settings: ModelSettings) -> Judged:
+        # numpy takes long to import: only where something is measured
+        from sluicegate.domain.metrics import compare, evaluate
+
+        problem = Problem.from_json(document["problem"])
+        metric = settings.metric_for(problem)
+        champion = run.get("champion")
+        with self._workspace.folder() as folder:
+            labels = self._labels(run, folder)
+            predictions = self._predictions(run, "challenger", len(labels), folder)
+            comparison = None
+            try:
+                metrics = evaluate(problem, labels, predictions, seed=run["run"])
+                if champion is not None and self._problem(run["model"], champion) == problem:
+                    older = self._predictions(run, "champion", len(labels), folder)
+                    comparison = compare(problem, metric, labels, predictions, older, seed=run["run"])
+            except ValueError as error:
+                raise Unreadable("Evaluation failed", f"The predictions can't be measured: {error}.") from error
+        verdict = judge(metric, metrics, comparison, settings.evaluation, champion)
+        shown = {name: estimate.to_json() for name, estimate in metrics.items()}
+        report = {
+            "model": run["model"],
+            "run": run["run"],
+            "dataset_version": run["dataset_version"],
+            "problem": problem.to_json(),
+            "rows": len(labels),
+            "metric": metric,
+            "metrics": shown,
+            "champion": champion,
+            "comparison": comparison.to_json() if comparison else None,
+            "verdict": verdict.to_json(),
+        }
+        content = json.dumps(report, indent=2, ensure_ascii=False).encode()
+        self._storage.write(self._report_key(run), content, "application/json")
+        return Judged(metric, shown, verdict)
+
+    def _problem(self, model: str, version: int) -> Problem | None:
+        """What ``version`` predicts: with other classes its predictions mean something else."""
+        document = datasets.read(self._storage, model, self._registry.version(model, version)["dataset_version"])
+        return Problem.from_json(document["problem"]) if document else None
+
+    def _report_key(self, run: RunItem) -> str:
+        return f"evaluations/{run['model']}/{run['run']}/report.json"
+
+    def _labels(self, run: RunItem, folder: Path) -> np.ndarray[Any, Any]:
+        prefix = f"datasets/{run['model']}/{run['dataset_version']}/holdout-labels/"
+        return self._numbers(prefix, folder / "labels")[:, 0]
+
+    def _predictions(self, run: RunItem, role: str, rows: int, folder: Path) -> np.ndarray[Any, Any]:
+        """(n,) or, with a probability for each class, (n, k)."""
+        found = self._numbers(f"evaluations/{run['model']}/{run['run']}/{role}/", folder / role)
+        if len(found) != rows:
+            raise Unreadable(
+                "Evaluation failed",
+                f"The {role} predicted {len(found):,} rows of {rows:,}.",
+                "The transform job's log in CloudWatch says more.",
+            )
+        return found[:, 0] if found.shape[1] == 1 else found
+
+    def _numbers(self, prefix: str, folder: Path) -> np.ndarray[Any, Any]:
+        """All files under ``prefix``, in the order of their names, as one table of numbers."""
+        import numpy as np
+
+        folder.mkdir()
+        tables = []
+        for number, part in enumerate(sorted(self._storage.list(prefix), key=lambda found: found.key)):
+            target = folder / f"{number:05d}"
+            self._storage.download(part.key, target)
+            try:
+                tables.append(np.loadtxt(_lines(target), delimiter=",", ndmin=2))
+            except ValueError as error:
+                raise Unreadable("Evaluation failed", f"{part.key} holds no numbers: {error}") from error
+        if not tables or any(table.shape[1] != tables[0].shape[1] for table in tables):
+            raise Unreadable("Evaluation failed", f"There is no readable output under {prefix}.")
+        return np.concatenate(tables)
+
+    def _package(self, run: RunItem, judged: Judged, settings: ModelSettings) -> Package:
+        model = run["model"]
+        group = names.package_group(self._prefix, model)
+        try:
+            self._packages.create_group(group, f"Versions of the model {model}", tags(model))
+        except AlreadyExists:
+            log.info("model package group %s is there already", group)
+        description = f"Run {run['run']} on data set {run['dataset_version']}"
+        begun = next(line["at"] for line in reversed(run["history"]) if line["status"] == "registering")
+        # a first attempt may have made it; the client token alone would not be remembered for ever
+        made = self._packages.find(group, description, moment(begun) - _SLACK)
+        if made is not None:
+            return made
+        job = names.training_job(self._prefix, model, run["run"])
+        value = judged.metrics.get(judged.metric, {}).get("value")
+        return self._packages.create(
+            PackageSpec(
+                group=group,
+                token=run["run"],
+                description=description,
+                image=images.xgboost(self._region),
+                artifact_uri=self._storage.uri(f"artifacts/{model}/{job}/output/model.tar.gz"),
+                instance_type=settings.training.instance,
+                metadata={
+                    "run": run["run"],
+                    "dataset": run["dataset_version"],
+                    "verdict": "accepted" if judged.verdict.accepted else "rejected",
+                    "metric": f"{judged.metric}={value:.6g}" if value is not None else judged.metric,
+                },
+                report_uri=self._storage.uri(self._report_key(run)),
+            )
+        )
+
+    def _record(
+        self, run: RunItem, judged: Judged, package: Package, settings: ModelSettings, now: datetime
+    ) -> RunItem:
+        """The version's item and what the run becomes, in one write."""
+        model, reason, number = run["model"], judged.verdict.reason, package.version
+        if not judged.verdict.accepted:
+            status, run_status = "rejected", "rejected"
+        elif settings.approval == "manual":
+            status, run_status = "pending_approval", "awaiting_approval"
+        else:
+            status, run_status = "approved", "deploying"
+        at = stamp(now)
+        version = VersionItem(
+            model=model,
+            version=number,
+            run=run["run"],
+            dataset_version=run["dataset_version"],
+            metrics=judged.metrics,
+            verdict=judged.verdict.to_json(),
+            reason=reason,
+            model_package_arn=package.arn,
+            created_at=at,
+        )
+
+        def plan(item: ModelItem) -> Step | None:
+            found = self._registry.run(model, run["run"])
+            moved = move_run(
+                found,
+                run_status,
+                now,
+                reason,
+                metric=judged.metric,
+                metrics=judged.metrics,
+                verdict=judged.verdict.to_json(),
+                version=number,
+            )
+            if moved is None:
+                return None
+            new = Change(
+                "version", model, number, set={**version}, status=status, message=reason, at=at, status_in=(None,)
+            )
+            # what waits for a person does not hold up the next run
+            over = run_status != "deploying" and item.get("active_run") == run["run"]
+            return Step(f"Version {number}: {reason}", {"active_run": None} if over else {}, [new, moved], "failed")
+
+        self._ledger.step(model, now, plan)
+        return self._registry.run(model, run["run"])
+
+    def _decide(self, run: RunItem, now: datetime) -> str:
+        """Tell SageMaker's registry what the verdict is; the event of an approval starts the deployment."""
+        number = run.get("version")
+        if number is None:
+            return "ignored"
+        version = self._registry.version(run["model"], number)
+        arn, reason = version["model_package_arn"], version["reason"]
+        approval = {"rejected": "Rejected", "awaiting_approval": _PENDING}.get(run["status"], "Approved")
+        if self._packages.package(arn).approval == _PENDING:  # else it is decided, by us before or by a person
+            self._packages.decide(arn, approval, reason)
+        if run["status"] in ("rejected", "awaiting_approval"):
+            self._ledger.look_again(run["model"], f"run:{run['run']}", now)
+        return "registered"
+
+
+def _lines(file: Path) -> Iterator[str]:
+    with file.open(encoding="utf-8") as lines:
+        for line in lines:
+            yield line.strip().strip("[]")

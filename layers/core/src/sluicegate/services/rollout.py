@@ -1,0 +1,301 @@
+"""Which version should serve, which one does, and what ``predict`` is told of it.
+
+The registry says what is wanted (``desired_version``) and what was told to SageMaker (``deploying_version``); the
+endpoint says what is. ``advance`` compares them and does the next thing. It may run at any time, any number of times.
+
+The order makes it safe: what the registry says is written before the routing, the routing before the endpoint is told
+(a request that finds the new variant finds its encoder, too), and ``deploying`` only after SageMaker took the order.
+So an endpoint that is free, does not serve the deploying version, and was looked at after the registry was read, has
+failed to switch.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sluicegate.domain import names
+from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Transient
+from sluicegate.domain.items import ErrorItem, LiveItem, ModelItem, VersionItem, stamp
+from sluicegate.domain.settings import Endpoint
+from sluicegate.domain.settings_reader import parse_settings
+from sluicegate.ports import Change, Endpoints, EndpointState, Instances, Jobs, Serverless, Storage
+from sluicegate.services import datasets
+from sluicegate.services.ledger import Ledger, Step, move_run, move_version, tags
+
+log = logging.getLogger(__name__)
+
+#: publishing again because the registry moved meanwhile
+_ROUTING_ATTEMPTS = 20
+_DONE_WITH = ("retired", "failed", "rejected")
+
+
+class Rollout:
+    def __init__(self, ledger: Ledger, storage: Storage, endpoints: Endpoints, jobs: Jobs, prefix: str) -> None:
+        self._ledger = ledger
+        self._registry = ledger.registry
+        self._storage = storage
+        self._endpoints = endpoints
+        self._jobs = jobs
+        self._prefix = prefix
+
+    def advance(self, model: str, now: datetime, recover: bool = False) -> str:
+        """The next thing for the model's endpoint; a word for it: deploying | live | failed | busy | nothing.
+
+        With ``recover`` also what follows a switch is done again: a first try may have ended before it.
+        """
+        item = self._registry.model(model)  # before the endpoint is looked at, see above
+        state = self._endpoint(model)
+        if state is not None and not state.free and not state.broken:
+            self._adopt(item, state, now)
+            return "busy"
+        settled = self._settle(item, state, now, recover)
+        item = self._registry.model(model)
+        desired = item.get("desired_version")
+        if desired is None or desired == item.get("live_version"):
+            return settled
+        version = self._registry.version(model, desired)
+        if version["status"] != "approved":
+            return settled
+        return self._deploy(item, version, state, now)
+
+    def _endpoint(self, model: str) -> EndpointState | None:
+        try:
+            return self._endpoints.endpoint(names.endpoint(self._prefix, model))
+        except NotFound:
+            return None
+
+    def _number(self, model: str, config: str | None) -> int | None:
+        """The version that an endpoint config of ours is for."""
+        prefix = names.endpoint_config(self._prefix, model, 0)[:-1]
+        rest = (config or "").removeprefix(prefix)
+        return int(rest) if rest != config and rest.isdigit() else None
+
+    # deploy
+
+    def _deploy(self, item: ModelItem, version: VersionItem, state: EndpointState | None, now: datetime) -> str:
+        model, number = item["model"], version["version"]
+        config = names.endpoint_config(self._prefix, model, number)
+        name = names.endpoint(self._prefix, model)
+        job = names.training_job(self._prefix, model, version["run"])
+        try:
+            self._endpoints.create_config(config, job, names.variant(number), self._size(version), tags(model))
+        except AlreadyExists:
+            log.info("endpoint config %s is there already", config)
+        self.publish(model)
+        if state is not None and state.broken:
+            state = self._remove_broken(name)
+        try:
+            if state is None:
+                self._endpoints.create(name, config, tags(model))
+            else:
+                self._endpoints.update(name, config)
+        except (AlreadyExists, Conflict) as error:
+            log.info("endpoint %s is busy: %s", name, error)
+            return "busy"  # it sends an event when it is free
+        self._mark_deploying(model, number, now)
+        return "deploying"
+
+    def _remove_broken(self, name: str) -> EndpointState | None:
+        """A failed endpoint can only be deleted; another delivery goes on if that takes time."""
+        self._endpoints.delete(name)
+        try:
+            state = self._endpoints.endpoint(name)
+        except NotFound:
+            return None
+        raise Transient(f"endpoint {name} failed before and is being deleted ({state.status})")
+
+    def _size(self, version: VersionItem) -> Serverless | Instances:
+        run = self._registry.run(version["model"], version["run"])
+        endpoint = parse_settings(run.get("settings") or "").endpoint
+        if endpoint.instance is not None:
+            return Instances(endpoint.instance, endpoint.min)
+        size = endpoint.serverless or Endpoint().serverless
+        if size is None:
+            raise ValueError("an endpoint is serverless or has an instance type")
+        return Serverless(size.memory_mb, size.max_concurrency)
+
+    def _adopt(self, item: ModelItem, state: EndpointState, now: datetime) -> None:
+        """An order that SageMaker took before this was written down."""
+        config = state.pending_config or (state.config if state.status == "Creating" else None)
+        number = self._number(item["model"], config)
+        if number is not None and number == item.get("desired_version") and number != item.get("deploying_version"):
+            self._mark_deploying(item["model"], number, now)
+
+    def _mark_deploying(self, model: str, number: int, now: datetime) -> None:
+        def plan(item: ModelItem) -> Step | None:
+            if item.get("live_version") == number:
+                return None
+            moved = move_version(self._registry.version(model, number), "deploying", now, "")
+            if moved is None:
+                return None
+            return Step(f"Version {number} is being deployed.", {"deploying_version": number}, [moved])
+
+        self._ledger.step(model, now, plan)
+
+    # settle
+
+    def _settle(self, item: ModelItem, state: EndpointState | None, now: datetime, recover: bool) -> str:
+        model = item["model"]
+        serving = self._number(model, state.config) if state is not None and state.free else None
+        deploying = item.get("deploying_version")
+        if serving is not None and serving != item.get("live_version"):
+            self._live(model, serving, now)
+        elif deploying is not None and deploying not in (serving, item.get("live_version")):
+            reason = state.failure_reason if state is not None else "The endpoint was deleted."
+            self._failed(model, deploying, reason or "SageMaker gave no reason.", now)
+        elif serving is None or not recover:
+            return "nothing"
+        self.publish(model)
+        current = self._registry.model(model)
+        self._clean(current)
+        last = self._ended_run(model, serving if deploying is None else deploying)
+        if last is not None:
+            self._ledger.look_again(model, f"run:{last}", now)
+        return "live" if current.get("live_version") == serving and serving is not None else "failed"
+
+    def _ended_run(self, model: str, number: int | None) -> str | None:
+        if number is None:
+            return None
+        try:
+            return self._registry.version(model, number)["run"]
+        except NotFound:
+            return None
+
+    def _live(self, model: str, number: int, now: datetime) -> None:
+        def plan(item: ModelItem) -> Step | None:
+            before = item.get("live_version")
+            if before == number:
+                return None
+            version = self._registry.version(model, number)
+            moved = move_version(version, "live", now, "", live_since=stamp(now))
+            if moved is None:
+                return None
+            message = f"Version {number} is live."
+            changes = [moved]
+            run = move_run(self._registry.run(model, version["run"]), "live", now, message, claim=None)
+            if run is not None:
+                changes.append(run)
+            if before is not None:
+                older = self._registry.version(model, before)
+                retired = move_version(older, "retired", now, f"Version {number} took over.")
+                changes += [retired] if retired is not None else []
+            live = LiveItem(
+                version=number,
+                since=stamp(now),
+                endpoint=names.endpoint(self._prefix, model),
+                metrics=version["metrics"],
+            )
+            fields: dict[str, Any] = {"live_version": number, "live": live, "previous_version": before}
+            changes += self._failed_changes(item, number, fields, now)
+            fields |= self._released(item, version["run"])
+            return Step(message, fields, changes)
+
+        self._ledger.step(model, now, plan)
+
+    def _failed_changes(self, item: ModelItem, number: int, fields: dict[str, Any], now: datetime) -> list[Change]:
+        """``deploying_version`` is done with, whatever it was."""
+        fields["deploying_version"] = None
+        deploying = item.get("deploying_version")
+        if deploying is None or deploying == number:
+            return []
+        moved = move_version(
+            self._registry.version(item["model"], deploying), "failed", now, f"Version {number} serves instead."
+        )
+        return [moved] if moved is not None else []
+
+    def _failed(self, model: str, number: int, reason: str, now: datetime) -> None:
+        error = ErrorItem(
+            title="Deployment failed", detail=reason, remedy="The endpoint's log in CloudWatch says more."
+        )
+
+        def plan(item: ModelItem) -> Step | None:
+            if item.get("deploying_version") != number:
+                return None
+            version = self._registry.version(model, number)
+            fields: dict[str, Any] = {"deploying_version": None}
+            if item.get("desired_version") == number:
+                fields["desired_version"] = item.get("live_version")
+            changes = [
+                move_version(version, "failed", now, reason),
+                move_run(self._registry.run(model, version["run"]), "failed", now, reason, error=error, claim=None),
+            ]
+            fields |= self._released(item, version["run"])
+            message = f"Version {number} could not be deployed: {reason}"
+            return Step(message, fields, [change for change in changes if change is not None], "failed")
+
+        self._ledger.step(model, now, plan)
+
+    def _released(self, item: ModelItem, run: str) -> dict[str, Any]:
+        return {"active_run": None} if item.get("active_run") == run else {}
+
+    # routing
+
+    def publish(self, model: str) -> None:
+        """Write what the registry says, until the registry says the same before and after."""
+        for _ in range(_ROUTING_ATTEMPTS):
+            item = self._registry.model(model)
+            content = json.dumps(self._routing(item), ensure_ascii=False, separators=(",", ":")).encode()
+            self._storage.write(f"routing/{model}.json", content, "application/json")
+            if _lanes(self._registry.model(model)) == _lanes(item):
+                return
+        raise Transient(f"the routing of {model} changed {_ROUTING_ATTEMPTS} times while it was written")
+
+    def _routing(self, item: ModelItem) -> dict[str, Any]:
+        live, coming = _lanes(item)
+        model = item["model"]
+        lanes = [self._lane(model, number) for number in ([live] if live is not None else [])]
+        shown = (lanes or [self._lane(model, number) for number in coming])[:1]
+        return {
+            "model": model,
+            "problem": shown[0]["problem"] if shown else None,
+            "schema": shown[0]["schema"] if shown else None,
+            "lanes": lanes,
+            "coming": [self._lane(model, number) for number in coming],
+        }
+
+    def _lane(self, model: str, number: int) -> dict[str, Any]:
+        version = self._registry.version(model, number)
+        document = datasets.read(self._storage, model, version["dataset_version"])
+        if document is None:
+            raise NotFound(f"the data set {version['dataset_version']} of version {number}")
+        return {
+            "version": number,
+            "endpoint": names.endpoint(self._prefix, model),
+            "variant": names.variant(number),
+            "weight": 1.0,
+            "encoder": document["encoder"],
+            "schema": document["schema"],
+            "problem": document["problem"],
+        }
+
+    # cleaning up
+
+    def _clean(self, item: ModelItem) -> None:
+        """Endpoint configs and SageMaker Models of versions that serve no more, but for the way back."""
+        kept = {item.get(name) for name in ("live_version", "previous_version", "desired_version", "deploying_version")}
+        for version in self._registry.versions(item["model"]):
+            number = version["version"]
+            if version["status"] not in _DONE_WITH or number in kept or version.get("released"):
+                continue
+            self._forget(item["model"], version)
+            self._registry.commit([Change("version", item["model"], number, set={"released": True})])
+
+    def _forget(self, model: str, version: VersionItem) -> None:
+        config = names.endpoint_config(self._prefix, model, version["version"])
+        job = names.training_job(self._prefix, model, version["run"])
+        for delete, name in ((self._endpoints.delete_config, config), (self._jobs.delete_model, job)):
+            try:
+                delete(name)
+            except NotFound:
+                log.info("%s is gone already", name)
+
+
+def _lanes(item: Mapping[str, Any]) -> tuple[int | None, list[int]]:
+    """The live version, and those that may come."""
+    live = item.get("live_version")
+    coming = [item.get("deploying_version"), item.get("desired_version")]
+    return live, list(dict.fromkeys(number for number in coming if number is not None and number != live))
