@@ -1,0 +1,1 @@
+"""EventBridge in the local region: delivery of events to targets, and schedules."""

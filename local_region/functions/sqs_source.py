@@ -1,0 +1,132 @@
+"""An SQS event source mapping at work: a thread that waits for messages and hands batches to the function."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from moto.events.models import EventPattern
+
+from local_region.functions import sqs_store
+from local_region.functions.model import MAX_SYNC_PAYLOAD
+from local_region.functions.sqs_records import failed_messages, filterable, record, split_by_size
+from local_region.ports import AwsError, InvocationResult, Json
+
+_log = logging.getLogger(__name__)
+#: batches at a time when the mapping doesn't say: Lambda starts with five
+_CONCURRENCY = 5
+#: ``invoke(payload, patience)``: a call that waits up to ``patience`` seconds for a place
+Call = Callable[[bytes, float], InvocationResult]
+
+
+class SqsSource:
+    """One enabled mapping. ``properties`` are CloudFormation's."""
+
+    def __init__(self, queues: sqs_store.Queues, properties: Json, region_name: str, call: Call) -> None:
+        self._queues = queues
+        self._arn = str(properties["EventSourceArn"])
+        self._region_name = region_name
+        self._call = call
+        self._size = int(properties.get("BatchSize") or 10)
+        self._window = float(properties.get("MaximumBatchingWindowInSeconds") or 0)
+        self._partial = "ReportBatchItemFailures" in (properties.get("FunctionResponseTypes") or [])
+        filters = (properties.get("FilterCriteria") or {}).get("Filters") or []
+        self._filters = [EventPattern.load(entry["Pattern"]) for entry in filters]
+        places = int((properties.get("ScalingConfig") or {}).get("MaximumConcurrency") or _CONCURRENCY)
+        self._places = threading.Semaphore(places)
+        self._pool = ThreadPoolExecutor(places, thread_name_prefix="sqs-batch")
+        self._woken = threading.Event()
+        self._stopped = False
+        self.last_result = "No records processed"
+        self._thread = threading.Thread(target=self._run, name=f"sqs-source-{self._arn}", daemon=True)
+
+    def start(self) -> None:
+        sqs_store.listen(self._arn, self._woken.set)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """No further batch begins. One under way is not waited for."""
+        self._stopped = True
+        sqs_store.unlisten(self._arn, self._woken.set)
+        self._woken.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _run(self) -> None:
+        while not self._stopped:
+            # A place first: a message that is received must be handled within its visibility timeout.
+            self._places.acquire()
+            try:
+                batch = self._next_batch()
+                if not batch:
+                    self._places.release()
+                    return
+                self._pool.submit(self._handle_all, batch)
+            except RuntimeError as error:  # the pool is closed: stop() was called
+                _log.debug("mapping of %s ended: %s", self._arn, error)
+                return
+
+    def _next_batch(self) -> list[Any]:
+        """Messages, when the batch is full or its window has passed; nothing when the mapping is stopped."""
+        batch: list[Any] = []
+        closes = 0.0
+        while not self._stopped:
+            self._woken.clear()
+            wait: float | None
+            try:
+                found = self._queues.receive(self._arn, self._size - len(batch))
+                if found and not batch:
+                    closes = time.monotonic() + self._window
+                batch += found
+                wait = sqs_store.next_available(self._queues.get(self._arn))
+            except AwsError as error:
+                self.last_result = f"PROBLEM: {error.message}"
+                _log.warning("event source %s: %s", self._arn, error.message)
+                wait = 5.0  # the queue may be made again under the same name
+            left = closes - time.monotonic()
+            if batch and (len(batch) >= self._size or left <= 0):
+                return batch
+            if batch:
+                wait = left if wait is None else min(wait, left)
+            self._woken.wait(wait)
+        return []
+
+    def _handle_all(self, batch: list[Any]) -> None:
+        try:
+            entries = [record(message, self._arn, self._region_name) for message in batch]
+            wanted = [entry for entry in entries if self._wanted(entry)]
+            dropped = [entry["receiptHandle"] for entry in entries if entry not in wanted]
+            self._queues.delete(self._arn, dropped)
+            for part in split_by_size(wanted, MAX_SYNC_PAYLOAD - 64):
+                if part:
+                    self._handle(part)
+        except Exception:  # noqa: BLE001 - a batch that breaks must not end the mapping; its messages become visible again
+            self.last_result = "PROBLEM: Function call failed"
+            _log.exception("a batch of %s could not be handled", self._arn)
+        finally:
+            self._places.release()
+
+    def _wanted(self, entry: Json) -> bool:
+        seen: Any = filterable(entry)
+        return not self._filters or any(pattern.matches_event(seen) for pattern in self._filters)
+
+    def _handle(self, entries: list[Json]) -> None:
+        patience = float(self._queues.get(self._arn).visibility_timeout)
+        try:
+            result = self._call(json.dumps({"Records": entries}).encode(), patience)
+        except AwsError as error:
+            self.last_result = f"PROBLEM: {error.message}"
+            _log.warning("event source %s: %s", self._arn, error)
+            return
+        if result.function_error is not None:
+            self.last_result = "PROBLEM: Function call failed"
+            return
+        failed: set[str] = set()
+        if self._partial:
+            failed = failed_messages(result.payload, [entry["messageId"] for entry in entries])
+        self.last_result = "OK" if not failed else "PROBLEM: Function reported failed messages"
+        self._queues.delete(self._arn, [e["receiptHandle"] for e in entries if e["messageId"] not in failed])
