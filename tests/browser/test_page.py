@@ -76,12 +76,16 @@ class Watched:
     """A page whose console and requests are held against it."""
 
     def __init__(self, page: Any, url: str) -> None:
-        self.page, self.complaints, self.outside = page, [], []
+        self.page, self.own = page, url.split("/_api")[0]
+        self.complaints: list[str] = []
+        self.outside: list[str] = []
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", self._console)
-        page.on(
-            "request", lambda request: request.url.startswith(url.split("/_api")[0]) or self.outside.append(request.url)
-        )
+        page.on("request", self._request)
+
+    def _request(self, request: Any) -> None:
+        if not request.url.startswith(self.own):
+            self.outside.append(request.url)
 
     def _console(self, message: Any) -> None:
         # the browser itself writes an error line for each 4xx answer that a test provokes
@@ -119,7 +123,7 @@ def expect(locator: Any) -> Any:
     return playwright.expect(locator)
 
 
-def test_the_key_is_asked_for_once_and_kept_in_the_tab(open_page):
+def test_the_key_is_asked_for_once_and_kept_in_the_tab(open_page: Any) -> None:
     page = open_page(key=None).page
     expect(page.get_by_role("heading", name="Your API key")).to_be_visible()
     page.get_by_label("API key", exact=True).fill("wrong")
@@ -135,12 +139,12 @@ def test_the_key_is_asked_for_once_and_kept_in_the_tab(open_page):
 
 
 @pytest.mark.parametrize("address", ["/", ""])
-def test_the_page_works_with_and_without_the_slash_of_the_stage(open_page, address):
+def test_the_page_works_with_and_without_the_slash_of_the_stage(open_page: Any, address: Any) -> None:
     page = open_page(address).page
     expect(page.get_by_role("link", name="churn")).to_be_visible()
 
 
-def test_models_with_state_and_version_and_files_outside(open_page):
+def test_models_with_state_and_version_and_files_outside(open_page: Any) -> None:
     page = open_page().page
     link = page.get_by_role("link", name="churn")
     expect(link).to_contain_text("live")
@@ -151,7 +155,7 @@ def test_models_with_state_and_version_and_files_outside(open_page):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_models_run_versions_and_uploads(open_page, scheme):
+def test_a_models_run_versions_and_uploads(open_page: Any, scheme: Any) -> None:
     page = open_page("/#/models/churn", color_scheme=scheme).page
     expect(page.get_by_role("heading", name="churn", exact=True)).to_be_visible()
     expect(page.get_by_role("status")).to_contain_text("12 rows set aside")
@@ -165,7 +169,7 @@ def test_a_models_run_versions_and_uploads(open_page, scheme):
     expect(page.locator(".uploads")).to_contain_text("Upload a CSV with a header and at least one row.")
 
 
-def test_a_prediction_from_the_form(open_page, world):
+def test_a_prediction_from_the_form(open_page: Any, world: Any) -> None:
     page = open_page("/#/models/churn").page
     expect(page.get_by_label("tenure")).to_have_value("12")
     page.get_by_label("tenure").fill("")
@@ -190,7 +194,7 @@ def test_a_prediction_from_the_form(open_page, world):
     expect(result).to_contain_text('"autopay":null')
 
 
-def test_field_errors_are_shown_at_their_fields(open_page, world):
+def test_field_errors_are_shown_at_their_fields(open_page: Any, world: Any) -> None:
     world.registry.items["churn"]["schema"]["columns"] += [
         {"name": "unknown_now", "type": "number"},
         {"name": "when", "type": "category"},
@@ -207,7 +211,7 @@ def test_field_errors_are_shown_at_their_fields(open_page, world):
     expect(page.locator(f"#{described}")).to_be_hidden()
 
 
-def test_a_failing_model_is_told(open_page, world):
+def test_a_failing_model_is_told(open_page: Any, world: Any) -> None:
     def fail(body: bytes) -> bytes:
         raise ArithmeticError("the tree is hollow")
 
@@ -217,7 +221,7 @@ def test_a_failing_model_is_told(open_page, world):
     expect(page.locator(".predict").get_by_role("alert")).to_contain_text("the tree is hollow")
 
 
-def test_work_shows_up_by_itself_and_what_was_typed_stays(open_page, world):
+def test_work_shows_up_by_itself_and_what_was_typed_stays(open_page: Any, world: Any) -> None:
     page = open_page("/#/models/churn").page
     page.get_by_label("tenure").fill("42")
     page.goto(world.url + "/#/models/price")
@@ -232,7 +236,7 @@ def test_work_shows_up_by_itself_and_what_was_typed_stays(open_page, world):
     expect(page.get_by_label("tenure")).to_be_focused()
 
 
-def test_a_training_run_on_a_phone(open_page):
+def test_a_training_run_on_a_phone(open_page: Any) -> None:
     page = open_page("/#/models/price", viewport={"width": 390, "height": 844}).page
     expect(page.locator(".steps [aria-current=step]")).to_contain_text("40 of 100 rounds")
     expect(page.locator(".steps .ahead")).to_have_count(4)
@@ -240,14 +244,14 @@ def test_a_training_run_on_a_phone(open_page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_a_prediction_on_a_phone_in_the_dark(open_page):
+def test_a_prediction_on_a_phone_in_the_dark(open_page: Any) -> None:
     page = open_page("/#/models/churn", viewport={"width": 390, "height": 844}, color_scheme="dark").page
     page.get_by_role("button", name="Predict").click()
     expect(page.locator(".prediction strong")).to_have_text("yes")
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
-def test_nothing_yet_teaches_what_to_do(open_page, world):
+def test_nothing_yet_teaches_what_to_do(open_page: Any, world: Any) -> None:
     world.registry.items.clear()
     world.registry.outside.clear()
     page = open_page().page
@@ -255,12 +259,12 @@ def test_nothing_yet_teaches_what_to_do(open_page, world):
     expect(page.locator("#detail")).to_contain_text("aws s3 cp mydata.csv s3://sluicegate-data/data/mymodel/")
 
 
-def test_an_unknown_model_is_told(open_page):
+def test_an_unknown_model_is_told(open_page: Any) -> None:
     page = open_page("/#/models/chrun").page
     expect(page.locator("#detail")).to_contain_text("Did you mean 'churn'?")
 
 
-def test_names_are_text_whatever_they_hold(open_page, world):
+def test_names_are_text_whatever_they_hold(open_page: Any, world: Any) -> None:
     schema = Schema((Column(HOSTILE, "category", categories=(HOSTILE, "b"), example=HOSTILE),), target="hit")
     problem = Problem("binary", ("no", HOSTILE), HOSTILE)
     world.aws.objects["routing/churn.json"] = samples.routing([samples.lane(2, schema, problem)])
@@ -283,7 +287,7 @@ def test_names_are_text_whatever_they_hold(open_page, world):
     assert page.title() == "churn · Sluicegate"
 
 
-def test_every_control_has_a_name_and_the_keyboard_reaches_it(open_page):
+def test_every_control_has_a_name_and_the_keyboard_reaches_it(open_page: Any) -> None:
     page = open_page("/#/models/churn").page
     expect(page.get_by_label("tenure")).to_be_visible()
     nameless = page.evaluate(
@@ -299,7 +303,7 @@ def test_every_control_has_a_name_and_the_keyboard_reaches_it(open_page):
         expect(page.get_by_label(name, exact=True)).to_be_focused()
 
 
-def test_a_region_that_went_away_is_told_and_found_again(open_page):
+def test_a_region_that_went_away_is_told_and_found_again(open_page: Any) -> None:
     page = open_page("/#/models/churn").page
     expect(page.get_by_label("tenure")).to_be_visible()
     page.context.set_offline(True)

@@ -60,19 +60,19 @@ def predict(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield load("predict").handler
 
 
-def test_the_document_is_openapi_3_1():
+def test_the_document_is_openapi_3_1() -> None:
     validator = pytest.importorskip("openapi_spec_validator")
     validator.validate(DOCUMENT)
 
 
-def test_it_names_the_routes_that_there_are():
+def test_it_names_the_routes_that_there_are() -> None:
     routes = {*ROUTES, "/models/{model}/predictions", "/openapi.json", "/"}
     assert set(DOCUMENT["paths"]) == routes
 
 
 @pytest.mark.parametrize("model", ["churn", "price"])
 @pytest.mark.parametrize("path", ROUTES)
-def test_every_catalog_answer_has_its_shape(manage, path, model):
+def test_every_catalog_answer_has_its_shape(manage: Any, path: Any, model: Any) -> None:
     event = proxy_event("GET", path, {"model": model, "version": "2"} if "{" in path else None)
     answer = manage(event, CONTEXT)
     found = 404 if (model, path) == ("price", "/models/{model}/versions/{version}") else 200
@@ -93,7 +93,9 @@ def test_every_catalog_answer_has_its_shape(manage, path, model):
         ("/models", None, {"next": "nonsense"}, 400, "the page before"),
     ],
 )
-def test_what_cannot_be_found_is_said_precisely(manage, path, parameters, query, status, words):
+def test_what_cannot_be_found_is_said_precisely(
+    manage: Any, path: Any, parameters: Any, query: Any, status: Any, words: Any
+) -> None:
     answer = manage(proxy_event("GET", path, parameters, query=query), CONTEXT)
     body = check(answer, "get", path)
     assert (answer["statusCode"], body["status"]) == (status, status)
@@ -101,7 +103,7 @@ def test_what_cannot_be_found_is_said_precisely(manage, path, parameters, query,
     assert body["request_id"]
 
 
-def test_pages_follow_one_another(manage):
+def test_pages_follow_one_another(manage: Any) -> None:
     first = json.loads(
         manage(proxy_event("GET", "/models/{model}/versions", {"model": "churn"}, query={"limit": "1"}), CONTEXT)[
             "body"
@@ -114,7 +116,7 @@ def test_pages_follow_one_another(manage):
     assert "next" not in second
 
 
-def test_an_empty_registry_has_empty_lists():
+def test_an_empty_registry_has_empty_lists() -> None:
     app = load("manage_models")
     app.catalog = lambda: Catalog(MemoryRegistry())
     body = check(app.handler(proxy_event("GET", "/models"), CONTEXT), "get", "/models")
@@ -125,17 +127,17 @@ def test_an_empty_registry_has_empty_lists():
     ("method", "resource", "status"),
     [("DELETE", "/models", 405), ("GET", "/other", 404), ("GET", "/models/{a}/{b+}", 404)],
 )
-def test_routes_that_are_not_there(manage, method, resource, status):
+def test_routes_that_are_not_there(manage: Any, method: Any, resource: Any, status: Any) -> None:
     answer = manage(proxy_event(method, resource, {"a": "x", "b": "versions/1/2"}), CONTEXT)
     assert answer["statusCode"] == status
 
 
-def test_a_proxy_resource_leads_to_the_same_routes(manage):
+def test_a_proxy_resource_leads_to_the_same_routes(manage: Any) -> None:
     answer = manage(proxy_event("GET", "/{proxy+}", {"proxy": "models/churn/versions/2"}), CONTEXT)
     assert json.loads(answer["body"])["version"] == 2
 
 
-def test_prediction_answers_have_their_shape(predict):
+def test_prediction_answers_have_their_shape(predict: Any) -> None:
     path = "/models/{model}/predictions"
     record = {"tenure": 1, "plan": None, "autopay": False, "joined": None}
     for body, status in (({"records": [record]}, 200), ({"records": [{}]}, 400), ({"records": []}, 400)):
@@ -154,7 +156,7 @@ def sample(name: str) -> dict[str, Any]:
     return loaded
 
 
-def test_sample_events_are_answered(manage, predict):
+def test_sample_events_are_answered(manage: Any, predict: Any) -> None:
     assert check(predict(sample("predict.json"), CONTEXT), "post", "/models/{model}/predictions")["version"] == 2
     bad = check(predict(sample("predict.malformed.json"), CONTEXT), "post", "/models/{model}/predictions")
     assert (bad["status"], {error["field"] for error in bad["errors"]}) == (
@@ -167,7 +169,7 @@ def test_sample_events_are_answered(manage, predict):
 
 
 @pytest.mark.parametrize("name", ["predict.json", "manage_models.json", "serve_web.json"])
-def test_sample_events_have_the_shape_that_sam_gives_them(name):
+def test_sample_events_have_the_shape_that_sam_gives_them(name: Any) -> None:
     """``sam local start-api`` makes events of this shape; it leaves out nothing that our samples have."""
     constructor = pytest.importorskip("samcli.local.apigw.event_constructor")
     from flask import Flask, request
@@ -177,10 +179,8 @@ def test_sample_events_have_the_shape_that_sam_gives_them(name):
     rule = event["resource"].replace("{", "<").replace("}", ">")
     app.add_url_rule(rule, endpoint=rule, methods=[event["httpMethod"]])
     with app.test_request_context(event["path"], method=event["httpMethod"], headers=event["headers"]):
-        made = json.loads(
-            constructor.construct_v1_event(
-                request, port=443, binary_types=[], stage_name="v1", operation_name=None, api_type="RestApi"
-            )
+        made = constructor.construct_v1_event(
+            request, port=443, binary_types=[], stage_name="v1", operation_name=None, api_type="RestApi"
         )
     assert set(event) <= set(made) | {"version"}
     assert set(made) - {"version"} <= set(event)

@@ -58,7 +58,7 @@ def ask(aws: StubAws) -> Any:
     return call
 
 
-def test_one_record(aws, ask):
+def test_one_record(aws: Any, ask: Any) -> None:
     status, body, headers = ask(prediction_event({"records": [RECORD]}))
     assert (status, body["model"], body["version"]) == (200, "churn", 1)
     assert headers["Content-Type"] == "application/json"
@@ -77,26 +77,26 @@ def test_one_record(aws, ask):
     assert sent.body.count(b"\n") == 1
 
 
-def test_many_records_as_csv_in_base64(ask):
+def test_many_records_as_csv_in_base64(ask: Any) -> None:
     text = "tenure,plan,autopay,joined\n" + "3,pro,,2026-02-01\n" * 1000
     status, body, _ = ask(prediction_event(text.encode(), headers={"content-type": "text/csv; charset=utf-8"}))
     assert status == 200
     assert len({prediction["inference_id"] for prediction in body["predictions"]}) == 1000
 
 
-def test_what_curl_sends_without_a_content_type_is_read_as_json(ask):
+def test_what_curl_sends_without_a_content_type_is_read_as_json(ask: Any) -> None:
     form = {"Content-Type": "application/x-www-form-urlencoded"}
     assert ask(prediction_event({"records": [RECORD]}, headers=form))[0] == 200
 
 
-def test_secret_and_routing_are_read_once_and_connections_are_kept(aws, ask):
+def test_secret_and_routing_are_read_once_and_connections_are_kept(aws: Any, ask: Any) -> None:
     for _ in range(5):
         assert ask(prediction_event({"records": [RECORD]}))[0] == 200
     assert len(aws.asked("/routing/")) == 1
     assert len([seen for seen in aws.seen if seen.path == "/"]) == 1
 
 
-def test_every_mistake_at_once(ask):
+def test_every_mistake_at_once(ask: Any) -> None:
     records = [RECORD | {"tenure": "long", "plann": "x"}, {"plan": 5}]
     status, body, headers = ask(prediction_event({"records": records}))
     assert (status, headers["Content-Type"]) == (400, "application/problem+json")
@@ -124,20 +124,20 @@ def test_every_mistake_at_once(ask):
         ({"httpMethod": "POST"}, 404, "no model"),
     ],
 )
-def test_what_cannot_be_answered_is_said_precisely(ask, event, status, words):
+def test_what_cannot_be_answered_is_said_precisely(ask: Any, event: Any, status: Any, words: Any) -> None:
     found, body, headers = ask(event)
     assert found == status == body["status"]
     assert words in body["detail"]
     assert headers["Content-Type"] == "application/problem+json"
 
 
-def test_a_lone_surrogate_breaks_nothing(ask):
+def test_a_lone_surrogate_breaks_nothing(ask: Any) -> None:
     status, body, _ = ask(prediction_event('{"records": [{"\\ud800": 1}]}'))
     assert status == 400
     assert json.dumps(body).encode()
 
 
-def test_model_errors_are_502_and_not_tried_again(aws, ask):
+def test_model_errors_are_502_and_not_tried_again(aws: Any, ask: Any) -> None:
     def fail(body: bytes) -> bytes:
         raise ArithmeticError("Traceback\n  boom " + "x" * 2000)
 
@@ -150,40 +150,40 @@ def test_model_errors_are_502_and_not_tried_again(aws, ask):
 
 
 @pytest.mark.parametrize("answer", [b"", b"0.1\n0.2\n", b"what\n", b"\xff\xfe"])
-def test_an_answer_that_is_not_the_models_is_502(aws, ask, answer):
+def test_an_answer_that_is_not_the_models_is_502(aws: Any, ask: Any, answer: Any) -> None:
     aws.variants["sluicegate-churn"]["v1"] = lambda body: answer
     assert ask(prediction_event({"records": [RECORD]}))[0] == 502
 
 
-def test_throttling_and_a_dropped_connection_are_tried_again(aws, ask):
+def test_throttling_and_a_dropped_connection_are_tried_again(aws: Any, ask: Any) -> None:
     assert ask(prediction_event({"records": [RECORD]}))[0] == 200
     aws.script += [error(429, "ThrottlingException", Message="slow"), "close"]
     assert ask(prediction_event({"records": [RECORD]}))[0] == 200
     assert aws.script == []
 
 
-def test_a_service_that_stays_down_is_503_with_retry_after(aws, ask):
+def test_a_service_that_stays_down_is_503_with_retry_after(aws: Any, ask: Any) -> None:
     aws.script += [error(503, "ServiceUnavailable", Message="later")] * 3
     status, body, headers = ask(prediction_event({"records": [RECORD]}))
     assert (status, headers["Retry-After"]) == (503, "2")
     assert "later" in body["detail"]
 
 
-def test_client_errors_are_not_tried_again(aws, ask):
+def test_client_errors_are_not_tried_again(aws: Any, ask: Any) -> None:
     assert ask(prediction_event({"records": [RECORD]}))[0] == 200
     aws.script += [error(403, "AccessDeniedException", Message="not yours")]
     assert ask(prediction_event({"records": [RECORD]}))[0] == 502
     assert len(aws.asked("/invocations")) == 2
 
 
-def test_an_endpoint_that_is_gone_is_503(aws, ask):
+def test_an_endpoint_that_is_gone_is_503(aws: Any, ask: Any) -> None:
     del aws.variants["sluicegate-churn"]
     status, body, headers = ask(prediction_event({"records": [RECORD]}))
     assert (status, headers["Retry-After"]) == (503, "5")
     assert "not in service" in body["detail"]
 
 
-def test_a_first_version_that_is_being_deployed_is_503_and_says_so(aws, ask):
+def test_a_first_version_that_is_being_deployed_is_503_and_says_so(aws: Any, ask: Any) -> None:
     aws.objects["routing/churn.json"] = routing([], [lane(1)])
     aws.variants.clear()
     status, body, _ = ask(prediction_event({"records": [RECORD]}))
@@ -191,7 +191,7 @@ def test_a_first_version_that_is_being_deployed_is_503_and_says_so(aws, ask):
     assert "Version 1 of churn is being deployed" in body["detail"]
 
 
-def test_the_coming_lane_answers_with_its_own_encoding_while_the_endpoint_switches(aws, ask):
+def test_the_coming_lane_answers_with_its_own_encoding_while_the_endpoint_switches(aws: Any, ask: Any) -> None:
     wider = Schema((*SCHEMA.columns, Column("color", "category", categories=("red", "green"))))
     aws.objects["routing/churn.json"] = routing([lane(1)], [lane(2, wider)])
     aws.variants["sluicegate-churn"] = {"v2": score(0.1)}
@@ -210,14 +210,14 @@ def test_the_coming_lane_answers_with_its_own_encoding_while_the_endpoint_switch
     assert fields["v2"] < fields["v1"]
 
 
-def test_a_version_that_the_copy_does_not_know_is_found_by_reading_again(aws, ask):
+def test_a_version_that_the_copy_does_not_know_is_found_by_reading_again(aws: Any, ask: Any) -> None:
     assert ask(prediction_event({"records": [RECORD]}))[1]["version"] == 1
     aws.objects["routing/churn.json"] = routing([lane(2)])
     aws.variants["sluicegate-churn"] = {"v2": score(0.1)}
     assert ask(prediction_event({"records": [RECORD]}))[1]["version"] == 2
 
 
-def test_no_request_fails_while_versions_change(aws, ask):
+def test_no_request_fails_while_versions_change(aws: Any, ask: Any) -> None:
     """The endpoint has for a moment neither variant, and the routing is written late."""
     assert ask(prediction_event({"records": [RECORD]}))[0] == 200
     refused = threading.Event()
@@ -237,7 +237,7 @@ def test_no_request_fails_while_versions_change(aws, ask):
     assert (status, body["version"]) == (200, 2)
 
 
-def test_a_switch_that_never_ends_is_503(aws, ask, monkeypatch):
+def test_a_switch_that_never_ends_is_503(aws: Any, ask: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("sluicegate.services.predict.SWITCH_SECONDS", 0.2)
     aws.variants["sluicegate-churn"] = {}
     status, body, headers = ask(prediction_event({"records": [RECORD]}))
@@ -245,7 +245,7 @@ def test_a_switch_that_never_ends_is_503(aws, ask, monkeypatch):
     assert "changing versions" in body["detail"]
 
 
-def test_a_stale_routing_serves_on_while_s3_fails(aws, ask, monkeypatch):
+def test_a_stale_routing_serves_on_while_s3_fails(aws: Any, ask: Any, monkeypatch: Any) -> None:
     assert ask(prediction_event({"records": [RECORD]}))[0] == 200
     monkeypatch.setattr("sluicegate.adapters.routes.FRESH_SECONDS", 0)
     app = load("predict")
@@ -255,7 +255,7 @@ def test_a_stale_routing_serves_on_while_s3_fails(aws, ask, monkeypatch):
     assert aws.script == []
 
 
-def test_an_unchanged_routing_is_asked_for_conditionally(aws, monkeypatch):
+def test_an_unchanged_routing_is_asked_for_conditionally(aws: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("sluicegate.adapters.routes.FRESH_SECONDS", 0)
     app = load("predict")
     for _ in range(2):
@@ -265,7 +265,7 @@ def test_an_unchanged_routing_is_asked_for_conditionally(aws, monkeypatch):
     assert second.headers["if-none-match"].startswith('"')
 
 
-def test_a_secret_that_is_too_short_is_refused(aws, ask):
+def test_a_secret_that_is_too_short_is_refused(aws: Any, ask: Any) -> None:
     aws.secret = "short"
     status, body, _ = ask(prediction_event({"records": [RECORD]}))
     assert status == 503
@@ -273,7 +273,7 @@ def test_a_secret_that_is_too_short_is_refused(aws, ask):
     assert "short" not in body["detail"]
 
 
-def test_logs_hold_neither_records_nor_the_secret(aws, ask, caplog):
+def test_logs_hold_neither_records_nor_the_secret(aws: Any, ask: Any, caplog: Any) -> None:
     record = RECORD | {"joined": "2026-02-03"}
     ask(prediction_event({"records": [record]}))
     [logged] = [record for record in caplog.records if record.getMessage() == "prediction"]
@@ -283,7 +283,7 @@ def test_logs_hold_neither_records_nor_the_secret(aws, ask, caplog):
     assert SECRET_TEXT not in repr(line)
 
 
-def test_a_large_body_is_sent_in_pieces_in_order(aws, ask, monkeypatch):
+def test_a_large_body_is_sent_in_pieces_in_order(aws: Any, ask: Any, monkeypatch: Any) -> None:
     monkeypatch.setattr("sluicegate.services.predict.LARGEST_PAYLOAD", 40)
     aws.variants["sluicegate-churn"]["v1"] = lambda body: b"".join(
         b"0.%s\n" % line.split(b",")[0].split(b".")[0] for line in body.splitlines()
@@ -296,7 +296,7 @@ def test_a_large_body_is_sent_in_pieces_in_order(aws, ask, monkeypatch):
     assert len(aws.asked("/invocations")) > 1
 
 
-def test_boto3_is_not_imported_by_predict():
+def test_boto3_is_not_imported_by_predict() -> None:
     import subprocess
 
     code = (
@@ -308,6 +308,6 @@ def test_boto3_is_not_imported_by_predict():
     assert done.stdout.strip() == "[]"
 
 
-def test_the_body_of_a_binary_request_is_decoded():
+def test_the_body_of_a_binary_request_is_decoded() -> None:
     event = prediction_event(b'{"records": []}')
     assert base64.b64decode(event["body"]) == b'{"records": []}'

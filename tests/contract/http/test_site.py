@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,11 +17,11 @@ CONTEXT = LambdaContext()
 
 
 @pytest.fixture(scope="module")
-def web():
+def web() -> Any:
     return load("serve_web").handler
 
 
-def test_the_page(web):
+def test_the_page(web: Any) -> None:
     answer = web(proxy_event("GET", "/"), CONTEXT)
     headers = answer["headers"]
     assert answer["statusCode"] == 200
@@ -35,7 +36,7 @@ def test_the_page(web):
     assert not re.search(r"\sstyle=", answer["body"])
 
 
-def test_everything_the_page_names_is_there_and_relative(web):
+def test_everything_the_page_names_is_there_and_relative(web: Any) -> None:
     folder = ROOT / "functions/serve_web/site"
     named = set(re.findall(r'(?:src|href)="([^"#]+)"', (folder / "index.html").read_text())) - {"./"}
     for script in folder.glob("*.js"):
@@ -57,14 +58,14 @@ def test_everything_the_page_names_is_there_and_relative(web):
         ("icon.svg", "image/svg+xml"),
     ],
 )
-def test_assets_have_their_types(web, file, content_type):
+def test_assets_have_their_types(web: Any, file: Any, content_type: Any) -> None:
     answer = web(proxy_event("GET", "/assets/{file}", {"file": file}), CONTEXT)
     assert answer["headers"]["Content-Type"] == content_type
     assert answer["body"]
 
 
 @pytest.mark.parametrize("given", ["{}", "W/{}", '"other", {}'])
-def test_what_the_browser_has_is_not_sent_again(web, given):
+def test_what_the_browser_has_is_not_sent_again(web: Any, given: Any) -> None:
     event = proxy_event("GET", "/assets/{file}", {"file": "app.js"})
     etag = web(event, CONTEXT)["headers"]["ETag"]
     event["headers"]["If-None-Match"] = given.format(etag)
@@ -78,38 +79,38 @@ def test_what_the_browser_has_is_not_sent_again(web, given):
 @pytest.mark.parametrize(
     ("full_path", "base"), [("/v1/", "./"), ("/v1", "v1/"), ("/", "./"), ('/"><script>', "%22%3E%3Cscript%3E/")]
 )
-def test_addresses_resolve_with_and_without_the_slash(web, full_path, base):
+def test_addresses_resolve_with_and_without_the_slash(web: Any, full_path: Any, base: Any) -> None:
     body = web(proxy_event("GET", "/", full_path=full_path), CONTEXT)["body"]
     assert f'<base href="{base}">' in body
 
 
 @pytest.mark.parametrize("file", ["app.py", "..%2Fapp.py", "%2Fetc%2Fpasswd", ".", ""])
-def test_nothing_else_is_served(web, file):
+def test_nothing_else_is_served(web: Any, file: Any) -> None:
     answer = web(proxy_event("GET", "/assets/{file}", {"file": file}), CONTEXT)
     assert answer["statusCode"] == 404
     assert answer["headers"]["Content-Type"] == "application/problem+json"
     assert "default-src 'none'" in answer["headers"]["Content-Security-Policy"]
 
 
-def test_only_get(web):
+def test_only_get(web: Any) -> None:
     answer = web(proxy_event("POST", "/"), CONTEXT)
     assert (answer["statusCode"], answer["headers"]["Allow"]) == (405, "GET, HEAD")
     assert web(proxy_event("HEAD", "/"), CONTEXT)["body"] == ""
 
 
-def test_the_document_is_the_file(web):
+def test_the_document_is_the_file(web: Any) -> None:
     answer = web(proxy_event("GET", "/openapi.json"), CONTEXT)
     assert json.loads(answer["body"]) == json.loads((ROOT / "functions/serve_web/site/openapi.json").read_text())
     assert answer["headers"]["Content-Type"] == "application/json; charset=utf-8"
 
 
-def test_sample_events_are_answered(web):
+def test_sample_events_are_answered(web: Any) -> None:
     for name, status in (("serve_web.json", 200), ("serve_web.malformed.json", 404)):
         event = json.loads((ROOT / "events" / name).read_text())
         assert web(event, CONTEXT)["statusCode"] == status
     assert web({"hello": "world"}, CONTEXT)["statusCode"] == 400
 
 
-def test_assets_are_small():
+def test_assets_are_small() -> None:
     sizes = sum(path.stat().st_size for path in (ROOT / "functions/serve_web/site").iterdir())
     assert sizes < 150_000

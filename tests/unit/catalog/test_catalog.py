@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,7 +14,7 @@ from tests.contract.http.samples import registry
 AT = "2026-11-22T12:03:15.000Z"
 
 
-def run(status, **more):
+def run(status: str, **more: Any) -> Any:
     return {"run": "1f2e3d4c", "status": status, "history": [{"at": AT, "status": status, "message": ""}]} | more
 
 
@@ -68,7 +70,7 @@ NEW = {"model": "churn", "live_version": None}
         ),
     ],
 )
-def test_state_and_message(model, last_run, uploads, state, message):
+def test_state_and_message(model: Any, last_run: Any, uploads: Any, state: Any, message: Any) -> None:
     assert describe(model, last_run, uploads) == (state, message)
 
 
@@ -78,7 +80,9 @@ def test_state_and_message(model, last_run, uploads, state, message):
     st.booleans(),
     st.booleans(),
 )
-def test_every_status_is_told_in_one_of_the_four_states(run_status, upload_status, live, with_run):
+def test_every_status_is_told_in_one_of_the_four_states(
+    run_status: Any, upload_status: Any, live: Any, with_run: Any
+) -> None:
     model = LIVE if live else NEW
     found = describe(model, {"run": "r", "status": run_status} if with_run else None, [{"status": upload_status}])
     assert found.state in ("waiting", "working", "live", "failed")
@@ -87,9 +91,10 @@ def test_every_status_is_told_in_one_of_the_four_states(run_status, upload_statu
 
 
 @given(st.integers(0, 30), st.integers(1, 10))
-def test_pages_put_together_are_the_list(length, limit):
+def test_pages_put_together_are_the_list(length: Any, limit: Any) -> None:
     items = [{"name": f"m{number}"} for number in range(length)]
-    seen, after = [], None
+    seen: list[dict[str, str]] = []
+    after: str | None = None
     for _ in range(length + 1):
         shown, following = page(items, lambda item: item["name"], str(limit), after)
         assert len(shown) <= limit
@@ -100,7 +105,7 @@ def test_pages_put_together_are_the_list(length, limit):
     assert seen == items
 
 
-def test_what_arrives_meanwhile_shifts_no_page():
+def test_what_arrives_meanwhile_shifts_no_page() -> None:
     items = [{"name": "b"}, {"name": "a"}]
     _, following = page(items, lambda item: item["name"], "1", None)
     shown, _ = page([{"name": "c"}, *items], lambda item: item["name"], "1", following["next"])
@@ -108,18 +113,18 @@ def test_what_arrives_meanwhile_shifts_no_page():
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "201", "ten", "", "1e2", "٣", "9" * 5000])
-def test_a_limit_that_is_none_is_refused(limit):
+def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
     with pytest.raises(InvalidPage, match="1 to 200"):
         page([], str, limit, None)
 
 
 @given(st.text(max_size=30))
-def test_a_token_that_is_none_is_refused(token):
+def test_a_token_that_is_none_is_refused(token: Any) -> None:
     with pytest.raises(InvalidPage):
         page([{"name": "a"}], lambda item: item["name"], None, token)
 
 
-def test_unknown_models_are_told_with_close_names():
+def test_unknown_models_are_told_with_close_names() -> None:
     catalog = Catalog(registry())
     for ask in (catalog.model, catalog.versions, catalog.runs, catalog.uploads, lambda name: catalog.version(name, 1)):
         with pytest.raises(UnknownModel) as caught:
@@ -129,7 +134,7 @@ def test_unknown_models_are_told_with_close_names():
         catalog.version("churn", 9)
 
 
-def test_what_is_kept_for_ourselves_is_not_shown():
+def test_what_is_kept_for_ourselves_is_not_shown() -> None:
     catalog = Catalog(registry(), "bucket")
     detail = catalog.model("churn")
     assert not {"revision", "desired_version", "latest_cause", "settings"} & set(detail)
@@ -138,7 +143,7 @@ def test_what_is_kept_for_ourselves_is_not_shown():
     assert "etag" not in catalog.uploads("churn")["uploads"][0]
 
 
-def test_a_bare_item_has_the_whole_shape():
+def test_a_bare_item_has_the_whole_shape() -> None:
     upload = shaped("upload", {"upload": "u", "key": "data/x.csv", "status": "received"})
     assert upload["accepted_rows"] is None
     assert upload["notes"] == []
@@ -146,7 +151,7 @@ def test_a_bare_item_has_the_whole_shape():
     assert version["verdict"] == {"reason": "too weak"}
 
 
-def test_a_model_without_runs_has_empty_lists():
+def test_a_model_without_runs_has_empty_lists() -> None:
     catalog = Catalog(registry())
     assert catalog.versions("price") == {"versions": []}
     assert catalog.model("price")["last_run"]["run"] == "77aa88bb"

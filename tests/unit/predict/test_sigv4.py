@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from botocore.auth import S3SigV4Auth, SigV4Auth
@@ -18,7 +19,18 @@ from sluicegate.adapters.sigv4 import Keys, MissingCredentials, keys_of_environm
 plain = st.text("abcdefghijklmnopqrstuvwxyzABC0123456789-", min_size=1, max_size=20)
 
 
-def oracle(method, host, path, headers, body, keys, region, service, now, monkeypatch):
+def oracle(
+    method: Any,
+    host: Any,
+    path: Any,
+    headers: Any,
+    body: Any,
+    keys: Any,
+    region: Any,
+    service: Any,
+    now: Any,
+    monkeypatch: Any,
+) -> Any:
     import botocore.auth
 
     moment = datetime.fromtimestamp(now, UTC)
@@ -40,7 +52,9 @@ def oracle(method, host, path, headers, body, keys, region, service, now, monkey
     token=st.one_of(st.just(""), plain),
     now=st.integers(0, 4_000_000_000),
 )
-def test_signatures_are_those_of_botocore(service, names, headers, body, token, now):
+def test_signatures_are_those_of_botocore(
+    service: Any, names: Any, headers: Any, body: Any, token: Any, now: Any
+) -> None:
     keys = Keys("AKIDEXAMPLE", "secret/with+signs", token)
     host, path = "service.eu-central-1.amazonaws.com", "/" + "/".join(names)
     ours = signed("POST", host, path, headers, body, keys=keys, region="eu-central-1", service=service, now=now)
@@ -49,7 +63,7 @@ def test_signatures_are_those_of_botocore(service, names, headers, body, token, 
     assert ours["authorization"] == theirs
 
 
-def test_a_day_later_the_key_is_another():
+def test_a_day_later_the_key_is_another() -> None:
     keys = Keys("A", "B")
     today, tomorrow = (
         signed("GET", "h", "/", {}, b"", keys=keys, region="r", service="s3", now=now)["authorization"]
@@ -58,13 +72,13 @@ def test_a_day_later_the_key_is_another():
     assert today.rsplit("=", 1)[1] != tomorrow.rsplit("=", 1)[1]
 
 
-def test_the_clock_is_used_by_default():
+def test_the_clock_is_used_by_default() -> None:
     headers = signed("GET", "h", "/", {}, b"", keys=Keys("A", "B"), region="r", service="s3")
     stamp = datetime.strptime(headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
     assert abs(stamp.timestamp() - time.time()) < 60
 
 
-def test_credentials_come_from_the_environment_and_the_secret_is_not_shown():
+def test_credentials_come_from_the_environment_and_the_secret_is_not_shown() -> None:
     keys = keys_of_environment(
         {"AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "hidden", "AWS_SESSION_TOKEN": "t"}
     )
