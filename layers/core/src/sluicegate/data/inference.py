@@ -159,7 +159,7 @@ def _counts(connection: duckdb.DuckDBPyConnection, sample: str, width: int) -> l
     found: dict[int, list[str]] = {}
     for position, value in connection.execute(" UNION ALL ".join(padded) + " LIMIT 40").fetchall():
         found.setdefault(position, []).append(value)
-    return [_Counts(*row[1:], found.get(row[0], [])) for row in rows]
+    return [_Counts(*(*row[1:], found.get(row[0], []))) for row in rows]
 
 
 def markers_list(markers: list[str]) -> str:

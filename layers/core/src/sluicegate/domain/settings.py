@@ -255,3 +255,7 @@ def parse_settings(text: str) -> ModelSettings:
     from sluicegate.domain.settings_reader import parse_settings as read
 
     return read(text)
+
+
+if __name__ == "__main__":
+    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
