@@ -50,6 +50,9 @@ def main(argv: Sequence[str]) -> int:
     time.tzset()
     forget(options["replace"])
     sys.meta_path.append(MissingModules(options["missing"]))
+    # Afresh, should the zygote have imported it: without the function's environment it knows no endpoint.
+    for module in [m for m in sys.modules if m.split(".", 1)[0] in {"awslambdaric", "runtime_client"}]:
+        del sys.modules[module]
     runtime = importlib.import_module("awslambdaric.bootstrap")
     base: Any = importlib.import_module("awslambdaric.lambda_runtime_client").LambdaRuntimeClient
 

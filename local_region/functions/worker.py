@@ -250,8 +250,7 @@ class Worker:
         """END and REPORT follow when the answer came *and* all output before it was read."""
         if self._logging is not call or not (force or (call.marked and call.done.is_set())):
             return
-        if not force:
-            self._memory = max(self._memory, self._process.memory_mb())
+        self._memory = max(self._memory, self._process.memory_mb())
         for line in call.closing_lines:
             self._emit(line)
         self._emit(f"END RequestId: {call.request_id}")

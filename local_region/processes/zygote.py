@@ -32,7 +32,7 @@ from local_region.processes.wire import Closed, receive, send
 #: What a family has loaded before it forks. Only modules of the locked environment, none that starts a thread.
 PRELOADED = {
     "function": (
-        "awslambdaric.bootstrap",
+        "simplejson",  # what awslambdaric needs; its own C client reads the environment when it is imported
         "boto3",
         "botocore.auth",
         "botocore.client",
