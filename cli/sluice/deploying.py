@@ -47,7 +47,9 @@ class Deployment:
 
 
 def deployments_bucket(target: Target) -> str:
-    """The bucket that holds packages: one for an account and region."""
+    """The bucket that holds packages: the local region's own, or one for an account and region."""
+    if target.is_local:
+        return "sluicegate-deployments"
     return f"sluicegate-deployments-{target.account_id}-{target.session.region_name}"
 
 
