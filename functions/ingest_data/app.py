@@ -1,0 +1,22 @@
+"""Reads an object that landed under data/, or a model.yaml, and asks for a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from sluicegate import bootstrap
+from sluicegate.events import bus_event
+from sluicegate.services.ingest import Arrived
+
+logger = Logger()
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
+    woken = bus_event(event)
+    arrived = Arrived(woken.text("object", "key"), woken.text("object", "etag").strip('"'), woken.at)
+    logger.append_keys(key=arrived.key, etag=arrived.etag)
+    outcome = bootstrap.ingest().object_created(arrived)
+    logger.info("object read", extra={"outcome": outcome})
+    return {"outcome": outcome}

@@ -1,0 +1,104 @@
+"""The only place that knows which adapter is real. Each function asks for its service; the environment is read then.
+
+A service and its adapters are built once a process. boto3's clients are made when an adapter that needs them is.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+from sluicegate.adapters.aws import client
+from sluicegate.adapters.endpoints import SageMakerEndpoints
+from sluicegate.adapters.jobs import SageMakerJobs
+from sluicegate.adapters.packages import SageMakerPackages
+from sluicegate.adapters.queue import SqsTrainingQueue
+from sluicegate.adapters.registry import DynamoRegistry
+from sluicegate.adapters.storage import S3Storage
+from sluicegate.adapters.workspace import LambdaWorkspace
+from sluicegate.services.deploy import Deploy
+from sluicegate.services.evaluate import Evaluate
+from sluicegate.services.ingest import Ingest
+from sluicegate.services.ledger import Ledger
+from sluicegate.services.register import Register
+from sluicegate.services.rollout import Rollout
+from sluicegate.services.track import Track
+from sluicegate.services.train import Start
+
+
+class Misconfigured(Exception):
+    """The function's environment lacks something, or has it wrong. The template sets it."""
+
+
+def setting(name: str) -> str:
+    """The environment's ``name``; ``Misconfigured`` without it."""
+    value = os.environ.get(name, "")
+    if not value:
+        raise Misconfigured(f"the environment variable {name} is not set")
+    return value
+
+
+def prefix() -> str:
+    return setting("NAME_PREFIX")
+
+
+def region() -> str:
+    return setting("AWS_REGION")
+
+
+@cache
+def registry() -> DynamoRegistry:
+    return DynamoRegistry(client("dynamodb"), setting("REGISTRY_TABLE"))
+
+
+@cache
+def storage() -> S3Storage:
+    return S3Storage(client("s3"), setting("DATA_BUCKET"))
+
+
+@cache
+def ledger() -> Ledger:
+    quiet = setting("DEFAULT_QUIET_PERIOD_SECONDS")
+    if not quiet.isdigit():
+        raise Misconfigured(f"DEFAULT_QUIET_PERIOD_SECONDS is {quiet!r}, no number of seconds")
+    queue = SqsTrainingQueue(client("sqs"), setting("TRAINING_QUEUE_URL"))
+    return Ledger(registry(), queue, prefix(), int(quiet))
+
+
+def jobs() -> SageMakerJobs:
+    return SageMakerJobs(client("sagemaker"), setting("SAGEMAKER_ROLE_ARN"))
+
+
+def rollout() -> Rollout:
+    return Rollout(ledger(), storage(), SageMakerEndpoints(client("sagemaker")), jobs(), prefix())
+
+
+@cache
+def ingest() -> Ingest:
+    return Ingest(ledger(), storage(), LambdaWorkspace())
+
+
+@cache
+def start() -> Start:
+    return Start(ledger(), storage(), jobs(), LambdaWorkspace(), region(), prefix())
+
+
+@cache
+def evaluate() -> Evaluate:
+    return Evaluate(ledger(), storage(), jobs(), region(), prefix())
+
+
+@cache
+def register() -> Register:
+    packages = SageMakerPackages(client("sagemaker"))
+    return Register(ledger(), storage(), jobs(), packages, LambdaWorkspace(), region(), prefix())
+
+
+@cache
+def deploy() -> Deploy:
+    return Deploy(ledger(), SageMakerPackages(client("sagemaker")), rollout(), prefix())
+
+
+@cache
+def track() -> Track:
+    return Track(registry(), rollout(), prefix())

@@ -1,0 +1,84 @@
+"""What wakes the functions: EventBridge events and SQS batches, read and refused.
+
+A malformed event is a mistake in a rule or a test, and trying again will not mend it; it ends in the dead-letter queue,
+where somebody sees it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from sluicegate.domain.items import moment
+
+
+class MalformedEvent(ValueError):
+    """The event lacks something; the message names its path."""
+
+
+@dataclass(frozen=True)
+class BusEvent:
+    """An EventBridge event. ``id`` and ``at`` stay the same when it is delivered again."""
+
+    id: str
+    at: datetime
+    detail: Mapping[str, Any]
+
+    def text(self, *path: str) -> str:
+        """The text at ``path`` of the detail."""
+        value: Any = self.detail
+        for name in path:
+            value = value.get(name) if isinstance(value, Mapping) else None
+        if not isinstance(value, str) or not value:
+            raise MalformedEvent(f"the event has no detail.{'.'.join(path)}")
+        return value
+
+
+def bus_event(event: Any) -> BusEvent:
+    """
+    >>> bus_event({"id": "1", "time": "2026-01-02T03:04:05Z", "detail": {"EndpointName": "a"}}).text("EndpointName")
+    'a'
+    """
+    if not isinstance(event, Mapping):
+        raise MalformedEvent("the event is no JSON object")
+    identity, time, detail = event.get("id"), event.get("time"), event.get("detail")
+    if not isinstance(identity, str) or not identity:
+        raise MalformedEvent("the event has no id")
+    if not isinstance(detail, Mapping):
+        raise MalformedEvent("the event has no detail")
+    if not isinstance(time, str):
+        raise MalformedEvent("the event has no time")
+    try:
+        at = moment(time)
+    except ValueError as error:
+        raise MalformedEvent(f"the event's time is {time!r}") from error
+    return BusEvent(identity, at, detail)
+
+
+@dataclass(frozen=True)
+class QueueRecord:
+    """A message of the training queue. ``at`` is when it was first received, the same over redeliveries."""
+
+    id: str
+    body: str
+    at: datetime
+
+
+def queue_records(event: Any) -> list[QueueRecord]:
+    records = event.get("Records") if isinstance(event, Mapping) else None
+    if not isinstance(records, list) or not records:
+        raise MalformedEvent("the event has no Records")
+    return [_queue_record(record) for record in records]
+
+
+def _queue_record(record: Any) -> QueueRecord:
+    if not isinstance(record, Mapping) or not isinstance(record.get("messageId"), str):
+        raise MalformedEvent("a record has no messageId")
+    attributes = record.get("attributes")
+    received = attributes.get("ApproximateFirstReceiveTimestamp") if isinstance(attributes, Mapping) else None
+    if not isinstance(record.get("body"), str) or not str(received).isdigit():
+        raise MalformedEvent("a record has no body or no ApproximateFirstReceiveTimestamp")
+    at = datetime.fromtimestamp(int(str(received)) / 1000, UTC)
+    return QueueRecord(record["messageId"], record["body"], at)
