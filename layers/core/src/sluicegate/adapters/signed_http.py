@@ -19,7 +19,8 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from sluicegate.adapters.sigv4 import Keys, keys_of_environment, signed
-from sluicegate.domain.errors import SluicegateError, Transient
+from sluicegate.domain import errors
+from sluicegate.domain.errors import Transient
 
 CONNECT_SECONDS = 2.0
 #: AWS closes idle connections after some time, and a Lambda sandbox may sleep for minutes: don't trust an old one.
@@ -58,7 +59,7 @@ class Answer(NamedTuple):
         return str(text)
 
 
-class Refused(SluicegateError):
+class Refused(errors.Refused):
     """The service understood the request and answered it with an error that another try won't change."""
 
     def __init__(self, answer: Answer) -> None:

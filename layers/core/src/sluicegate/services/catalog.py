@@ -152,29 +152,28 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
     live = model.get("live_version")
     settings = model.get("settings_problem")
     sentences: list[str] = []
-    state = "live" if live else "waiting"
+    state = "failed" if settings else "waiting"
     if settings:
         text = _problem(settings)
         sentences.append(text if text.startswith("model.yaml") else f"model.yaml: {text}")
-        state = "live" if live else "failed"
     if run is not None:
-        state, text = _run_state(run, live, state)
+        state, text = _run_state(run, live)
         sentences.append(text)
     elif uploads:
         state, text = _upload_state(uploads, state)
         sentences.append(text)
     elif not settings:
         sentences.append("waits for data: no file has arrived yet")
-    if live and state != "live":
-        sentences.append(f"version {live} stays live")
-    elif live and not (run is not None and run.get("status") == "live"):
-        sentences.append(f"version {live} is live")
+    if live and not (run is not None and run.get("status") == "live"):
+        sentences.append(f"version {live} {'stays' if state in ('working', 'waiting') else 'is'} live")
     if uploads and (aside := uploads[0].get("rejected_rows")):
         sentences.append(f"{uploads[0].get('key')}: {aside:,} row{'s' if aside != 1 else ''} set aside")
-    return State(state, "; ".join(sentences))
+    # What serves is live whatever else goes on; the sentence tells the rest.
+    return State("live" if live else state, "; ".join(sentences))
 
 
-def _run_state(run: Mapping[str, Any], live: int | None, state: str) -> State:
+def _run_state(run: Mapping[str, Any], live: int | None) -> State:
+    """The state of a model of which nothing is live yet, and what the run does or came to."""
     status, name, version = str(run.get("status")), run.get("run"), run.get("version")
     if status == "awaiting_approval":
         return State("waiting", f"version {version} waits for approval")
@@ -182,12 +181,14 @@ def _run_state(run: Mapping[str, Any], live: int | None, state: str) -> State:
         return State("working", _DOING[status].format(run=name, version=version) + f" since {_clock(_since(run))}")
     if status == "rejected":
         reason = (run.get("verdict") or {}).get("reason") or "it is not good enough"
-        return State("live" if live else "failed", f"version {version} rejected: {reason}")
+        return State("failed", f"version {version} rejected: {reason}")
     if status == "failed":
-        return State("live" if live else "failed", f"run {name} failed: {_problem(run.get('error'))}")
+        return State("failed", f"run {name} failed: {_problem(run.get('error'))}")
+    if status == "live" and not live:
+        return State("waiting", f"version {version} was live, but its endpoint serves no more")
     if status == "live":
-        return State(state, f"version {version} is live since {_clock(_since(run))}")
-    return State(state, f"run {name} is {status}")
+        return State("live", f"version {version} is live since {_clock(_since(run))}")
+    return State("waiting", f"run {name} is {status}")
 
 
 def _upload_state(uploads: Sequence[Mapping[str, Any]], state: str) -> State:
