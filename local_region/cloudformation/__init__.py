@@ -1,0 +1,1 @@
+"""CloudFormation in the local region: templates, the SAM transform, change sets, stacks."""

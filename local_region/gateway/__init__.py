@@ -1,0 +1,1 @@
+"""API Gateway (REST) in the local region."""
