@@ -8,6 +8,7 @@ import logging
 import shutil
 import threading
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -76,7 +77,7 @@ class Worker:
         self._inbox: Invocation | None = None
         self._current: Invocation | None = None
         self._logging: Invocation | None = None
-        self._next_log: Invocation | None = None
+        self._to_log: deque[Invocation] = deque()  # answered faster than their output was read
         self._exit_code: int | None = None
         self._memory = 0.0
         self._folder = folder
@@ -238,7 +239,7 @@ class Worker:
 
     def _begin_log(self, call: Invocation) -> None:
         if self._logging is not None and not self._ended:
-            self._next_log = call
+            self._to_log.append(call)
             return
         self._logging = call
         self._emit(f"START RequestId: {call.request_id} Version: $LATEST")
@@ -266,11 +267,11 @@ class Worker:
         )
         self._logging = None
         call.logged.set()
-        following, self._next_log = self._next_log, None
-        if following is not None:
-            self._begin_log(following)
+        if self._to_log:
+            self._begin_log(self._to_log.popleft())
 
     def _pump(self) -> None:
+        code: int | None = None
         try:
             for line in self._process.lines():
                 with self._state:
@@ -283,16 +284,16 @@ class Worker:
                         self._end_log(call)
             code = self._process.wait(5.0)
         finally:
-            self._process_ended(locals().get("code"))
+            self._process_ended(code)
 
     def _process_ended(self, code: int | None) -> None:
         with self._state:
             self._exit_code, self._ended = code, True
             self._state.notify_all()
-            for call in (self._current, self._logging):
-                if call is not None:
-                    self._give_up(call)
-                    self._end_log(call, force=True)
+            if self._current is not None:
+                self._give_up(self._current)
+            while (call := self._logging) is not None:  # ending one begins the next
+                self._end_log(call, force=True)
         self._api.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
