@@ -34,7 +34,7 @@ ARGUMENTS = [
     "--disable-sync",
 ]
 HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
-PUBLIC = {"/", "/openapi.json", "/assets/{file}"}
+PUBLIC = {"/", "/openapi.json", "/{asset}"}
 
 
 @pytest.fixture(scope="session")
@@ -283,7 +283,7 @@ def test_names_are_text_whatever_they_hold(open_page: Any, world: Any) -> None:
     page.get_by_role("button", name="Predict").click()
     expect(page.locator(".prediction strong")).to_have_text(HOSTILE)
     expect(page.locator(".models")).to_contain_text(HOSTILE)
-    assert page.locator("img:not([src='assets/icon.svg'])").count() == 0
+    assert page.locator("img:not([src='icon.svg'])").count() == 0
     assert page.title() == "churn · Sluicegate"
 
 

@@ -70,6 +70,31 @@ def test_it_names_the_routes_that_there_are() -> None:
     assert set(DOCUMENT["paths"]) == routes
 
 
+def test_the_template_routes_what_it_describes() -> None:
+    parse = pytest.importorskip("samtranslator.yaml_helper").yaml_parse
+    resources = parse((ROOT / "template.yaml").read_text())["Resources"]
+    routed = {
+        (event["Properties"]["Method"].lower(), event["Properties"]["Path"], name)
+        for name, resource in resources.items()
+        for event in resource.get("Properties", {}).get("Events", {}).values()
+        if event["Type"] == "Api"
+    }
+    described = {
+        (method, "/{asset}" if path == "/openapi.json" else path)
+        for path, item in DOCUMENT["paths"].items()
+        for method in item
+    }
+    assert {(method, path) for method, path, _ in routed} == described
+    assert {path for _, path, name in routed if name == "ManageModelsFunction"} == set(ROUTES)
+
+
+def test_answers_say_which_origin_may_read_them(manage: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert manage(proxy_event("GET", "/models"), CONTEXT)["headers"]["Access-Control-Allow-Origin"] == "*"
+    monkeypatch.setenv("CORS_ALLOW_ORIGIN", "https://example.com")
+    answer = manage(proxy_event("GET", "/models/{model}", {"model": "nope"}), CONTEXT)
+    assert answer["headers"]["Access-Control-Allow-Origin"] == "https://example.com"
+
+
 @pytest.mark.parametrize("model", ["churn", "price"])
 @pytest.mark.parametrize("path", ROUTES)
 def test_every_catalog_answer_has_its_shape(manage: Any, path: Any, model: Any) -> None:

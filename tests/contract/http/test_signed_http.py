@@ -11,7 +11,7 @@ import pytest
 from sluicegate.adapters import signed_http
 from sluicegate.adapters.signed_http import S3, SAGEMAKER_RUNTIME, Refused, SignedHttp, TimedOut
 from sluicegate.domain.errors import Transient
-from tests.contract.http.stub_aws import BUCKET, StubAws, error, running
+from tests.contract.http.stub_aws import BUCKET, Seen, StubAws, error, running
 
 
 @pytest.fixture
@@ -86,7 +86,11 @@ def test_nothing_listens() -> None:
 
 def test_a_slow_service_is_asked_once(aws: StubAws) -> None:
     release = threading.Event()
-    aws.before = lambda seen: None if release.wait(10) else None
+
+    def hold(seen: Seen) -> None:
+        release.wait(10)
+
+    aws.before = hold
     with pytest.raises(TimedOut, match=r"0\.1 s"):
         send(SignedHttp(aws.environment()), timeout=0.1)
     release.set()

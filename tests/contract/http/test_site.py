@@ -40,14 +40,11 @@ def test_everything_the_page_names_is_there_and_relative(web: Any) -> None:
     folder = ROOT / "functions/serve_web/site"
     named = set(re.findall(r'(?:src|href)="([^"#]+)"', (folder / "index.html").read_text())) - {"./"}
     for script in folder.glob("*.js"):
-        named |= {f"assets/{name}" for name in re.findall(r'from "\./([^"]+)"', script.read_text())}
-    assert "assets/app.js" in named
+        named |= set(re.findall(r'from "\./([^"]+)"', script.read_text()))
+    assert {"app.js", "api.js", "openapi.json"} <= named
     for name in named:
-        assert not name.startswith(("/", "http"))
-        resource, parameters = (
-            ("/assets/{file}", {"file": name[7:]}) if name.startswith("assets/") else (f"/{name}", None)
-        )
-        assert web(proxy_event("GET", resource, parameters), CONTEXT)["statusCode"] == 200, name
+        assert "/" not in name
+        assert web(proxy_event("GET", "/{asset}", {"asset": name}), CONTEXT)["statusCode"] == 200, name
 
 
 @pytest.mark.parametrize(
@@ -59,14 +56,14 @@ def test_everything_the_page_names_is_there_and_relative(web: Any) -> None:
     ],
 )
 def test_assets_have_their_types(web: Any, file: Any, content_type: Any) -> None:
-    answer = web(proxy_event("GET", "/assets/{file}", {"file": file}), CONTEXT)
+    answer = web(proxy_event("GET", "/{asset}", {"asset": file}), CONTEXT)
     assert answer["headers"]["Content-Type"] == content_type
     assert answer["body"]
 
 
 @pytest.mark.parametrize("given", ["{}", "W/{}", '"other", {}'])
 def test_what_the_browser_has_is_not_sent_again(web: Any, given: Any) -> None:
-    event = proxy_event("GET", "/assets/{file}", {"file": "app.js"})
+    event = proxy_event("GET", "/{asset}", {"asset": "app.js"})
     etag = web(event, CONTEXT)["headers"]["ETag"]
     event["headers"]["If-None-Match"] = given.format(etag)
     again = web(event, CONTEXT)
@@ -86,7 +83,7 @@ def test_addresses_resolve_with_and_without_the_slash(web: Any, full_path: Any, 
 
 @pytest.mark.parametrize("file", ["app.py", "..%2Fapp.py", "%2Fetc%2Fpasswd", ".", ""])
 def test_nothing_else_is_served(web: Any, file: Any) -> None:
-    answer = web(proxy_event("GET", "/assets/{file}", {"file": file}), CONTEXT)
+    answer = web(proxy_event("GET", "/{asset}", {"asset": file}), CONTEXT)
     assert answer["statusCode"] == 404
     assert answer["headers"]["Content-Type"] == "application/problem+json"
     assert "default-src 'none'" in answer["headers"]["Content-Security-Policy"]
@@ -99,7 +96,7 @@ def test_only_get(web: Any) -> None:
 
 
 def test_the_document_is_the_file(web: Any) -> None:
-    answer = web(proxy_event("GET", "/openapi.json"), CONTEXT)
+    answer = web(proxy_event("GET", "/{asset}", {"asset": "openapi.json"}), CONTEXT)
     assert json.loads(answer["body"]) == json.loads((ROOT / "functions/serve_web/site/openapi.json").read_text())
     assert answer["headers"]["Content-Type"] == "application/json; charset=utf-8"
 

@@ -7,6 +7,7 @@ Problems: RFC 9457.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -14,8 +15,12 @@ from typing import Any
 
 Json = dict[str, Any]
 
-#: Browsers on other sites may call the API with a key; the template answers the preflight requests.
-_COMMON = {"Access-Control-Allow-Origin": "*", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+_COMMON = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+
+def _common() -> dict[str, str]:
+    # Which site's scripts may read the answers; the template's preflight answers say the same.
+    return {"Access-Control-Allow-Origin": os.environ.get("CORS_ALLOW_ORIGIN", "*"), **_COMMON}
 
 
 @dataclass
@@ -59,7 +64,7 @@ def answer(
 def text_answer(status: int, text: str, content_type: str, headers: Mapping[str, str] | None = None) -> Json:
     return {
         "statusCode": status,
-        "headers": {"Content-Type": content_type, **_COMMON, **(headers or {})},
+        "headers": {"Content-Type": content_type, **_common(), **(headers or {})},
         "body": text,
         "isBase64Encoded": False,
     }
