@@ -196,7 +196,7 @@ def _mock(given: Json) -> Integration:
     kind, text = next(iter(templates.items()), ("application/json", ""))
     return Integration(
         "MOCK",
-        status=int(answer.get("statusCode", status)),
+        status=int(str(answer.get("statusCode", status))),
         headers=headers,
         body=str(text).encode(),
         content_type=kind,

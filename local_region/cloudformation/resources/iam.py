@@ -1,7 +1,7 @@
 """IAM roles and policies. What they allow is enforced for functions (``local_region.identities``)."""
 
 # Handlers share one signature; not every one needs all of it. Messages stay on one line.
-# ruff: noqa: ARG002, E501
+# ruff: noqa: ARG002
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ from local_region.cloudformation.errors import ResourceFailure
 from local_region.cloudformation.resources.base import Env, Handler, text, words
 from local_region.cloudformation.scope import Made
 from local_region.ports import Json
+
+
+def policy(document: Any) -> str:
+    """A policy as text. IAM takes one without Version (SAM writes such) as 2008-10-17, moto refuses it; the two
+    versions differ only in policy variables, which the region doesn't evaluate.
+    """
+    if isinstance(document, dict) and "Version" not in document:
+        return text({"Version": "2012-10-17", **document})
+    return text(document)
 
 
 def attach(env: Env, role: str, arn: str) -> None:
@@ -37,8 +46,8 @@ def _bring_in(env: Env, arn: str) -> None:
     for name, data in json.loads(aws_managed_policies_data).items():
         if data["Arn"].split(":", 2)[2] == arn.split(":", 2)[2]:
             backend = get_backend("iam")[config.account_id][config.partition]
-            policy = AWSManagedPolicy.from_data(name, config.account_id, config.region_name, data)
-            backend.managed_policies[arn] = policy
+            found = AWSManagedPolicy.from_data(name, config.account_id, config.region_name, data)
+            backend.managed_policies[arn] = found
             return
     raise ResourceFailure(f"Policy {arn} does not exist or is not attachable.")
 
@@ -81,13 +90,13 @@ class Role(Handler):
         env.call("iam", "delete_role", RoleName=made.physical_id)
 
     def _policies(self, env: Env, role: str, old: Json, new: Json) -> None:
-        before = {policy["PolicyName"]: policy["PolicyDocument"] for policy in old.get("Policies") or []}
-        after = {policy["PolicyName"]: policy["PolicyDocument"] for policy in new.get("Policies") or []}
+        before = {item["PolicyName"]: item["PolicyDocument"] for item in old.get("Policies") or []}
+        after = {item["PolicyName"]: item["PolicyDocument"] for item in new.get("Policies") or []}
         for name in before.keys() - after.keys():
             env.call("iam", "delete_role_policy", RoleName=role, PolicyName=name)
         for name, document in after.items():
             if before.get(name) != document:
-                env.call("iam", "put_role_policy", RoleName=role, PolicyName=name, PolicyDocument=text(document))
+                env.call("iam", "put_role_policy", RoleName=role, PolicyName=name, PolicyDocument=policy(document))
         had, wants = old.get("ManagedPolicyArns") or [], new.get("ManagedPolicyArns") or []
         for arn in [arn for arn in had if arn not in wants]:
             env.call("iam", "detach_role_policy", RoleName=role, PolicyArn=arn)
@@ -106,11 +115,11 @@ class ManagedPolicy(Handler):
     def create(self, env: Env, properties: Json) -> Made:
         name = properties.get("ManagedPolicyName") or env.name(128)
         params = {key: properties[key] for key in ("Description", "Path") if key in properties}
-        document = text(properties["PolicyDocument"])
-        policy = env.call("iam", "create_policy", PolicyName=name, PolicyDocument=document, **params)["Policy"]
+        document = policy(properties["PolicyDocument"])
+        made = env.call("iam", "create_policy", PolicyName=name, PolicyDocument=document, **params)["Policy"]
         for role in properties.get("Roles") or []:
-            attach(env, role, policy["Arn"])
-        return Made(policy["Arn"], {"PolicyArn": policy["Arn"], "PolicyId": policy["PolicyId"]})
+            attach(env, role, made["Arn"])
+        return Made(made["Arn"], {"PolicyArn": made["Arn"], "PolicyId": made["PolicyId"]})
 
     def update(self, env: Env, made: Made, old: Json, new: Json) -> Made:
         arn = made.physical_id
@@ -120,7 +129,7 @@ class ManagedPolicy(Handler):
                 "iam",
                 "create_policy_version",
                 PolicyArn=arn,
-                PolicyDocument=text(new["PolicyDocument"]),
+                PolicyDocument=policy(new["PolicyDocument"]),
                 SetAsDefault=True,
             )
             for version in versions:  # AWS keeps at most five: CloudFormation keeps the current one
@@ -160,7 +169,7 @@ class Policy(Handler):
         self._remove(env, properties["Roles"], properties)
 
     def _put(self, env: Env, roles: list[Any], properties: Json) -> None:
-        document = text(properties["PolicyDocument"])
+        document = policy(properties["PolicyDocument"])
         for role in roles:
             env.call(
                 "iam", "put_role_policy", RoleName=role, PolicyName=properties["PolicyName"], PolicyDocument=document

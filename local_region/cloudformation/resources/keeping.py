@@ -1,7 +1,7 @@
 """Secrets, parameters, keys, model package groups, wait handles."""
 
 # Handlers share one signature; not every one needs all of it. Messages stay on one line.
-# ruff: noqa: ARG002, E501
+# ruff: noqa: ARG002
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local_region.cloudformation.resources.base import Env, Handler, only, tag_m
 from local_region.cloudformation.scope import Made
 from local_region.ports import Json
 
-_PASSWORD = (  # noqa: S105  (names of properties)
+_GENERATED = (
     "PasswordLength ExcludeCharacters ExcludeNumbers ExcludePunctuation ExcludeUppercase ExcludeLowercase IncludeSpace "
     "RequireEachIncludedType"
 )
@@ -29,7 +29,7 @@ class Secret(Handler):
         yield from unsupported(
             "GenerateSecretString",
             properties.get("GenerateSecretString"),
-            f"{_PASSWORD} SecretStringTemplate GenerateStringKey",
+            f"{_GENERATED} SecretStringTemplate GenerateStringKey",
         )
         if {"SecretString", "GenerateSecretString"} <= set(properties):
             yield "SecretString and GenerateSecretString exclude each other."
@@ -59,7 +59,9 @@ class Secret(Handler):
         generate = properties.get("GenerateSecretString")
         if generate is None:
             return str(properties.get("SecretString", ""))
-        password = str(env.call("secretsmanager", "get_random_password", **only(generate, _PASSWORD))["RandomPassword"])
+        password = str(
+            env.call("secretsmanager", "get_random_password", **only(generate, _GENERATED))["RandomPassword"]
+        )
         if "SecretStringTemplate" not in generate:
             return password
         return json.dumps({**json.loads(generate["SecretStringTemplate"]), generate["GenerateStringKey"]: password})

@@ -1,7 +1,7 @@
 """CloudWatch alarms and dashboards, log groups."""
 
 # Handlers share one signature; not every one needs all of it. Messages stay on one line.
-# ruff: noqa: ARG002, E501
+# ruff: noqa: ARG002
 
 from __future__ import annotations
 
