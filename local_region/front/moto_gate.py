@@ -67,6 +67,7 @@ class MotoGate:
             raise not_implemented(service, _described(request))
         if backend == "s3":
             _refuse_missing(request)
+            _keep_content(request)
         else:
             _described(request)  # reads a form's fields while they can still be put back
         try:
@@ -119,6 +120,13 @@ def _refuse_missing(request: Incoming) -> None:
     for name, operation in _S3_MISSING.items():
         if name in request.query:
             raise not_implemented("s3", f"{operation} ({request.method} ?{name})")
+
+
+def _keep_content(request: Incoming) -> None:
+    """An object put with curl's or urllib's default type would be taken apart as a form; it is content like any."""
+    kind = request.header("Content-Type") or ""
+    if request.method == "PUT" and kind.startswith("application/x-www-form-urlencoded"):
+        request.environ["CONTENT_TYPE"] = "binary/octet-stream"
 
 
 def _described(request: Incoming) -> str:

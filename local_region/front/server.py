@@ -65,6 +65,8 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
     def parse_header(self, header_plus: bytes) -> None:
         super().parse_header(header_plus)
+        if self.content_length == 0 and not self.chunked:
+            self.expect_continue = False  # boto3 asks also before an empty body; waitress would wait for one forever
         self.underscored: dict[str, tuple[str, str]] = {}
         if b"_" in header_plus:
             for name, value in _UNDERSCORED.findall(header_plus):

@@ -1,0 +1,69 @@
+"""Entries for the workers of test_zygote."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+
+def report(arguments: list[str]) -> int:
+    import numpy
+
+    print(
+        json.dumps(
+            {
+                "arguments": arguments,
+                "environment": dict(os.environ),
+                "folder": os.getcwd(),
+                "path": sys.path[:1],
+                "descriptors": sorted(
+                    int(name) for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")
+                )
+                if os.path.isdir("/proc/self/fd")
+                else [0, 1, 2],
+                "stdin": sys.stdin.read(),
+                "threads": threading.active_count(),
+                "random": random.random(),
+                "numpy": float(numpy.random.random()),
+                "preloaded": sorted(set(sys.modules) & {"duckdb", "boto3", "xgboost", "pandas"}),
+            }
+        )
+    )
+    print("to stderr", file=sys.stderr)
+    return int(arguments[0])
+
+
+def crash(_arguments: list[str]) -> int:
+    raise ValueError("what went wrong")
+
+
+def leave(_arguments: list[str]) -> int:
+    sys.exit("a message instead of a number")
+
+
+def bytes_out(_arguments: list[str]) -> int:
+    sys.stdout.buffer.write(b"caf\xe9\r\nlast line without an end")
+    return 0
+
+
+def use_memory(_arguments: list[str]) -> int:
+    block = bytearray(150 * 1024 * 1024)
+    print(len(block))
+    return 0
+
+
+def stay(arguments: list[str]) -> int:
+    if "deaf" in arguments:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if "parent" in arguments:
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        print(child.pid, flush=True)
+    print("ready", flush=True)
+    time.sleep(0 if "brief" in arguments else 600)
+    return 0
