@@ -1,0 +1,374 @@
+"""The ports in memory: one world that all services of a test share, with SageMaker's rules about names and states.
+
+Every call that writes goes through ``World.effect``, which a fault test can make fail after it took effect.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from hashlib import md5
+from pathlib import Path
+from typing import Any
+
+from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound
+from sluicegate.domain.items import SummaryItem
+from sluicegate.ports import (
+    Change,
+    EndpointState,
+    Instances,
+    Job,
+    Package,
+    PackageSpec,
+    Serverless,
+    StoredObject,
+    TrainingSpec,
+    TransformSpec,
+)
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Crash(BaseException):
+    """The function's process ended. No ``except`` of the application may catch it."""
+
+
+@dataclass
+class World:
+    """What happened, in order: ``effects`` (what was written), ``events`` (what SageMaker said), ``messages``."""
+
+    now: datetime = START
+    effects: list[str] = field(default_factory=list)
+    events: list[tuple[str, str, str]] = field(default_factory=list)  # (kind, event id, what it is about)
+    messages: list[tuple[str, dict[str, Any], int]] = field(default_factory=list)  # (message id, body, delay)
+    crash_after: int | None = None  # crash when this many effects have taken place
+    ids: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def effect(self, what: str) -> None:
+        """Something was written; from here on it stands, whatever happens to the writer."""
+        self.effects.append(what)
+        if self.crash_after is not None and len(self.effects) == self.crash_after:
+            self.crash_after = None
+            raise Crash(what)
+
+    def tick(self) -> datetime:
+        self.now += timedelta(seconds=1)
+        return self.now
+
+    def say(self, kind: str, about: str) -> None:
+        self.events.append((kind, f"event-{next(self.ids)}", about))
+
+
+class FakeRegistry:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.items: dict[tuple[str, str | None, str | int], dict[str, Any]] = {}
+        self.before_commit: Callable[[], None] = lambda: None
+
+    def _one(self, kind: str, model: str | None, name: str | int) -> Any:
+        try:
+            return json.loads(json.dumps(self.items[kind, model, name]))
+        except KeyError:
+            raise NotFound(f"{kind} {name} of {model}") from None
+
+    def _all(self, kind: str, model: str | None, by: str) -> list[Any]:
+        found = [self._one(*key) for key in self.items if key[:2] == (kind, model)]
+        return sorted(found, key=lambda item: item[by], reverse=True)
+
+    def models(self) -> list[SummaryItem]:
+        names = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
+        models = sorted(key[1] or "" for key in self.items if key[0] == "model")
+        return [{n: self._one("model", m, "").get(n) for n in names} for m in models]  # type: ignore[misc]
+
+    def model(self, model: str) -> Any:
+        return self._one("model", model, "")
+
+    def uploads(self, model: str) -> list[Any]:
+        return self._all("upload", model, "received_at")
+
+    def upload(self, model: str | None, upload: str) -> Any:
+        return self._one("upload", model, upload)
+
+    def unplaced(self) -> list[Any]:
+        return self._all("upload", None, "received_at")
+
+    def runs(self, model: str) -> list[Any]:
+        return self._all("run", model, "created_at")
+
+    def run(self, model: str, run: str) -> Any:
+        return self._one("run", model, run)
+
+    def versions(self, model: str) -> list[Any]:
+        return self._all("version", model, "version")
+
+    def version(self, model: str, version: int) -> Any:
+        return self._one("version", model, version)
+
+    def commit(self, changes: Sequence[Change]) -> None:
+        self.before_commit()
+        keys = [(change.kind, change.model, change.name) for change in changes]
+        assert len(set(keys)) == len(keys), "DynamoDB takes one operation an item in a transaction"
+        for change, key in zip(changes, keys, strict=True):
+            item = self.items.get(key, {})
+            if change.status_in is not None and item.get("status") not in change.status_in:
+                raise Conflict(f"{key} is {item.get('status')}")
+            for name, value in change.expect.items():
+                if item.get(name) != value:
+                    raise Conflict(f"{key}: {name} is {item.get(name)!r}, not {value!r}")
+        for change, key in zip(changes, keys, strict=True):
+            item = self.items.setdefault(key, {})
+            for name, value in change.set.items():
+                if value is None:
+                    item.pop(name, None)
+                else:
+                    item[name] = json.loads(json.dumps(value))
+            if change.status is not None:
+                lines = [{"at": change.at, "status": status, "message": ""} for status in change.passing]
+                lines.append({"at": change.at, "status": change.status, "message": change.message})
+                item["status"] = change.status
+                item["history"] = [*item.get("history", []), *lines]
+        self.world.effect("commit " + ", ".join(f"{c.kind} {c.name} {c.status or '='}" for c in changes))
+
+
+class FakeStorage:
+    bucket = "data"
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.objects: dict[str, bytes] = {}
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{key}"
+
+    def put(self, key: str, content: bytes) -> str:
+        """A user's write: no effect of the application. The ETag."""
+        self.objects[key] = content
+        return self.head(key).etag
+
+    def head(self, key: str) -> StoredObject:
+        content = self._content(key)
+        return StoredObject(key, len(content), md5(content).hexdigest())
+
+    def _content(self, key: str) -> bytes:
+        if key not in self.objects:
+            raise NotFound(key)
+        return self.objects[key]
+
+    def list(self, prefix: str) -> Iterator[StoredObject]:
+        yield from [self.head(key) for key in sorted(self.objects) if key.startswith(prefix)]
+
+    def download(self, key: str, target: Path, etag: str | None = None) -> None:
+        if etag is not None and self.head(key).etag != etag:
+            raise NotFound(f"{key} has other content")
+        target.write_bytes(self._content(key))
+
+    def upload(self, source: Path, key: str) -> None:
+        self.objects[key] = source.read_bytes()
+        self.world.effect(f"upload {key}")
+
+    def read(self, key: str, limit: int) -> bytes:
+        return self._content(key)[: limit + 1]
+
+    def write(self, key: str, content: bytes, content_type: str) -> None:
+        self.objects[key] = content
+        self.world.effect(f"write {key}")
+
+    def json(self, key: str) -> Any:
+        return json.loads(self._content(key))
+
+
+class FakeQueue:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def send(self, message: Mapping[str, Any], delay_seconds: int) -> None:
+        self.world.messages.append((f"message-{next(self.world.ids)}", dict(message), delay_seconds))
+        self.world.effect(f"send {message['cause']}")
+
+
+class FakeJobs:
+    """Jobs stay ``InProgress`` until the test ends them."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.training: dict[str, TrainingSpec] = {}
+        self.transforms: dict[str, TransformSpec] = {}
+        self.models: dict[str, str] = {}
+        self.states: dict[tuple[str, str], Job] = {}
+        self.refuse: Exception | None = None
+
+    def create_training_job(self, spec: TrainingSpec) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        if spec.name in self.training:
+            raise AlreadyExists(spec.name)
+        self.training[spec.name] = spec
+        self.states["training", spec.name] = Job(spec.name, "InProgress")
+        self.world.effect(f"training job {spec.name}")
+
+    def training_job(self, name: str) -> Job:
+        return self._state("training", name)
+
+    def transform_job(self, name: str) -> Job:
+        return self._state("transform", name)
+
+    def _state(self, kind: str, name: str) -> Job:
+        try:
+            return self.states[kind, name]
+        except KeyError:
+            raise NotFound(name) from None
+
+    def end(self, kind: str, name: str, status: str = "Completed", reason: str = "") -> None:
+        """SageMaker's doing: the job ends and an event says so."""
+        self.states[kind, name] = Job(name, status, reason)
+        self.world.say(kind, name)
+
+    def create_model(self, name: str, image: str, artifact_uri: str, tags: Mapping[str, str]) -> None:
+        if name in self.models:
+            raise AlreadyExists(name)
+        self.models[name] = artifact_uri
+        self.world.effect(f"model {name}")
+
+    def delete_model(self, name: str) -> None:
+        if name not in self.models:
+            raise NotFound(name)
+        del self.models[name]
+        self.world.effect(f"delete model {name}")
+
+    def create_transform_job(self, spec: TransformSpec) -> None:
+        if spec.model_name not in self.models:
+            raise NotFound(spec.model_name)
+        if spec.name in self.transforms:
+            raise AlreadyExists(spec.name)
+        self.transforms[spec.name] = spec
+        self.states["transform", spec.name] = Job(spec.name, "InProgress")
+        self.world.effect(f"transform job {spec.name}")
+
+
+class FakePackages:
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.groups: set[str] = set()
+        self.packages: dict[str, Package] = {}
+        self.descriptions: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}
+
+    def create_group(self, group: str, description: str, tags: Mapping[str, str]) -> None:
+        if group in self.groups:
+            raise AlreadyExists(group)
+        self.groups.add(group)
+        self.world.effect(f"group {group}")
+
+    def find(self, group: str, description: str, since: datetime) -> Package | None:
+        found = [arn for arn, text in self.descriptions.items() if text == description]
+        return self.packages[found[0]] if found else None
+
+    def create(self, spec: PackageSpec) -> Package:
+        if spec.group not in self.groups:
+            raise NotFound(spec.group)
+        number = 1 + sum(package.group == spec.group for package in self.packages.values())
+        arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{spec.group}/{number}"
+        package = Package(arn, spec.group, number, "PendingManualApproval", self.world.now, spec.metadata)
+        self.packages[arn] = package
+        self.descriptions[arn] = spec.description
+        self.world.effect(f"package {arn}")
+        return package
+
+    def decide(self, arn: str, approval: str, reason: str) -> None:
+        self.packages[arn] = replace(self.packages[arn], approval=approval, decided_at=self.world.tick())
+        self.reasons[arn] = reason
+        if approval != "PendingManualApproval":
+            self.world.say("package", arn)
+        self.world.effect(f"decide {arn} {approval}")
+
+    def package(self, arn: str) -> Package:
+        try:
+            return self.packages[arn]
+        except KeyError:
+            raise NotFound(arn) from None
+
+
+class FakeEndpoints:
+    """Endpoints stay ``Creating`` or ``Updating`` until the test settles them."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.endpoint_configs: dict[str, tuple[str, str, Serverless | Instances]] = {}
+        self.states: dict[str, EndpointState] = {}
+        self.orders: list[str] = []
+
+    def create_config(
+        self, name: str, model_name: str, variant: str, size: Serverless | Instances, tags: Mapping[str, str]
+    ) -> None:
+        if name in self.endpoint_configs:
+            raise AlreadyExists(name)
+        self.endpoint_configs[name] = (model_name, variant, size)
+        self.world.effect(f"config {name}")
+
+    def configs(self, prefix: str) -> Iterator[str]:
+        yield from (name for name in self.endpoint_configs if name.startswith(prefix))
+
+    def delete_config(self, name: str) -> None:
+        if name not in self.endpoint_configs:
+            raise NotFound(name)
+        assert all(state.config != name for state in self.states.values()), "deleted the config that serves"
+        del self.endpoint_configs[name]
+        self.world.effect(f"delete config {name}")
+
+    def endpoint(self, name: str) -> EndpointState:
+        try:
+            return self.states[name]
+        except KeyError:
+            raise NotFound(name) from None
+
+    def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
+        if name in self.states:
+            raise AlreadyExists(name)
+        assert config in self.endpoint_configs
+        self.states[name] = EndpointState(name, "Creating", config)
+        self.orders.append(config)
+        self.world.effect(f"create endpoint {name} {config}")
+
+    def update(self, name: str, config: str) -> None:
+        if self.endpoint(name).status != "InService":
+            raise Conflict(name)
+        assert config in self.endpoint_configs
+        self.states[name] = replace(self.states[name], status="Updating", pending_config=config, failure_reason="")
+        self.orders.append(config)
+        self.world.effect(f"update endpoint {name} {config}")
+
+    def delete(self, name: str) -> None:
+        del self.states[name]
+        self.world.effect(f"delete endpoint {name}")
+
+    def settle(self, name: str, failure: str = "") -> None:
+        """SageMaker's doing: what was ordered is done, or failed and the old config serves on."""
+        state = self.states[name]
+        if not failure:
+            state = replace(state, status="InService", config=state.pending_config or state.config, pending_config=None)
+        elif state.status == "Creating":
+            state = replace(state, status="Failed", failure_reason=failure)
+        else:
+            state = replace(state, status="InService", pending_config=None, failure_reason=failure)
+        self.states[name] = state
+        self.world.say("endpoint", name)
+
+
+class FakeWorkspace:
+    memory_limit_mb = 512
+
+    def __init__(self, free: int = 10_000_000_000) -> None:
+        self.free = free
+
+    @contextmanager
+    def folder(self) -> Iterator[Path]:
+        with tempfile.TemporaryDirectory() as name:
+            yield Path(name)
+
+    def free_bytes(self) -> int:
+        return self.free

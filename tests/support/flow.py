@@ -1,0 +1,157 @@
+"""The whole application over the fakes, with SageMaker, S3 and SQS played by the test.
+
+Real data are read, split and encoded by DuckDB; only AWS is not there. Deliveries can be repeated, reordered, and
+broken off after any effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from sluicegate.services.deploy import Deploy
+from sluicegate.services.evaluate import Evaluate
+from sluicegate.services.ingest import Arrived, Ingest
+from sluicegate.services.ledger import Ledger
+from sluicegate.services.register import Register
+from sluicegate.services.rollout import Rollout
+from sluicegate.services.track import Track
+from sluicegate.services.train import Start
+from tests.support.fakes import (
+    Crash,
+    FakeEndpoints,
+    FakeJobs,
+    FakePackages,
+    FakeQueue,
+    FakeRegistry,
+    FakeStorage,
+    FakeWorkspace,
+    World,
+)
+
+PREFIX = "sluicegate"
+REGION = "us-east-1"
+
+
+def table(rows: int, seed: int = 7) -> bytes:
+    """A CSV whose target follows from its columns."""
+    random = Random(seed)
+    lines = ["height,color,won"]
+    for _ in range(rows):
+        height, color = random.randint(0, 100), random.choice(["red", "green", "blue"])
+        lines.append(f"{height},{color},{'yes' if height > 50 else 'no'}")
+    return "\n".join(lines).encode() + b"\n"
+
+
+@dataclass
+class Flow:
+    world: World = field(default_factory=World)
+    quiet: int = 0
+    #: how well each version predicts: share of right answers of the challenger, by run; 1.0 if not said
+    skill: Callable[[str], float] = lambda _run: 1.0
+
+    def __post_init__(self) -> None:
+        world = self.world
+        self.registry = FakeRegistry(world)
+        self.storage = FakeStorage(world)
+        self.jobs = FakeJobs(world)
+        self.packages = FakePackages(world)
+        self.endpoints = FakeEndpoints(world)
+        self.workspace = FakeWorkspace()
+        self.pending: list[tuple[str, str, Any]] = []
+        self._seen_messages = self._seen_events = 0
+        self.fail_update = ""
+
+    # every delivery is a new process: nothing is kept between them
+
+    def ledger(self) -> Ledger:
+        return Ledger(self.registry, FakeQueue(self.world), PREFIX, self.quiet, pause=lambda _: None)
+
+    def rollout(self) -> Rollout:
+        return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, PREFIX)
+
+    def deliver(self, kind: str, identity: str, about: Any) -> str:
+        now = self.world.tick()
+        ledger = self.ledger()
+        if kind == "object":
+            key, etag = about
+            return Ingest(ledger, self.storage, self.workspace).object_created(Arrived(key, etag, now))
+        if kind == "message":
+            start = Start(ledger, self.storage, self.jobs, self.workspace, REGION, PREFIX)
+            return start.look(about["model"], about["cause"], identity, now)
+        if kind == "training":
+            return Evaluate(ledger, self.storage, self.jobs, REGION, PREFIX).job_ended(about, now)
+        if kind == "transform":
+            register = Register(ledger, self.storage, self.jobs, self.packages, self.workspace, REGION, PREFIX)
+            return register.transform_ended(about, identity, now)
+        if kind == "package":
+            return Deploy(ledger, self.packages, self.rollout(), PREFIX).package_changed(about, now)
+        if kind == "endpoint":
+            return Track(self.registry, self.rollout(), PREFIX).endpoint_changed(about, now)
+        raise ValueError(kind)
+
+    def put(self, key: str, content: bytes) -> None:
+        """A user's upload, with its event."""
+        etag = self.storage.put(key, content)
+        self.pending.append(("object", f"event-{next(self.world.ids)}", (key, etag)))
+
+    def collect(self) -> None:
+        for identity, body, _delay in self.world.messages[self._seen_messages :]:
+            self.pending.append(("message", identity, body))
+        self._seen_messages = len(self.world.messages)
+        for kind, identity, about in self.world.events[self._seen_events :]:
+            self.pending.append((kind, identity, about))
+        self._seen_events = len(self.world.events)
+
+    def play(self, copies: int = 1, random: Random | None = None) -> None:
+        """Until nothing more happens. Each delivery is made ``copies`` times; with ``random`` in any order."""
+        for _ in range(400):
+            self.collect()
+            if not self.pending:
+                if not self.sagemaker():
+                    return
+                continue
+            at = random.randrange(len(self.pending)) if random else 0
+            kind, identity, about = self.pending.pop(at)
+            for _copy in range(copies):
+                self.attempt(kind, identity, about)
+        raise AssertionError("it does not come to rest")
+
+    def attempt(self, kind: str, identity: str, about: Any) -> None:
+        try:
+            self.deliver(kind, identity, about)
+        except Crash:
+            self.collect()  # what it did before stands, and its events may come first
+            self.pending.append((kind, identity, about))
+
+    def sagemaker(self) -> bool:
+        """Ends one job or settles one endpoint that is under way; False when none is."""
+        for (kind, name), job in self.jobs.states.items():
+            if not job.over:
+                if kind == "transform":
+                    self.predict(name)
+                self.jobs.end(kind, name)
+                return True
+        for name, state in self.endpoints.states.items():
+            if state.status in ("Creating", "Updating"):
+                self.endpoints.settle(name, self.fail_update)
+                return True
+        return False
+
+    def predict(self, name: str) -> None:
+        """What the transform job would write: the labels, with as many turned round as the model's skill leaves."""
+        spec = self.jobs.transforms[name]
+        prefix = spec.input_uri.removeprefix("s3://data/")
+        folder = prefix.removesuffix("champion-holdout/").removesuffix("holdout/")
+        labels = self.storage.objects[folder + "holdout-labels/part-00000.csv"].decode().split()
+        rows = self.storage.objects[prefix + "part-00000.csv"].decode().strip().split("\n")
+        assert len(rows) == len(labels)
+        random = Random(name)
+        skill = self.skill(spec.model_name)
+        right = [random.random() < skill for _ in labels]
+        found = [0.9 if (label == "1") == good else 0.1 for label, good in zip(labels, right, strict=True)]
+        lines = "\n".join(str(value) for value in found) + "\n"
+        key = spec.output_uri.removeprefix("s3://data/") + "/part-00000.csv.out"
+        self.storage.objects[key] = lines.encode()
