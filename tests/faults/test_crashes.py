@@ -1,4 +1,4 @@
-"""Break off after effect n, deliver again: the same one outcome for every n, for every order, however often delivered."""
+"""Break off after effect n, deliver again: the same one outcome for every n, for any order, and for repeats."""
 
 from __future__ import annotations
 
