@@ -1,4 +1,7 @@
-"""Answers the GET routes of models, versions, runs and uploads from the registry."""
+"""Answers the GET routes of models, versions, runs and uploads from the registry.
+
+It wires its one adapter itself: ``bootstrap`` brings the services of the whole pipeline, which somebody waits for here.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Answers ``POST models/{model}/predictions``: encodes the records and asks the model's endpoint.
 
 boto3 is not imported here, neither directly nor by what is imported (a test holds this): it is most of a cold start.
+That is also why the adapters are wired here and not in ``bootstrap``.
 """
 
 from __future__ import annotations

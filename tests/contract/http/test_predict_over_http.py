@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import csv
 import importlib.util
 import json
 import sys
@@ -16,7 +17,7 @@ import pytest
 from sluicegate.domain.inference_id import verify
 from sluicegate.domain.schema import Column, Schema
 from tests.contract.http.samples import RECORD, SCHEMA, LambdaContext, lane, prediction_event, routing
-from tests.contract.http.stub_aws import SECRET_TEXT, StubAws, error, running
+from tests.contract.http.stub_aws import SECRET, SECRET_TEXT, StubAws, error, running
 
 ROOT = Path(__file__).parents[3]
 KEY = SECRET_TEXT.encode()
@@ -82,6 +83,26 @@ def test_many_records_as_csv_in_base64(ask: Any) -> None:
     status, body, _ = ask(prediction_event(text.encode(), headers={"content-type": "text/csv; charset=utf-8"}))
     assert status == 200
     assert len({prediction["inference_id"] for prediction in body["predictions"]}) == 1000
+
+
+def test_the_answer_is_csv_for_who_asks_for_csv(aws: Any) -> None:
+    event = prediction_event({"records": [RECORD, RECORD]}, headers={"Accept": "text/csv"})
+    answer = load("predict").handler(event, LambdaContext())
+    assert answer["headers"]["Content-Type"] == "text/csv; charset=utf-8"
+    header, *rows = csv.reader(answer["body"].splitlines())
+    assert header == ["prediction", "probability_no", "probability_yes", "inference_id"]
+    assert [(row[0], float(row[2])) for row in rows] == [("yes", 0.8)] * 2
+    assert verify(rows[1][3], KEY).version == 1
+
+
+def test_a_routing_that_may_not_be_read_is_500_and_tells_no_internals(aws: Any, ask: Any, caplog: Any) -> None:
+    aws.script.append(
+        (403, {}, b"<Error><Code>AccessDenied</Code><Message>User: arn:x is not allowed</Message></Error>")
+    )
+    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    assert status == 500
+    assert "arn:" not in body["detail"]
+    assert "arn:x" in caplog.records[-1].cause
 
 
 def test_what_curl_sends_without_a_content_type_is_read_as_json(ask: Any) -> None:
@@ -162,11 +183,12 @@ def test_throttling_and_a_dropped_connection_are_tried_again(aws: Any, ask: Any)
     assert aws.script == []
 
 
-def test_a_service_that_stays_down_is_503_with_retry_after(aws: Any, ask: Any) -> None:
+def test_a_service_that_stays_down_is_503_with_retry_after(aws: Any, ask: Any, caplog: Any) -> None:
     aws.script += [error(503, "ServiceUnavailable", Message="later")] * 3
     status, body, headers = ask(prediction_event({"records": [RECORD]}))
     assert (status, headers["Retry-After"]) == (503, "2")
-    assert "later" in body["detail"]
+    assert "later" not in body["detail"]
+    assert "later" in caplog.records[-1].cause
 
 
 def test_client_errors_are_not_tried_again(aws: Any, ask: Any) -> None:
@@ -265,12 +287,14 @@ def test_an_unchanged_routing_is_asked_for_conditionally(aws: Any, monkeypatch: 
     assert second.headers["if-none-match"].startswith('"')
 
 
-def test_a_secret_that_is_too_short_is_refused(aws: Any, ask: Any) -> None:
+def test_a_secret_that_is_too_short_is_refused(aws: Any, ask: Any, caplog: Any) -> None:
     aws.secret = "short"
     status, body, _ = ask(prediction_event({"records": [RECORD]}))
     assert status == 503
-    assert "at least 16" in body["detail"]
-    assert "short" not in body["detail"]
+    cause = caplog.records[-1].cause
+    assert "at least 16" in cause
+    assert "'short'" not in cause
+    assert SECRET not in body["detail"]
 
 
 def test_logs_hold_neither_records_nor_the_secret(aws: Any, ask: Any, caplog: Any) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import csv
+import io
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sluicegate.domain.errors import SluicegateError, Transient
 from sluicegate.domain.names import is_model
 from sluicegate.domain.records import InvalidRecords
-from sluicegate.http.answers import Json, Problem, answer
+from sluicegate.http.answers import Json, Problem, answer, text_answer
 from sluicegate.http.requests import Request, request_id_of
 from sluicegate.services.predict import (
     LIMITS,
@@ -36,6 +38,8 @@ def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, 
         predicted = _predict(predictor, model, body, request, timeout)
     except Problem as problem:
         line |= {"status": problem.status, "detail": problem.detail[:300], "errors": len(problem.errors)}
+        if problem.status >= 500:
+            line["cause"] = str(problem.__cause__)[:1000]  # for the log only: it may name accounts and roles
         log(line)
         return problem.to_answer(request_id_of(event))
     line |= {
@@ -47,6 +51,8 @@ def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, 
         "inference_id": predicted.predictions[0]["inference_id"],
     }
     log(line)
+    if _wants_csv(request):
+        return text_answer(200, _csv(predicted.predictions), "text/csv; charset=utf-8")
     return answer(200, {"model": model, "version": predicted.lane.version, "predictions": predicted.predictions})
 
 
@@ -83,10 +89,28 @@ def _predict(predictor: Predictor, model: str, body: bytes, request: Request, ti
     except ModelFailed as error:
         raise Problem(502, f"The model did not answer as it should: {error}", title="Model error") from error
     except Transient as error:
-        detail = f"A service that predictions need does not answer: {error}"
-        raise Problem(503, detail[:500], headers={"Retry-After": "2"}) from error
+        detail = "A service that predictions need does not answer now; the log has the reason under this request's id."
+        raise Problem(503, detail, headers={"Retry-After": "2"}) from error
     except SluicegateError as error:
-        raise Problem(500, f"The prediction failed on our side: {error}"[:500]) from error
+        detail = "The prediction failed on our side; the log has the reason under this request's id."
+        raise Problem(500, detail) from error
+
+
+def _wants_csv(request: Request) -> bool:
+    accepted = [part.split(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
+    return "text/csv" in accepted and "application/json" not in accepted
+
+
+def _csv(predictions: Sequence[Mapping[str, Any]]) -> str:
+    """prediction, a probability_<class> for each class, inference_id; one line a record, header first."""
+    classes = list(predictions[0].get("probabilities", ()))
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["prediction", *(f"probability_{name}" for name in classes), "inference_id"])
+    for one in predictions:
+        shares = [one["probabilities"][name] for name in classes]
+        writer.writerow([one["prediction"], *shares, one["inference_id"]])
+    return text.getvalue().encode("utf-8", "replace").decode()
 
 
 def _invalid(invalid: InvalidRecords) -> Problem:
