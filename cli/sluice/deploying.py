@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +68,8 @@ def deploy(
         CliError: the template or a resource was refused, with the first reasons.
     """
     bucket = deployments_bucket(target)
+    if target.is_local:
+        parameters = local_parameters(template_path.parent / "samconfig.toml") | dict(parameters)
     say("packaging")
     packed = package(template_path, bucket, target.is_local)
     uploaded = upload(target, bucket, packed, say)
@@ -78,6 +82,19 @@ def deploy(
     steps = _execute(target, changes, on_step)
     target.__dict__.pop("outputs", None)  # they may have changed
     return Deployment(True, uploaded, steps, target.outputs)
+
+
+def local_parameters(samconfig: Path) -> dict[str, str]:
+    """What ``samconfig.toml`` gives the local region (its ``local`` environment), so that both ways deploy the same."""
+    try:
+        found = tomllib.loads(samconfig.read_text())
+    except FileNotFoundError:
+        return {}
+    except tomllib.TOMLDecodeError as error:
+        raise CliError(f"{samconfig} is not valid TOML: {error}.", "Correct it.") from error
+    given = found.get("local", {}).get("deploy", {}).get("parameters", {}).get("parameter_overrides", "")
+    words = given if isinstance(given, list) else shlex.split(given)
+    return {name: value for name, _, value in (str(word).partition("=") for word in words)}
 
 
 def upload(target: Target, bucket: str, packed: Package, say: Callable[[str], None]) -> int:
