@@ -205,6 +205,13 @@ def test_an_endpoint_that_is_gone_is_503(aws: Any, ask: Any) -> None:
     assert "not in service" in body["detail"]
 
 
+def test_a_model_named_after_the_errors_words_is_told_apart(aws: Any, ask: Any) -> None:
+    aws.objects["routing/variant.json"] = routing([lane(1, model="variant")], model="variant")
+    status, body, _ = ask(prediction_event({"records": [RECORD]}, model="variant"))
+    assert status == 503
+    assert "not in service" in body["detail"]
+
+
 def test_a_first_version_that_is_being_deployed_is_503_and_says_so(aws: Any, ask: Any) -> None:
     aws.objects["routing/churn.json"] = routing([], [lane(1)])
     aws.variants.clear()

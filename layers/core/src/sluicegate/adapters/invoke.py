@@ -36,7 +36,7 @@ class SageMakerEndpoints:
 
 def _translated(answer: Answer, lane: Lane) -> SluicegateError:
     code, message = answer.error_code, answer.error_message
-    text = message.lower()
+    text = message.replace(lane.endpoint, "").lower()  # a model may well be named "variant"
     if code in ("ValidationError", "ValidationException"):
         if "variant" in text:
             return VariantRefused(message)
