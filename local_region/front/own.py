@@ -120,7 +120,13 @@ class OwnService:
         if not any(name.lower() == "x-amzn-requestid" for name, _ in headers):
             headers.append(("x-amzn-RequestId", request_id))
         content = body.encode() if isinstance(body, str) else bytes(body)
-        return int(response["status_code"]), headers, content
+        status = int(response["status_code"])
+        output = description.operation(operation).output_shape
+        for name, member in (output.members if output is not None else {}).items():
+            # Lambda's Invoke says in its answer which success it is: 200, 202 or 204.
+            if member.serialization.get("location") == "statusCode" and result.get(name) is not None:
+                status = int(result[name])
+        return status, headers, content
 
 
 def _timestamp(value: Any) -> datetime:
