@@ -1,0 +1,98 @@
+"""``sagemaker``: every operation that the region has, by name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Mapping
+from weakref import WeakKeyDictionary
+
+from local_region.ports import AwsRequest, Json, Region
+from local_region.sagemaker.endpoints import Endpoints
+from local_region.sagemaker.models import EndpointConfigs, Models
+from local_region.sagemaker.packages import Packages
+from local_region.sagemaker.tagging import Tagging
+from local_region.sagemaker.training import TrainingJobs
+from local_region.sagemaker.transform import TransformJobs
+
+_endpoints: WeakKeyDictionary[Region, Endpoints] = WeakKeyDictionary()
+
+
+def endpoints_of(region: Region) -> Endpoints | None:
+    """The endpoints that ``region``'s SageMaker runs, for its runtime."""
+    return _endpoints.get(region)
+
+
+class SageMakerService:
+    """``ports.AwsService``. State is in memory; processes end with ``stop`` or with the region."""
+
+    service = "sagemaker"
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self.packages = Packages(region)
+        self.models = Models(region, self.packages)
+        self.configs = EndpointConfigs(region, self.models)
+        self.endpoints = Endpoints(region, self.models, self.configs)
+        self.training = TrainingJobs(region)
+        self.transforms = TransformJobs(region, self.models)
+        tagging = Tagging(
+            [
+                self.training.table,
+                self.transforms.table,
+                self.models.table,
+                self.configs.table,
+                self.endpoints.table,
+                self.packages.groups,
+                self.packages.packages,
+            ]
+        )
+        _endpoints[region] = self.endpoints
+        self._operations: dict[str, Callable[[AwsRequest], Json]] = {
+            "CreateTrainingJob": self.training.create,
+            "DescribeTrainingJob": self.training.describe,
+            "ListTrainingJobs": self.training.list,
+            "StopTrainingJob": self.training.stop_job,
+            "CreateTransformJob": self.transforms.create,
+            "DescribeTransformJob": self.transforms.describe,
+            "ListTransformJobs": self.transforms.list,
+            "StopTransformJob": self.transforms.stop_job,
+            "CreateModel": self.models.create,
+            "DescribeModel": self.models.describe,
+            "ListModels": self.models.list,
+            "DeleteModel": self.models.delete,
+            "CreateEndpointConfig": self.configs.create,
+            "DescribeEndpointConfig": self.configs.describe,
+            "ListEndpointConfigs": self.configs.list,
+            "DeleteEndpointConfig": self.configs.delete,
+            "CreateEndpoint": self.endpoints.create,
+            "UpdateEndpoint": self.endpoints.update,
+            "UpdateEndpointWeightsAndCapacities": self.endpoints.update_weights,
+            "DeleteEndpoint": self.endpoints.delete,
+            "DescribeEndpoint": self.endpoints.describe,
+            "ListEndpoints": self.endpoints.list,
+            "CreateModelPackageGroup": self.packages.create_group,
+            "DescribeModelPackageGroup": self.packages.describe_group,
+            "ListModelPackageGroups": self.packages.list_groups,
+            "DeleteModelPackageGroup": self.packages.delete_group,
+            "CreateModelPackage": self.packages.create,
+            "DescribeModelPackage": self.packages.describe,
+            "UpdateModelPackage": self.packages.update,
+            "ListModelPackages": self.packages.list,
+            "DeleteModelPackage": self.packages.delete,
+            "AddTags": tagging.add,
+            "ListTags": tagging.list,
+            "DeleteTags": tagging.delete,
+        }
+
+    def operations(self) -> Mapping[str, Callable[[AwsRequest], Json]]:
+        return self._operations
+
+    def start(self) -> None:
+        """Remove what a region that was killed left behind, then watch over the endpoints."""
+        shutil.rmtree(self._region.config.state_dir / "sagemaker", ignore_errors=True)
+        self.endpoints.start()
+
+    def stop(self) -> None:
+        self.training.stop()
+        self.transforms.stop()
+        self.endpoints.stop()

@@ -1,0 +1,156 @@
+"""One serving process: folder, model, start, /ping, requests, restart."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from local_region.ports import Process, ProcessSpec, Region
+from local_region.sagemaker import archives, images
+from local_region.sagemaker.output import LogLines
+from local_region.sagemaker.sources import split_uri
+from local_region.sagemaker.wire import Client, ModelTimeout, Unreachable
+
+log = logging.getLogger(__name__)
+_numbers = itertools.count(1)
+#: SageMaker's default for the container to pass /ping
+PING_SECONDS = 60.0
+
+
+class StartFailure(Exception):
+    """The model can't be served; the text is what FailureReason says."""
+
+
+class Server:
+    """A process that serves one model. ``start`` returns when ``/ping`` is answered 200."""
+
+    def __init__(
+        self, region: Region, image: str, model_url: str | None, environ: Mapping[str, str], group: str, stream: str
+    ) -> None:
+        container = images.container_of(image)
+        if container is None:
+            raise StartFailure(images.unknown(image))
+        self._region, self._container, self._url = region, container, model_url
+        self._group, self.stream = group, stream
+        self._environ = dict(environ)
+        self.folder = (region.config.state_dir / "sagemaker" / f"serve-{next(_numbers)}").resolve()
+        self.client: Client | None = None
+        self.process: Process | None = None
+        self._output: LogLines | None = None
+        self._lock = threading.Lock()
+        self.stopping = False
+
+    def start(self, timeout: float = PING_SECONDS) -> None:
+        """``StartFailure`` says why it does not serve; nothing is left then."""
+        try:
+            self._load()
+            self._launch(timeout)
+        except BaseException:
+            self.stop()
+            raise
+
+    def _load(self) -> None:
+        model = self.folder / "model"
+        shutil.rmtree(self.folder, ignore_errors=True)
+        model.mkdir(parents=True)
+        if self._url is None:
+            return
+        archive = self.folder / "model.tar.gz"
+        try:
+            bucket, key = split_uri(self._url)
+            self._region.objects.download(bucket, key, archive)
+            archives.unpack(archive, model)
+        except KeyError:
+            raise StartFailure(f"Could not find model data at {self._url}. Check that the object exists.") from None
+        except archives.BadArchive as error:
+            raise StartFailure(f"Failed to extract model data archive from {self._url}: {error}.") from error
+        archive.unlink()
+
+    def _launch(self, timeout: float) -> None:
+        port_file = self.folder / "serve" / "port"
+        port_file.unlink(missing_ok=True)
+        spec = ProcessSpec(
+            entry=self._container.serve,
+            argv=["serve"],
+            env={
+                "SAGEMAKER_BASE_DIR": str(self.folder),
+                "SM_MODEL_DIR": str(self.folder / "model"),
+                "SAGEMAKER_REGION": self._region.config.region_name,
+                "AWS_REGION": self._region.config.region_name,
+                "OMP_NUM_THREADS": "1",
+                **self._environ,
+            },
+            cwd=self.folder,
+            family="xgboost",
+        )
+        self.process = process = self._region.processes.spawn(spec)
+        self._output = LogLines(self._region, process, self._group, self.stream)
+        deadline = time.monotonic() + timeout
+        while not port_file.exists():
+            if process.exit_code is not None:
+                raise StartFailure(self._unhealthy(f"it ended with exit code {process.exit_code}"))
+            if time.monotonic() > deadline:
+                raise StartFailure(self._unhealthy(f"it didn't listen within {timeout:g} s"))
+            process.wait(0.003)  # returns at once when it ends
+        client = Client(int(port_file.read_text()))
+        try:
+            reply = client.request("GET", "/ping", timeout=max(1.0, deadline - time.monotonic()))
+        except (Unreachable, ModelTimeout) as error:
+            raise StartFailure(self._unhealthy(str(error))) from error
+        if reply.status != 200:
+            raise StartFailure(self._unhealthy(f"it answered {reply.status}"))
+        self.client = client
+
+    def _unhealthy(self, detail: str) -> str:
+        return (
+            f"The primary container did not pass the ping health check: {detail}. Please check CloudWatch logs "
+            f"({self._group}, {self.stream})."
+        )
+
+    def restart_if_dead(self) -> bool:
+        """True if it serves (again). What ended it is in the log."""
+        with self._lock:
+            process = self.process
+            if self.stopping or process is None:
+                return False
+            if process.exit_code is None:
+                return True
+            message = f"The serving process ended with exit code {process.exit_code}; it is started again."
+            log.warning("%s %s: %s", self._group, self.stream, message)
+            self._region.logs.write(self._group, self.stream, [message])
+            if self.client is not None:
+                self.client.close()
+            try:
+                self._launch(PING_SECONDS)
+            except StartFailure as error:
+                log.error("%s %s: %s", self._group, self.stream, error)
+                return False
+            return True
+
+    def stop(self) -> None:
+        """End the process and remove its folder."""
+        self.stopping = True
+        if self.client is not None:
+            self.client.close()
+        if self.process is not None:
+            self.process.terminate(5.0)
+        if self._output is not None:
+            self._output.join()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def new_stream(region: Region, first: str) -> str:
+    """A log stream's name: ``<first>/i-…``, one for every process."""
+    return f"{first}/i-{int(region.clock.now().timestamp() * 1000):013x}{next(_numbers):04x}"
+
+
+def work_folder(region: Region, kind: str, name: str) -> Path:
+    folder = (region.config.state_dir / "sagemaker" / f"{kind}-{name}").resolve()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder

@@ -1,0 +1,175 @@
+"""Training jobs: the operations. ``training_run`` does the work."""
+
+from __future__ import annotations
+
+from local_region.containers.xgboost.metrics import METRICS
+from local_region.ports import AwsError, AwsRequest, Json, Region
+from local_region.sagemaker import images
+from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
+from local_region.sagemaker.training_run import TrainingRun
+
+_REFUSED = (
+    "CheckpointConfig", "DebugRuleConfigurations", "TensorBoardOutputConfig", "ExperimentConfig",
+    "ProfilerRuleConfigurations", "RemoteDebugConfig", "InfraCheckConfig", "SessionChainingConfig",
+    "ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig",
+)  # fmt: skip
+#: of the metrics that the built-in can print, the two names under which each is reported
+METRIC_DEFINITIONS = [
+    {
+        "Name": f"{data}:{metric}",
+        "Regex": rf".*\[[0-9]+\].*#011{data}-{metric}:([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?).*",
+    }
+    for data in ("train", "validation")
+    for metric in sorted(METRICS)
+]
+
+
+def _missing() -> AwsError:
+    return invalid("Requested resource not found.")
+
+
+class TrainingJobs:
+    """CreateTrainingJob and its kin."""
+
+    def __init__(self, region: Region) -> None:
+        self._region = region
+        self.table = Table()
+        self._runs: dict[str, TrainingRun] = {}
+
+    def create(self, request: AwsRequest) -> Json:
+        params = request.params
+        _check(params)
+        config, now = self._region.config, self._region.clock.now()
+        name = params["TrainingJobName"]
+        arn = f"arn:{config.partition}:sagemaker:{config.region_name}:{config.account_id}:training-job/{name}"
+        stored = {key: value for key, value in params.items() if key != "Tags"}
+        algorithm = dict(params["AlgorithmSpecification"])
+        algorithm.setdefault("MetricDefinitions", METRIC_DEFINITIONS)
+        algorithm.setdefault("EnableSageMakerMetricsTimeSeries", False)
+        stored["AlgorithmSpecification"] = algorithm
+        record = Record(name, arn, stored, now, now, tags=tags_of(params))
+        record.state = {
+            "TrainingJobArn": arn,
+            "TrainingJobStatus": "InProgress",
+            "SecondaryStatus": "Starting",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "ModelArtifacts": {"S3ModelArtifacts": ""},
+            "SecondaryStatusTransitions": [],
+            "EnableNetworkIsolation": params.get("EnableNetworkIsolation", False),
+            "EnableInterContainerTrafficEncryption": params.get("EnableInterContainerTrafficEncryption", False),
+            "EnableManagedSpotTraining": params.get("EnableManagedSpotTraining", False),
+        }
+        self.table.add(record, lambda: _taken(arn))
+        run = TrainingRun(self._region, record)
+        self._runs[name] = run
+        run.start()
+        return {"TrainingJobArn": arn}
+
+    def describe(self, request: AwsRequest) -> Json:
+        return self.table.get(request.params["TrainingJobName"], _missing).view("DescribeTrainingJob")
+
+    def list(self, request: AwsRequest) -> Json:
+        refuse_members(request.params, ("WarmPoolStatusEquals", "TrainingPlanArnEquals"), "ListTrainingJobs")
+        page, token = listed(request.params, self.table.all(), lambda record: record.state["TrainingJobStatus"])
+        keys = ("TrainingJobArn", "CreationTime", "TrainingEndTime", "LastModifiedTime", "TrainingJobStatus")
+        summaries = []
+        for record in page:
+            with record.lock:
+                summary = {key: record.state[key] for key in (*keys, "SecondaryStatus") if key in record.state}
+            summaries.append({"TrainingJobName": record.name, **summary})
+        return {"TrainingJobSummaries": summaries, **token}
+
+    def stop_job(self, request: AwsRequest) -> Json:
+        record = self.table.get(request.params["TrainingJobName"], _missing)
+        with record.lock:
+            status = record.state["TrainingJobStatus"]
+            if status not in ("InProgress", "Stopping"):
+                raise invalid(
+                    f"The request was rejected because the training job is in status {status}. "
+                    "Only a job that is InProgress can be stopped."
+                )
+        self._runs[record.name].stop()
+        return {}
+
+    def stop(self) -> None:
+        """End everything: the region stops."""
+        for run in list(self._runs.values()):
+            run.abandon()
+
+
+def _taken(arn: str) -> AwsError:
+    return AwsError(
+        "ResourceInUse",
+        "Training job names must be unique within an AWS account and region, and a training job with this name "
+        f"already exists ({arn})",
+    )
+
+
+def _check(params: Json) -> None:
+    refuse_members(params, _REFUSED, "CreateTrainingJob")
+    if (params.get("ProfilerConfig") or {}).get("DisableProfiler") is False:
+        raise refuse("ProfilerConfig with DisableProfiler false in CreateTrainingJob")
+    if (params.get("DebugHookConfig") or {}).get("CollectionConfigurations"):
+        raise refuse("DebugHookConfig with CollectionConfigurations in CreateTrainingJob")
+    algorithm = params.get("AlgorithmSpecification") or {}
+    refuse_members(algorithm, ("AlgorithmName", "ContainerEntrypoint", "ContainerArguments"), "AlgorithmSpecification")
+    image = algorithm.get("TrainingImage")
+    if not image:
+        raise invalid("AlgorithmSpecification must name a TrainingImage.")
+    if images.container_of(image) is None:
+        raise invalid(images.unknown(image))
+    if algorithm.get("TrainingInputMode") == "Pipe":
+        raise refuse("TrainingInputMode Pipe (use File or FastFile)")
+    if "sagemaker_program" in (params.get("HyperParameters") or {}):
+        raise refuse("script mode (hyperparameter sagemaker_program)")
+    resources = params.get("ResourceConfig")
+    if not resources:
+        raise invalid("ResourceConfig is required: InstanceType, InstanceCount and VolumeSizeInGB.")
+    refuse_members(
+        resources,
+        ("InstanceGroups", "KeepAlivePeriodInSeconds", "TrainingPlanArn", "InstancePreferences"),
+        "ResourceConfig",
+    )
+    if resources.get("InstanceCount", 1) != 1:
+        raise refuse("distributed training (ResourceConfig.InstanceCount above 1)")
+    stopping = params.get("StoppingCondition")
+    if not stopping:
+        raise invalid("StoppingCondition is required: MaxRuntimeInSeconds.")
+    _check_spot(params, stopping)
+    _check_channels(params.get("InputDataConfig") or [])
+
+
+def _check_spot(params: Json, stopping: Json) -> None:
+    limit, wait = stopping.get("MaxRuntimeInSeconds", 86400), stopping.get("MaxWaitTimeInSeconds")
+    if params.get("EnableManagedSpotTraining"):
+        if wait is None:
+            raise invalid("MaxWaitTimeInSeconds is required when EnableManagedSpotTraining is true.")
+        if wait < limit:
+            raise invalid(f"Invalid MaxWaitTimeInSeconds. It must be at least MaxRuntimeInSeconds ({limit}).")
+    elif wait is not None:
+        raise invalid("MaxWaitTimeInSeconds takes EnableManagedSpotTraining to be true.")
+
+
+def _check_channels(channels: list[Json]) -> None:
+    names = [channel["ChannelName"] for channel in channels]
+    if len(set(names)) != len(names):
+        raise invalid("ChannelName values in InputDataConfig must be unique.")
+    for channel in channels:
+        name = channel["ChannelName"]
+        source = channel["DataSource"]
+        if "S3DataSource" not in source:
+            raise refuse(f"the data source of channel {name} (only S3DataSource)")
+        kind = source["S3DataSource"]["S3DataType"]
+        if kind not in ("S3Prefix", "ManifestFile"):
+            raise refuse(f"S3DataType {kind} of channel {name}")
+        if channel.get("InputMode") == "Pipe":
+            raise refuse(f"InputMode Pipe of channel {name} (use File or FastFile)")
+        if channel.get("RecordWrapperType", "None") != "None":
+            raise refuse(f"RecordWrapperType {channel['RecordWrapperType']} of channel {name}")
+        refuse_members(channel, ("ShuffleConfig",), f"channel {name}")
+        refuse_members(
+            source["S3DataSource"],
+            ("AttributeNames", "InstanceGroupNames", "ModelAccessConfig", "HubAccessConfig"),
+            name,
+        )

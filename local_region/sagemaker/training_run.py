@@ -1,0 +1,281 @@
+"""One training job from Starting to its end, on a thread of its own.
+
+Folder, environment and config files are SageMaker's container contract:
+https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import shutil
+import threading
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from local_region.ports import Process, ProcessSpec, Region
+from local_region.sagemaker import archives, images, sources
+from local_region.sagemaker.events import publish
+from local_region.sagemaker.output import LogLines
+from local_region.sagemaker.records import Record
+from local_region.sagemaker.serving import work_folder
+
+log = logging.getLogger(__name__)
+GROUP = "/aws/sagemaker/TrainingJobs"
+#: what SageMaker gives a container between SIGTERM and SIGKILL
+GRACE_SECONDS = 120.0
+_CLOCK_STEP = 0.25
+_REASON_LENGTH = 1024
+
+
+class _Ended(Exception):
+    """The job's end, other than Completed."""
+
+    def __init__(self, status: str, secondary: str, message: str, reason: str = "") -> None:
+        super().__init__(message)
+        self.status, self.secondary, self.message, self.reason = status, secondary, message, reason
+
+
+def client_error(reason: str) -> _Ended:
+    return _Ended("Failed", "Failed", "Training job failed", f"ClientError: {reason}")
+
+
+class TrainingRun:
+    """``stop`` is StopTrainingJob; ``abandon`` ends it without a word, because the region goes."""
+
+    def __init__(self, region: Region, record: Record) -> None:
+        self._region, self._record = region, record
+        self._stopping, self._abandoned = threading.Event(), False
+        self._process: Process | None = None
+        self._metrics: dict[str, tuple[float, datetime]] = {}
+        self._billed_from: datetime | None = None
+        definitions = record.request["AlgorithmSpecification"]["MetricDefinitions"]
+        self._patterns = {each["Name"]: each["Regex"] for each in definitions}
+        self._compiled: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+        self._thread = threading.Thread(target=self._run, name=f"training {record.name}", daemon=True)
+
+    def start(self) -> None:
+        self._enter("Starting", "Preparing the instances for training")
+        self._thread.start()
+
+    def stop(self) -> None:
+        with self._record.lock:
+            if self._stopping.is_set() or self._record.state["TrainingJobStatus"] != "InProgress":
+                return
+            self._stopping.set()
+            self._record.state["TrainingJobStatus"] = "Stopping"
+        self._enter("Stopping", "Stopping the training job")
+
+    def abandon(self) -> None:
+        self._abandoned = True
+        self._stopping.set()
+        if self._process is not None:
+            self._process.kill()
+        self._thread.join(10.0)
+
+    # -- states --------------------------------------------------------------------------------------------------
+
+    def _enter(self, secondary: str, message: str, **state: Any) -> None:
+        """The next SecondaryStatus: closes the transition before, opens one, tells EventBridge."""
+        if self._abandoned:
+            return
+        now = self._region.clock.now()
+        with self._record.lock:
+            current = self._record.state
+            transitions = current["SecondaryStatusTransitions"]
+            if transitions and "EndTime" not in transitions[-1]:
+                transitions[-1]["EndTime"] = now
+            entry = {"Status": secondary, "StartTime": now, "StatusMessage": message}
+            if secondary in ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
+                entry["EndTime"] = now
+            transitions.append(entry)
+            current.update(SecondaryStatus=secondary, LastModifiedTime=now, **state)
+            self._record.modified = now
+        publish(self._region, "Training Job", self._record)
+
+    def _finish(self, status: str, secondary: str, message: str, reason: str = "") -> None:
+        now = self._region.clock.now()
+        state: dict[str, Any] = {"TrainingJobStatus": status, "TrainingEndTime": now}
+        if reason:
+            state["FailureReason"] = reason[:_REASON_LENGTH]
+        if self._billed_from is not None:
+            seconds = max(1, math.ceil((now - self._billed_from).total_seconds()))
+            state.update(TrainingTimeInSeconds=seconds, BillableTimeInSeconds=seconds)
+        state["FinalMetricDataList"] = [
+            {"MetricName": name, "Value": value, "Timestamp": at} for name, (value, at) in self._metrics.items()
+        ]
+        self._enter(secondary, message, **state)
+
+    # -- the work ------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        folder = work_folder(self._region, "training", self._record.name)
+        try:
+            self._work(folder)
+        except _Ended as end:
+            self._finish(end.status, end.secondary, end.message, end.reason)
+        except sources.DataError as error:
+            self._finish("Failed", "Failed", "Training job failed", f"ClientError: {error}")
+        except Exception as error:
+            log.exception("training job %s failed within the region", self._record.name)
+            self._finish(
+                "Failed", "Failed", "Training job failed", f"InternalServerError: {type(error).__name__}: {error}"
+            )
+        else:
+            self._finish("Completed", "Completed", "Training job completed")
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _work(self, folder: Path) -> None:
+        request = self._record.request
+        self._raise_if_stopped()
+        self._billed_from = self._region.clock.now()
+        with self._record.lock:
+            self._record.state["TrainingStartTime"] = self._billed_from
+        self._enter("Downloading", "Downloading input data")
+        for name in ("input/config", "input/data", "model", "output/data"):
+            (folder / name).mkdir(parents=True)
+        channels = request.get("InputDataConfig") or []
+        for channel in channels:
+            self._download(channel, folder / "input/data" / channel["ChannelName"])
+        self._write_config(folder, channels)
+        self._enter("Training", "Training image download completed. Training in progress.")
+        ended = self._train(folder)
+        self._enter("Uploading", "Uploading generated training model")
+        self._upload(folder)
+        if ended is not None:
+            raise ended
+
+    def _raise_if_stopped(self) -> None:
+        if self._stopping.is_set():
+            raise _Ended("Stopped", "Stopped", "Training job stopped")
+
+    def _download(self, channel: Mapping[str, Any], folder: Path) -> None:
+        folder.mkdir(parents=True)
+        gzipped = channel.get("CompressionType", "None") == "Gzip"
+        for item in sources.objects_of(self._region.objects, channel["DataSource"]["S3DataSource"]):
+            self._raise_if_stopped()
+            sources.download(self._region.objects, item, folder, gzipped)
+
+    def _write_config(self, folder: Path, channels: list[Any]) -> None:
+        request = self._record.request
+        resources = request["ResourceConfig"]
+        inputs = {}
+        for channel in channels:
+            source = channel["DataSource"]["S3DataSource"]
+            entry = {
+                "TrainingInputMode": "File",
+                "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+                "RecordWrapperType": "None",
+            }
+            if channel.get("ContentType"):
+                entry["ContentType"] = channel["ContentType"]
+            inputs[channel["ChannelName"]] = entry
+        files: dict[str, Any] = {
+            "hyperparameters": request.get("HyperParameters") or {},
+            "inputdataconfig": inputs,
+            "resourceconfig": {
+                "current_host": "algo-1",
+                "current_instance_type": resources.get("InstanceType", ""),
+                "current_group_name": "homogeneousCluster",
+                "hosts": ["algo-1"],
+                "network_interface_name": "lo",
+            },
+        }
+        for name, content in files.items():
+            (folder / "input/config" / f"{name}.json").write_text(json.dumps(content))
+
+    def _environment(self, folder: Path) -> dict[str, str]:
+        region = self._region.config.region_name
+        return {
+            "SAGEMAKER_BASE_DIR": str(folder),
+            "TRAINING_JOB_NAME": self._record.name,
+            "TRAINING_JOB_ARN": self._record.arn,
+            "SM_MODEL_DIR": str(folder / "model"),
+            "SM_OUTPUT_DATA_DIR": str(folder / "output/data"),
+            "SAGEMAKER_REGION": region,
+            "AWS_REGION": region,
+            **(self._record.request.get("Environment") or {}),
+        }
+
+    def _train(self, folder: Path) -> _Ended | None:
+        """None when it ended well, an end that keeps the model so far, or ``_Ended`` raised for a failure."""
+        container = images.container_of(self._record.request["AlgorithmSpecification"]["TrainingImage"])
+        if container is None:  # checked on creation
+            raise client_error("the training image is not mapped")
+        spec = ProcessSpec(container.train, ["train"], self._environment(folder), folder, "xgboost")
+        process = self._process = self._region.processes.spawn(spec)
+        epoch = int(self._region.clock.now().timestamp())
+        stream = f"{self._record.name}/algo-1-{epoch}"
+        output = LogLines(self._region, process, GROUP, stream, self._read_metrics)
+        early = self._await(process)
+        output.join()
+        if early is not None:
+            return early
+        if process.exit_code != 0:
+            raise _Ended("Failed", "Failed", "Training job failed", self._failure(folder, process.exit_code or 0))
+        return None
+
+    def _await(self, process: Process) -> _Ended | None:
+        limit = self._record.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
+        deadline = self._region.clock.now() + timedelta(seconds=limit)
+        while process.wait(_CLOCK_STEP if not self._stopping.is_set() else 0.0) is None:
+            if self._stopping.is_set():
+                process.terminate(GRACE_SECONDS)
+                return _Ended("Stopped", "Stopped", "Training job stopped")
+            if self._region.clock.now() >= deadline:
+                process.terminate(GRACE_SECONDS)
+                return _Ended(
+                    "Stopped", "MaxRuntimeExceeded", f"Training job runtime exceeded MaxRuntimeInSeconds ({limit})"
+                )
+        return None
+
+    def _failure(self, folder: Path, code: int) -> str:
+        """The container's own words from ``output/failure``, and the exit code, as SageMaker puts them together."""
+        path = folder / "output/failure"
+        if code < 0:
+            return f"AlgorithmError: the training process was ended by signal {-code}, exit code: {128 - code}"
+        text = path.read_text(errors="replace").strip() if path.exists() else "see the job's log"
+        if not text.startswith(("ClientError:", "AlgorithmError:")):
+            text = f"AlgorithmError: {text}"
+        ending = f", exit code: {code}"
+        return text[: _REASON_LENGTH - len(ending)] + ending
+
+    def _upload(self, folder: Path) -> None:
+        request = self._record.request
+        bucket, prefix = sources.split_uri(request["OutputDataConfig"]["S3OutputPath"])
+        base = "/".join(part for part in (prefix.strip("/"), self._record.name, "output") if part)
+        try:
+            for source, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
+                if not any((folder / source).iterdir()):
+                    continue
+                archive = folder / name
+                archives.pack(folder / source, archive)
+                self._region.objects.upload(archive, bucket, f"{base}/{name}")
+                if name == "model.tar.gz":
+                    with self._record.lock:
+                        self._record.state["ModelArtifacts"] = {"S3ModelArtifacts": f"s3://{bucket}/{base}/{name}"}
+        except KeyError as error:
+            raise client_error(f"Artifact upload failed:NoSuchBucket (404): {error.args[0]}") from error
+
+    def _read_metrics(self, line: str) -> None:
+        """The last value of each metric. Built-in definitions are matched by what the line names, not one by one."""
+        if "#011" in line and line.startswith("["):
+            names = re.findall(r"#011(train|validation)-([^:#]+):", line)
+            wanted = [f"{data}:{metric}" for data, metric in names]
+        else:
+            wanted = []
+        builtin = [name for name in wanted if name in self._patterns]
+        others = [name for name in self._patterns if not name.startswith(("train:", "validation:"))]
+        for name in (*builtin, *others):
+            found = re.search(self._patterns[name], line)
+            if found is None or not found.groups():
+                continue
+            try:
+                self._metrics[name] = (float(found[1]), self._region.clock.now())
+            except ValueError:
+                log.debug("metric %s: %r is no number", name, found[1])

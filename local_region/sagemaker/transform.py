@@ -1,0 +1,95 @@
+"""Transform jobs: the operations. ``transform_run`` does the work."""
+
+from __future__ import annotations
+
+from local_region.ports import AwsError, AwsRequest, Json, Region
+from local_region.sagemaker.models import Models, arn_of
+from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
+from local_region.sagemaker.transform_run import TransformRun
+
+
+class TransformJobs:
+    """CreateTransformJob and its kin."""
+
+    def __init__(self, region: Region, models: Models) -> None:
+        self._region, self._models = region, models
+        self.table = Table()
+        self._runs: dict[str, TransformRun] = {}
+
+    def create(self, request: AwsRequest) -> Json:
+        params = request.params
+        _check(params)
+        model = self._models.get(params["ModelName"])
+        now, name = self._region.clock.now(), params["TransformJobName"]
+        arn = arn_of(self._region, "transform-job", name)
+        stored = {key: value for key, value in params.items() if key != "Tags"}
+        stored["TransformInput"] = {"CompressionType": "None", "SplitType": "None", **params["TransformInput"]}
+        stored["TransformOutput"] = {"AssembleWith": "None", **params["TransformOutput"]}
+        record = Record(name, arn, stored, now, now, tags=tags_of(params))
+        record.state = {"TransformJobArn": arn, "TransformJobStatus": "InProgress", "CreationTime": now}
+        self.table.add(record, lambda: _taken(arn))
+        run = TransformRun(self._region, record, model)
+        self._runs[name] = run
+        run.start()
+        return {"TransformJobArn": arn}
+
+    def _get(self, name: str) -> Record:
+        return self.table.get(name, lambda: invalid(f"Could not find requested job with name: {name}"))
+
+    def describe(self, request: AwsRequest) -> Json:
+        return self._get(request.params["TransformJobName"]).view("DescribeTransformJob")
+
+    def list(self, request: AwsRequest) -> Json:
+        page, token = listed(request.params, self.table.all(), lambda record: record.state["TransformJobStatus"])
+        keys = ("TransformJobArn", "CreationTime", "TransformEndTime", "TransformJobStatus", "FailureReason")
+        summaries = []
+        for record in page:
+            with record.lock:
+                summary = {key: record.state[key] for key in keys if key in record.state}
+            summaries.append({"TransformJobName": record.name, "LastModifiedTime": record.modified, **summary})
+        return {"TransformJobSummaries": summaries, **token}
+
+    def stop_job(self, request: AwsRequest) -> Json:
+        record = self._get(request.params["TransformJobName"])
+        with record.lock:
+            status = record.state["TransformJobStatus"]
+        if status not in ("InProgress", "Stopping"):
+            raise invalid(f"The transform job is in status {status}. Only a job that is InProgress can be stopped.")
+        self._runs[record.name].stop()
+        return {}
+
+    def stop(self) -> None:
+        for run in list(self._runs.values()):
+            run.abandon()
+
+
+def _taken(arn: str) -> AwsError:
+    return AwsError(
+        "ResourceInUse",
+        f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
+    )
+
+
+def _check(params: Json) -> None:
+    refuse_members(params, ("DataCaptureConfig", "ExperimentConfig"), "CreateTransformJob")
+    processing = params.get("DataProcessing") or {}
+    for member, nothing in (("InputFilter", "$"), ("OutputFilter", "$"), ("JoinSource", "None")):
+        if processing.get(member, nothing) != nothing:
+            raise refuse(f"DataProcessing.{member} {processing[member]!r} in CreateTransformJob")
+    source = params["TransformInput"]
+    kind = source["DataSource"]["S3DataSource"]["S3DataType"]
+    if kind not in ("S3Prefix", "ManifestFile"):
+        raise refuse(f"S3DataType {kind} in TransformInput")
+    split = source.get("SplitType", "None")
+    if split not in ("None", "Line"):
+        raise refuse(f"SplitType {split} in TransformInput")
+    if split == "None" and params.get("BatchStrategy") == "MultiRecord":
+        raise invalid("BatchStrategy MultiRecord takes SplitType Line (or RecordIO, TFRecord) to find the records.")
+    resources = params["TransformResources"]
+    if resources["InstanceCount"] != 1:
+        raise refuse("TransformResources.InstanceCount above 1")
+    concurrent, payload = params.get("MaxConcurrentTransforms", 1), params.get("MaxPayloadInMB", 6)
+    if concurrent > 1 and payload * concurrent > 100:
+        raise invalid("MaxConcurrentTransforms * MaxPayloadInMB must be at most 100 MB.")
+    if params.get("MaxPayloadInMB") == 0:
+        raise refuse("MaxPayloadInMB 0 (payloads without a limit)")
