@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -160,36 +159,9 @@ class LocalRegion:
 
 
 def _build(name: str, target: str, region: LocalRegion) -> Any:
+    """Parts are imported here, after moto has its settings."""
     module, _, attribute = target.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)(region)
     except ImportError as error:
-        # Only while the region is being built piece by piece; a released one has all of its parts.
-        if os.environ.get("SLUICE_PARTIAL_REGION", "1") == "1":
-            log.error("this region has no %s: %s: %s", name, module, error)
-            return MissingPart(name)
-        raise StartupError(f"The region's {name} is missing: {error}") from error
-
-
-class MissingPart:
-    """Stands for a part that this checkout doesn't have: whoever uses it is told so."""
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def start(self) -> None:
-        """Nothing to start."""
-
-    def stop(self) -> None:
-        """Nothing to stop."""
-
-    def __getattr__(self, attribute: str) -> Any:
-        if attribute in {"operations", "service"} or attribute.startswith("__"):
-            raise AttributeError(attribute)
-
-        def missing(*_args: Any, **_kwargs: Any) -> Any:
-            from local_region.ports import AwsError
-
-            raise AwsError("NotImplemented", f"This region has no {self._name} ({attribute}).", 501)
-
-        return missing
+        raise StartupError(f"its {name} can't be loaded ({error}); install requirements/region.txt") from error

@@ -9,6 +9,8 @@ Shape: "Amazon S3 event message structure for EventBridge" of the Amazon S3 User
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import itertools
 import logging
 import time
@@ -57,12 +59,15 @@ class ObjectEvents:
         from moto.s3 import notifications
         from moto.s3.models import S3Backend
 
-        original_send = notifications.send_event
-        original_delete = S3Backend.delete_object
+        # A process may build more than one region (tests do): the last one listens, and nothing is told twice.
+        original_send = inspect.unwrap(notifications.send_event)
+        original_delete = inspect.unwrap(S3Backend.delete_object)
 
+        @functools.wraps(original_send)
         def send_event(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:
             self._sent(original_send, account_id, event_name, bucket, key)
 
+        @functools.wraps(original_delete)
         def delete_object(backend: Any, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> Any:
             bucket = backend.get_bucket(bucket_name)
             before = bucket.keys.get(key_name)
