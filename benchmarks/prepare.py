@@ -127,7 +127,9 @@ def run(what: str, source: Path, options: list[str]) -> dict[str, object]:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--small-integers", action="store_true", help="let scikit-learn one-hot to int8, as an expert would")
+    parser.add_argument(
+        "--small-integers", action="store_true", help="let scikit-learn one-hot to int8, as an expert would"
+    )
     parser.add_argument("--no-id", action="store_true", help="split ours by the rows' content instead of the id")
     parser.add_argument("--ours-only", action="store_true")
     parser.add_argument("--one", choices=["ours", "pandas"], help=argparse.SUPPRESS)
@@ -158,7 +160,9 @@ def main() -> int:
             f"{theirs['columns']} columns"
         )
         ratio = float(str(theirs["seconds"])) / float(str(mine["seconds"]))
-        print(f"ours is {ratio:.1f} x as fast (goal {GOAL_RATIO:.0f} x), peak {mine['peak_mb']:.0f} MB (goal {GOAL_MB} MB)")
+        print(
+            f"ours is {ratio:.1f} x as fast (goal {GOAL_RATIO:.0f} x), peak {mine['peak_mb']:.0f} MB (goal {GOAL_MB} MB)"
+        )
     return 0
 
 

@@ -45,7 +45,9 @@ def test_null_is_missing_everywhere() -> None:
 
 
 def test_every_mistake_of_every_record_is_named() -> None:
-    found = errors(send({"age": "41", "plna": "pro", "active": 1, "since": "31.1.2026"}, GOOD, 7, {**GOOD, "age": True}))
+    found = errors(
+        send({"age": "41", "plna": "pro", "active": 1, "since": "31.1.2026"}, GOOD, 7, {**GOOD, "age": True})
+    )
     assert (0, "age", 'expected a number, got the string "41"') in found
     assert (0, "plan", "missing; send null if the value is unknown") in found
     assert (0, "plna", "unknown field; did you mean 'plan'?") in found
@@ -75,7 +77,9 @@ def test_bodies_that_hold_no_records(body: bytes, said: str) -> None:
     assert len(found) == 1 and found[0][0] is None and said in found[0][2]
 
 
-@pytest.mark.parametrize(("value", "said"), [("NaN", "finite"), ("Infinity", "finite"), ("1e999", "finite"), ("9" * 400, "1.8e308")])
+@pytest.mark.parametrize(
+    ("value", "said"), [("NaN", "finite"), ("Infinity", "finite"), ("1e999", "finite"), ("9" * 400, "1.8e308")]
+)
 def test_numbers_that_are_none(value: str, said: str) -> None:
     found = errors(send(GOOD).replace(b"41", value.encode()))
     assert found[0][1] == "age" and said in found[0][2]
@@ -113,8 +117,7 @@ def test_csv_by_name_in_any_order() -> None:
                 (
                     0,
                     "since",
-                    "expected an ISO 8601 date such as 2026-01-31 or 2026-01-31T12:00:00Z, "
-                    'got the string "2026-02-30"',
+                    'expected an ISO 8601 date such as 2026-01-31 or 2026-01-31T12:00:00Z, got the string "2026-02-30"',
                 ),
             ],
         ),
@@ -163,7 +166,10 @@ def test_multiclass_answers(text: str, content_type: str) -> None:
 
 
 def test_regression_answers() -> None:
-    assert [item.prediction for item in decode_predictions(Problem("regression"), "1.5\n-2e-3\n", "text/csv")] == [1.5, -0.002]
+    assert [item.prediction for item in decode_predictions(Problem("regression"), "1.5\n-2e-3\n", "text/csv")] == [
+        1.5,
+        -0.002,
+    ]
 
 
 def test_an_answer_of_the_wrong_width_is_refused() -> None:
@@ -180,5 +186,7 @@ def test_importing_records_is_cheap() -> None:
         "print([m for m in ('numpy', 'duckdb', 'pydantic', 'boto3', 'yaml', 'difflib') if m in sys.modules])"
     )
     path = ":".join(entry for entry in sys.path if entry)
-    done = subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": path}, capture_output=True, text=True, check=True
+    )
     assert done.stdout.strip() == "[]"

@@ -167,7 +167,9 @@ def test_hyperparameters_by_problem(problem: Problem, expected: dict[str, str]) 
 
 
 def test_the_users_hyperparameters_win() -> None:
-    settings = parse_settings("algorithm: {hyperparameters: {learning_rate: 0.3, num_round: 7, eval_metric: [auc, error]}}")
+    settings = parse_settings(
+        "algorithm: {hyperparameters: {learning_rate: 0.3, num_round: 7, eval_metric: [auc, error]}}"
+    )
     chosen = xgboost_hyperparameters(settings, BINARY)
     assert (chosen["eta"], chosen["num_round"], chosen["eval_metric"]) == ("0.3", "7", "auc,error")
     assert "learning_rate" not in chosen

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -177,7 +178,7 @@ class _Builder:
             key = f"coalesce({quoted[self.settings.id_column]}, {key})"
         split = split_sql(key, self.settings.split.validation, self.settings.split.holdout)
         self.connection.execute(
-            f"CREATE TEMP TABLE splits AS SELECT {split} AS split, ({self.target.label}) AS label FROM {self.rows}"
+            f"CREATE TABLE splits AS SELECT {split} AS split, ({self.target.label}) AS label FROM {self.rows}"
         )
 
     def _counts(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
@@ -221,11 +222,11 @@ class _Builder:
         columns = {name: name_sql(name) for name in self.table.columns}
         parts = [f"{part} AS f{index}" for index, part in enumerate(encoder.sql(columns))]
         features = ", ".join(parts)
-        files = {
-            "train": self._copy("train", f"SELECT label, {features} FROM {source} WHERE split = 0"),
-            "validation": self._copy("validation", f"SELECT label, {features} FROM {source} WHERE split = 1"),
-            "holdout": self._copy("holdout", f"SELECT {features} FROM {source} WHERE split = 2"),
-            "holdout-labels": self._copy("holdout-labels", "SELECT label FROM splits WHERE split = 2"),
+        selects = {
+            "train": f"SELECT label, {features} FROM {source} WHERE split = 0",
+            "validation": f"SELECT label, {features} FROM {source} WHERE split = 1",
+            "holdout": f"SELECT {features} FROM {source} WHERE split = 2",
+            "holdout-labels": "SELECT label FROM splits WHERE split = 2",
         }
         if self.champion is not None:
             typed = {
@@ -234,17 +235,19 @@ class _Builder:
                 if block.column in columns
             }
             parts = [f"{part} AS f{index}" for index, part in enumerate(self.champion.sql(typed))]
-            files["champion-holdout"] = self._copy(
-                "champion-holdout", f"SELECT {', '.join(parts)} FROM {source} WHERE split = 2"
-            )
-        return files
+            selects["champion-holdout"] = f"SELECT {', '.join(parts)} FROM {source} WHERE split = 2"
+        # A positional join runs in one thread, so two copies at a time use two processors.
+        with ThreadPoolExecutor(max_workers=2) as pool:
+            copies = {folder: pool.submit(self._copy, folder, select) for folder, select in selects.items()}
+            return {folder: copy.result() for folder, copy in copies.items()}
 
     def _copy(self, folder: str, select: str) -> list[Path]:
         target = self.workdir / folder / "part-00000.csv"
         target.parent.mkdir(parents=True, exist_ok=True)
-        self.connection.execute(
-            f"COPY ({select}) TO {text_sql(str(target))} (FORMAT csv, HEADER false, DELIMITER ',', QUOTE '', ESCAPE '')"
-        )
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                f"COPY ({select}) TO {text_sql(str(target))} (FORMAT csv, HEADER false, DELIMITER ',', QUOTE '', ESCAPE '')"
+            )
         return [target]
 
 

@@ -27,7 +27,7 @@ def connect(workdir: Path, memory_limit_mb: int) -> Iterator[duckdb.DuckDBPyConn
     )
     try:
         # A time without a zone is UTC, whatever the machine's own zone.
-        connection.execute("SET TimeZone = 'UTC'; SET enable_progress_bar = false")
+        connection.execute("SET GLOBAL TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield connection
     finally:
         connection.close()

@@ -19,7 +19,6 @@ SHARE = 0.95
 _GROUPED = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 _DECIMAL_COMMA = r"[+-]?[0-9]+,[0-9]+"
 MARKERS_SQL = ", ".join(text_sql(marker) for marker in MISSING_MARKERS)
-BLANK_SQL = r"E' \t\r\n'"
 
 
 @dataclass
@@ -146,14 +145,14 @@ def _counts(connection: duckdb.DuckDBPyConnection, sample: str, width: int) -> l
             count(*) FILTER (regexp_full_match(v, {text_sql(_DECIMAL_COMMA)})),
             count(*) FILTER (lower(v) IN ('true', 'false')),
             count(*) FILTER (regexp_full_match(v, {text_sql(DATE_PATTERN)}) AND TRY_CAST(v AS TIMESTAMPTZ) IS NOT NULL)
-            FROM (SELECT trim(c{position}, {BLANK_SQL}) AS v FROM {sample} WHERE c{position} IS NOT NULL)
+            FROM (SELECT trim(c{position}) AS v FROM {sample} WHERE c{position} IS NOT NULL)
             WHERE v NOT IN ({MARKERS_SQL})"""
         for position in range(width)
     ]
     rows = connection.execute(" UNION ALL ".join(parts) + " ORDER BY p").fetchall()
     padded = [
         f"SELECT DISTINCT {position} AS p, c{position} AS v FROM {sample} WHERE c{position} NOT IN ({MARKERS_SQL}) "
-        f"AND length(c{position}) < 16 AND trim(c{position}, {BLANK_SQL}) IN ({MARKERS_SQL})"
+        f"AND length(c{position}) < 16 AND trim(c{position}) IN ({MARKERS_SQL})"
         for position in range(width)
     ]
     found: dict[int, list[str]] = {}

@@ -18,7 +18,6 @@ import duckdb
 from sluicegate.data.dialect import Dialect, read_dialect
 from sluicegate.data.engine import connect, name_sql, text_sql
 from sluicegate.data.inference import (
-    BLANK_SQL,
     MARKERS_SQL,
     SAMPLE_ROWS,
     SHARE,
@@ -31,11 +30,12 @@ from sluicegate.data.profile import profile_columns
 from sluicegate.data.rejects import Rejects, cast_failures, count_rejected, write_rejects
 from sluicegate.data.text import PlainText, plain_text, without_thousands
 from sluicegate.domain.errors import UnreadableUpload
-from sluicegate.domain.schema import Column, ColumnType, Schema
+from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Schema
 from sluicegate.domain.settings import ModelSettings
 
 #: what a packed or plain upload may hold at most, unless the caller says otherwise
 MAX_UNPACKED_BYTES = 8 << 30
+_LONGEST_MARKER = max(len(marker) for marker in MISSING_MARKERS)
 _SQL_TYPES: dict[ColumnType, str] = {
     "number": "DOUBLE",
     "boolean": "BOOLEAN",
@@ -182,12 +182,13 @@ class _Reader:
         if inference.decimal_comma:
             options.append("decimal_separator = ','")
         source = self._source([_SQL_TYPES[kind] for kind in inference.types], *options)
-        columns = ", ".join(
-            f"{_clean(f'c{position}', kind)} AS {name_sql(name)}"
-            for position, (name, kind) in enumerate(zip(self._dialect.names, inference.types, strict=True))
+        numbered = list(enumerate(zip(self._dialect.names, inference.types, strict=True)))
+        inner = ", ".join(f"{_clean(f'c{position}', kind)} AS c{position}" for position, (_, kind) in numbered)
+        outer = ", ".join(
+            f"{_without_markers(f'c{position}', kind)} AS {name_sql(name)}" for position, (name, kind) in numbered
         )
         row = self._connection.execute(
-            f"COPY (SELECT {columns} FROM {source}) TO {text_sql(str(parquet))} (FORMAT parquet, COMPRESSION zstd)"
+            f"COPY (SELECT {outer} FROM (SELECT {inner} FROM {source})) TO {text_sql(str(parquet))} (FORMAT parquet)"
         ).fetchone()
         return int(row[0]) if row else 0
 
@@ -197,6 +198,7 @@ class _Reader:
             [
                 text_sql(str(self.path)),
                 "auto_detect = false",
+                "compression = 'none'",
                 "header = true",
                 f"skip = {self._dialect.skip}",
                 f"delim = {text_sql(self._dialect.delimiter)}",
@@ -216,10 +218,14 @@ def _clean(column: str, kind: ColumnType) -> str:
         return f"CASE WHEN isfinite({column}) THEN {column} END"
     if kind == "date":
         return f"CASE WHEN year({column}) BETWEEN 1 AND 9999 THEN timezone('UTC', {column}) END"
-    if kind == "boolean":
+    return f"trim({column})" if kind == "category" else column
+
+
+def _without_markers(column: str, kind: ColumnType) -> str:
+    """The reader knows markers as they stand; these had spaces around them. Long texts skip the slow look-up."""
+    if kind != "category":
         return column
-    trimmed = f"trim({column}, {BLANK_SQL})"
-    return f"CASE WHEN {trimmed} NOT IN ({MARKERS_SQL}) THEN {trimmed} END"
+    return f"CASE WHEN strlen({column}) > {_LONGEST_MARKER} THEN {column} WHEN {column} NOT IN ({MARKERS_SQL}) THEN {column} END"
 
 
 def _correct_types(

@@ -111,6 +111,11 @@ def _unpacked(source: Path, key: str, workdir: Path, limit: int) -> tuple[Path, 
         if source.stat().st_size > limit:
             raise _too_large(key, limit)
         notes = [f"{key} is named .gz but is not compressed; it was read as it is."] if key.endswith(".gz") else []
+        if any(mark in str(source) for mark in "*?["):  # DuckDB would take the name for a pattern
+            plain = workdir / "source.csv"
+            plain.unlink(missing_ok=True)
+            plain.symlink_to(source.resolve())
+            return plain, notes
         return source, notes
     target = workdir / "unpacked.csv"
     size = 0
@@ -190,14 +195,15 @@ def _scan(path: Path) -> _Scan:
     for chunk in _chunks(path):
         scan.size += len(chunk)
         scan.feeds += chunk.count(b"\n")
-        scan.returns += chunk.count(b"\r")
-        scan.pairs += chunk.count(b"\r\n") + (previous_return and chunk.startswith(b"\n"))
+        if previous_return or b"\r" in chunk:
+            scan.returns += chunk.count(b"\r")
+            scan.pairs += chunk.count(b"\r\n") + (previous_return and chunk.startswith(b"\n"))
         previous_return = chunk.endswith(b"\r")
         scan.has_quotes = scan.has_quotes or b'"' in chunk
-        if scan.valid:
+        if scan.valid and not (chunk.isascii() and decoder.getstate()[0] == b""):
             try:
-                text = decoder.decode(chunk)
-                scan.some_valid = scan.some_valid or not text.isascii()
+                decoder.decode(chunk)
+                scan.some_valid = True
             except UnicodeDecodeError as error:
                 scan.valid = False
                 scan.some_valid = scan.some_valid or any(byte >= 128 for byte in chunk[: max(0, error.start)])

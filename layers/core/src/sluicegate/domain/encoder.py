@@ -24,7 +24,7 @@ from typing import Any, Literal
 
 from sluicegate.domain.dates import parse_date
 from sluicegate.domain.names import digest
-from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Value
+from sluicegate.domain.schema import BLANK, MISSING_MARKERS, Column, ColumnType, Value
 
 ONE_HOT_LIMIT = 50
 HASH_BUCKETS = 64
@@ -35,7 +35,6 @@ LARGEST = 3e38
 BlockKind = Literal["number", "boolean", "one_hot", "hashed", "date"]
 _DATE_PARTS = ("days", "month", "weekday", "hour")
 _MISSING = frozenset(MISSING_MARKERS)
-_BLANK = " \t\r\n"
 _PADDING = "(constant)"
 
 
@@ -183,7 +182,7 @@ def _writer(block: Block) -> Callable[[Value], str]:
     def write_category(value: Value) -> str:
         if value is None:
             return zeros
-        text = str(value).strip(_BLANK)
+        text = str(value).strip(BLANK)
         if text in _MISSING:
             return zeros
         return known.get(text, other) if one_hot else units[hash_bucket(text, buckets)]
@@ -205,7 +204,7 @@ def _write_boolean(value: Value) -> str:
 
 
 def _write_date(value: Value) -> str:
-    moment = parse_date(value.strip(_BLANK)) if isinstance(value, str) else None
+    moment = parse_date(value.strip(BLANK)) if isinstance(value, str) else None
     if moment is None:
         return ",,,"
     return f"{moment.toordinal() - 719163},{moment.month},{moment.weekday()},{moment.hour}"

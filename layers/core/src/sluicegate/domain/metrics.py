@@ -37,7 +37,7 @@ Floats = NDArray[np.float64]
 
 RESAMPLES = 1_000
 #: row look-ups that a bootstrap may cost; beyond it there are fewer resamples, and with so many rows fewer are enough
-_WORK = 50_000_000
+_WORK = 20_000_000
 _FEWEST = 100
 _CLIP = 1e-15
 _BATCH = 65_536

@@ -16,7 +16,7 @@ from typing import Any
 
 from sluicegate.domain.dates import parse_date
 from sluicegate.domain.errors import SluicegateError
-from sluicegate.domain.schema import MISSING_MARKERS, Column, Problem, Schema, Value
+from sluicegate.domain.schema import BLANK, MISSING_MARKERS, Column, Problem, Schema, Value
 
 __all__ = [
     "Decoded",
@@ -32,7 +32,6 @@ _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
 _MISSING = frozenset(MISSING_MARKERS)
-_BLANK = " \t\r\n"
 _SHOWN = 60  # characters of a bad value that are shown back
 
 
@@ -177,7 +176,7 @@ def _from_csv(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[st
     errors: list[FieldError] = []
     parsed: list[dict[str, Value]] = []
     try:
-        header = [name.strip(_BLANK) for name in next(reader, [])]
+        header = [name.strip(BLANK) for name in next(reader, [])]
         if not any(header):
             raise _whole("the body is empty; send a header with the columns' names and a line for each record")
         _check_header(header, columns, extra_names)
@@ -271,7 +270,7 @@ def _typed(column: Column, value: Any) -> Value | _Wrong:
 
 
 def _date(text: str) -> Value | _Wrong:
-    stripped = text.strip(_BLANK)
+    stripped = text.strip(BLANK)
     if stripped in _MISSING:
         return None
     if parse_date(stripped) is None:
@@ -280,7 +279,7 @@ def _date(text: str) -> Value | _Wrong:
 
 
 def _from_text(column: Column, text: str) -> Value | _Wrong:
-    stripped = text.strip(_BLANK)
+    stripped = text.strip(BLANK)
     if stripped in _MISSING:
         return None
     if column.type == "category":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sluicegate.domain.dates import parse_date
@@ -18,6 +19,7 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "holdout")
 #: the hash is reduced to this many buckets; shares are rounded to a millionth
 BUCKETS = 1_000_000
 _UNIT = "\x1f"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def thresholds(validation: float, holdout: float) -> tuple[int, int]:
@@ -68,7 +70,7 @@ def _value_text(column: Column, value: Value) -> str:
     if column.type == "date" and isinstance(value, str):
         moment = parse_date(value)
         if moment is not None:
-            return str(round(moment.timestamp() * 1_000_000))
+            return str((moment - _EPOCH) // timedelta(microseconds=1))
     return str(value)
 
 

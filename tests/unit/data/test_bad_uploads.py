@@ -1,0 +1,292 @@
+"""Every kind of bad file gives either its good rows and a report, or one error that says what to do."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from sluicegate.data.ingest import UploadReading, read_upload
+from sluicegate.domain.errors import UnreadableUpload
+from sluicegate.domain.schema import Column, Schema
+from sluicegate.domain.settings import ModelSettings
+
+Read = Callable[..., UploadReading]
+
+
+@pytest.fixture
+def read(tmp_path: Path) -> Read:
+    def call(content: bytes, *, name: str = "rows.csv", known: Schema | None = None, **settings: Any) -> UploadReading:
+        limit = settings.pop("max_unpacked_bytes", 1 << 30)
+        source = tmp_path / name
+        source.write_bytes(content)
+        return read_upload(
+            source,
+            key=f"data/m/{name}",
+            settings=ModelSettings.model_validate(settings),
+            known=known,
+            workdir=tmp_path / "work",
+            memory_limit_mb=200,
+            max_unpacked_bytes=limit,
+        )
+
+    return call
+
+
+def rows(reading: UploadReading) -> list[tuple[Any, ...]]:
+    return duckdb.connect().execute(f"FROM '{reading.parquet}'").fetchall()
+
+
+def rejected(reading: UploadReading) -> list[dict[str, str]]:
+    assert reading.rejects is not None
+    with reading.rejects.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def types(reading: UploadReading) -> dict[str, str]:
+    return {column.name: column.type for column in reading.schema.columns}
+
+
+@pytest.mark.parametrize(
+    ("content", "title"),
+    [
+        (b"", "Empty file"),
+        (b" \r\n\n\t", "Empty file"),
+        (b"\xef\xbb\xbf", "Empty file"),
+        (gzip.compress(b""), "Empty file"),
+        (b"a,b\n", "No rows"),
+        (b"a,b", "No rows"),
+        (b"\n\na,b\n\n", "No rows"),
+        (bytes(range(256)) * 50, "Not a text file"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(200), "Not a text file"),
+        (b"PK\x03\x04rest", "Not a CSV file"),
+        (b"PAR1rest", "Not a CSV file"),
+        (b"a^b\n1^2\n3^4\n", "Only one column"),
+        (b"a b c\n1 2 3\n", "Only one column"),
+        (b"only\n1\n2\n", "Only one column"),
+        (b"1,2\n3,4\n", "No header"),
+        (gzip.compress(b"a,b\n1,2\n" * 1000)[:-20], "Damaged gzip file"),
+        (b"a,b\n1\n2\n3\n", "No usable rows"),
+        (b"a,b\n1,2,3\n4,5,6\n", "No usable rows"),
+        (",".join(f"c{i}" for i in range(2_001)).encode() + b"\n", "Too many columns"),
+        (b"a," + b"x" * 400 + b"\n1,2\n", "Column name too long"),
+    ],
+)
+def test_files_with_nothing_to_take(read: Read, content: bytes, title: str) -> None:
+    with pytest.raises(UnreadableUpload) as caught:
+        read(content)
+    assert caught.value.title == title
+    assert "data/m/rows.csv" in caught.value.detail
+    assert caught.value.remedy
+
+
+def test_one_row(read: Read) -> None:
+    assert rows(read(b"a,b\n1,x\n")) == [(1.0, "x")]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiters(read: Read, delimiter: str) -> None:
+    content = "\n".join(delimiter.join(cells) for cells in [("a", "b", "c"), ("1", "x", "2.5"), ("2", "y", "3.5")])
+    assert rows(read(content.encode())) == [(1.0, "x", 2.5), (2.0, "y", 3.5)]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "noted"),
+    [("utf-8", None), ("utf-8-sig", None), ("utf-16", "UTF-16"), ("utf-16-le", "UTF-16-LE"), ("utf-16-be", "UTF-16-BE"),
+     ("utf-32", "UTF-32"), ("latin-1", "Windows-1252")],
+)  # fmt: skip
+def test_encodings(read: Read, encoding: str, noted: str | None) -> None:
+    text = "größe,name\n1,Zoë\n2,plain text\n3,another one\n"
+    reading = read(text.encode(encoding))
+    assert [column.name for column in reading.schema.columns] == ["größe", "name"]
+    assert rows(reading) == [(1.0, "Zoë"), (2.0, "plain text"), (3.0, "another one")]
+    assert (noted is None) == (reading.notes == []) and (noted is None or noted in reading.notes[0])
+
+
+def test_one_broken_line_in_utf8_is_rejected_not_guessed(read: Read) -> None:
+    reading = read("a,b\n1,Zoë\n".encode() + b"2,Zo\xeb\n3,x\n")
+    assert rows(reading) == [(1.0, "Zoë"), (3.0, "x")]
+    assert [(line["line"], line["column"], line["reason"]) for line in rejected(reading)] == [
+        ("3", "b", "not valid UTF-8")
+    ]
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
+def test_line_ends(read: Read, end: bytes) -> None:
+    reading = read(end.join([b"a,b", b"1,x", b"oops,y", *[b"2,z"] * 40, b""]))
+    assert reading.accepted_rows == 41
+    assert [line["line"] for line in rejected(reading)] == ["3"]
+
+
+def test_mixed_line_ends(read: Read) -> None:
+    reading = read(b"a,b\r\n1,x\n2,y\r\n3,z\n")
+    assert rows(reading) == [(1.0, "x"), (2.0, "y"), (3.0, "z")]
+    assert "mixes" in reading.notes[0]
+
+
+def test_quoted_newlines_and_the_lines_after_them(read: Read) -> None:
+    good = b"1,plain\n" * 80
+    reading = read(b"a,b\n" + good + b'2,"one\ntwo ""q"", three"\noops,x\n\nbad,y\n3,"4\n5"\nworse,z\n')
+    assert (2.0, 'one\ntwo "q", three') in rows(reading)
+    assert [(line["line"], line["text"]) for line in rejected(reading)] == [
+        ("84", "oops,x"),
+        ("86", "bad,y"),
+        ("89", "worse,z"),
+    ]
+
+
+def test_ragged_rows_and_bad_values_are_set_aside_with_line_column_and_reason(read: Read) -> None:
+    good = "".join(f"{i},cat,true,2026-01-{i % 28 + 1:02d},{i % 2}\n" for i in range(200))
+    reading = read(
+        ("n,c,b,d,y\n" + good + "x,cat,true,2026-01-01,1\n7,cat,perhaps,2026-13-01,1\n1,2\n1,2,3,4,5,6,7\n").encode()
+        + b'1,"open,true,2026-01-01,1\n'
+    )
+    assert types(reading) == {"n": "number", "c": "category", "b": "boolean", "d": "date", "y": "number"}
+    assert (reading.accepted_rows, reading.rejected_rows) == (200, 5)
+    found = [(line["line"], line["column"], line["reason"]) for line in rejected(reading)]
+    assert found == [
+        ("202", "n", "n: 'x' is not a number"),
+        ("203", "b", "b: 'perhaps' is not true or false; d: '2026-13-01' is not a date such as 2026-01-31"),
+        ("204", "", "2 fields instead of 5"),
+        ("205", "", "7 fields instead of 5"),
+        ("206", "c", "a quoted value that doesn't end where the field ends"),
+    ]
+    assert reading.report["accepted"] == 200 and reading.report["rejected"] == 5
+    assert reading.report["reasons"] == {"wrong type": 2, "too few fields": 1, "too many fields": 1, "quotes": 1}
+    assert reading.report["examples"][0]["line"] == 202
+    numbers = next(column for column in reading.report["columns"] if column["name"] == "n")
+    assert (numbers["type"], numbers["missing"], numbers["min"], numbers["max"]) == ("number", 0, 0.0, 199.0)
+
+
+def test_duplicate_and_empty_names_are_renamed_and_said(read: Read) -> None:
+    reading = read(b"a,A,,a,column_3\n1,2,3,4,5\n")
+    assert [column.name for column in reading.schema.columns] == ["a", "A_2", "column_3_2", "a_3", "column_3"]
+    assert len(reading.notes) == 3 and all("called" in note for note in reading.notes)
+
+
+def test_a_megabyte_in_a_field_and_a_line_too_long(read: Read) -> None:
+    reading = read(b"a,b\n1," + b"x" * 1_000_000 + b"\n2," + b"y" * 3_000_000 + b"\n3,z\n")
+    assert [(row[0], len(row[1])) for row in rows(reading)] == [(1.0, 1_000_000), (3.0, 1)]
+    assert rejected(reading)[0]["reason"] == "longer than 2,000,000 bytes"
+
+
+def test_thousands_separators_only_in_proper_groups(read: Read) -> None:
+    good = b'"1,234",x\n"1,234,567.5",y\n12,z\n' * 20
+    reading = read(b"a,b\n" + good + b'"1,2",bad\n')
+    assert rows(reading)[:3] == [(1234.0, "x"), (1234567.5, "y"), (12.0, "z")]
+    assert [(line["line"], line["reason"]) for line in rejected(reading)] == [("62", "a: '1,2' is not a number")]
+    assert "thousands" in reading.notes[0]
+
+
+def test_decimal_commas(read: Read) -> None:
+    reading = read(b"a;b\n1,5;x\n2;y\n-0,25;z\n")
+    assert rows(reading) == [(1.5, "x"), (2.0, "y"), (-0.25, "z")]
+
+
+def test_nan_inf_and_missing_markers_are_missing(read: Read) -> None:
+    markers = [
+        "",
+        "NA",
+        "N/A",
+        "null",
+        "NULL",
+        "None",
+        "nan",
+        "NaN",
+        "?",
+        "-",
+        " NA ",
+        "inf",
+        "-inf",
+        "Infinity",
+        "1e999",
+    ]
+    content = (
+        "a,b\n" + "".join(f"{marker},{marker.replace('in', 'xx') or 'NA'}\n" for marker in markers) + "1.5,x\n" * 300
+    )
+    reading = read(content.encode())
+    assert reading.rejected_rows == 0
+    found = rows(reading)
+    assert [row[0] for row in found[: len(markers)]] == [None] * len(markers)
+    assert [row[1] for row in found[:11]] == [None] * 11
+
+
+def test_a_million_categories_fit_in_bounded_memory(read: Read) -> None:
+    content = b"name,value\n" + b"".join(b"category-%d,%d\n" % (i, i % 7) for i in range(1_000_000))
+    reading = read(content)
+    assert reading.accepted_rows == 1_000_000
+    assert types(reading) == {"name": "category", "value": "number"}
+
+
+def test_gzip_and_its_limit(read: Read) -> None:
+    content = b"a,b\n" + b"1,x\n" * 10_000
+    assert read(gzip.compress(content), name="rows.csv.gz").accepted_rows == 10_000
+    with pytest.raises(UnreadableUpload, match="more than 1,000 bytes"):
+        read(gzip.compress(content), name="rows.csv.gz", max_unpacked_bytes=1_000)
+    assert "not compressed" in read(content, name="plain.csv.gz").notes[0]
+
+
+def test_a_key_with_spaces_unicode_and_quotes(read: Read) -> None:
+    assert read(b"a,b\n1,x\n", name="it's Zoë's données [1]*.csv").accepted_rows == 1
+
+
+def test_names_that_are_sql(read: Read) -> None:
+    reading = read(b'"a"";DROP TABLE x",it\'s,select,"new\nline"\n1,2,3,4\n')
+    assert [column.name for column in reading.schema.columns] == ['a";DROP TABLE x', "it's", "select", "new line"]
+    assert rows(reading) == [(1.0, 2.0, 3.0, 4.0)]
+
+
+def test_a_column_that_turns_to_text_late_is_text(read: Read) -> None:
+    content = (
+        b"a,b\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(25_000)) + b"".join(b"v%d,1\n" % i for i in range(5_000))
+    )
+    reading = read(content)
+    assert types(reading) == {"a": "category", "b": "number"}
+    assert (reading.accepted_rows, reading.rejected_rows) == (30_000, 0)
+    assert "it is a category" in reading.notes[0]
+
+
+def test_few_bad_values_beyond_the_sample_are_bad_rows(read: Read) -> None:
+    content = b"a,b\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(25_000)) + b"oops,1\n2,2\n"
+    reading = read(content)
+    assert types(reading)["a"] == "number"
+    assert [line["line"] for line in rejected(reading)] == ["25002"]
+
+
+def test_known_types_win_and_settings_win_over_them(read: Read) -> None:
+    known = Schema((Column("zip", "category"), Column("n", "number"), Column("gone", "number")))
+    content = b"ZIP,n,new\n" + b"12345,1,a\n" * 30 + b"23456,x,b\n"
+    reading = read(content, known=known)
+    assert types(reading) == {"zip": "category", "n": "number", "gone": "number", "new": "category"}
+    assert reading.rejected_rows == 1
+    assert any("gone" in note for note in reading.notes) and any("new" in note for note in reading.notes)
+    again = read(content, known=known, features={"types": {"n": "category"}})
+    assert again.rejected_rows == 0
+
+
+def test_the_id_column_keeps_its_text(read: Read) -> None:
+    assert rows(read(b"id,x\n007,1\n008,2\n", id_column="id")) == [("007", 1.0), ("008", 2.0)]
+
+
+def test_a_target_keeps_its_class_names(read: Read) -> None:
+    reading = read(b"x,target\n" + b"1,True\n2,False\n" * 20)
+    assert types(reading)["target"] == "category"
+    assert rows(reading)[0] == (1.0, "True")
+
+
+def test_nothing_is_lost_silently(read: Read, tmp_path: Path) -> None:
+    """1,000 bad rows anywhere among 60,000, read in parallel: each is on its line, and the sum is right."""
+    lines = [f"{i},name {i % 9},{i / 7:.4f}" for i in range(60_000)]
+    bad = {i * 59 + 7: f"bad{i},x,{'1' if i % 2 else '?x'}" for i in range(1_000)}
+    for place, text in bad.items():
+        lines[place] = text
+    reading = read(("a,b,c\n" + "\n".join(lines) + "\n").encode())
+    assert (reading.accepted_rows, reading.rejected_rows) == (59_000, 1_000)
+    assert {(int(line["line"]), line["text"]) for line in rejected(reading)} == {
+        (place + 2, text) for place, text in bad.items()
+    }

@@ -1,0 +1,260 @@
+"""Data sets: splits, files, the champion's encoding, and every reason to refuse."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from sluicegate.data.build import DatasetBuild, build_dataset, dataset_json
+from sluicegate.data.ingest import read_upload
+from sluicegate.domain.dataset import read_dataset_json
+from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.errors import UnusableData
+from sluicegate.domain.schema import Schema
+from sluicegate.domain.settings import ModelSettings
+from sluicegate.domain.split import split_of
+
+Build = Callable[..., DatasetBuild]
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Build:
+    def call(*contents: str, champion: Encoder | None = None, keep_schema: bool = True, **given: Any) -> DatasetBuild:
+        settings = ModelSettings.model_validate(given)
+        parts: list[Path] = []
+        known: Schema | None = None
+        for index, content in enumerate(contents):
+            source = tmp_path / f"{index}.csv"
+            source.write_text(content)
+            reading = read_upload(
+                source,
+                key=f"data/m/{index}.csv",
+                settings=settings,
+                known=known,
+                workdir=tmp_path / f"read{index}",
+                memory_limit_mb=200,
+            )
+            known = reading.schema if keep_schema else None
+            parts.append(reading.parquet)
+        return build_dataset(
+            parts, settings=settings, champion=champion, workdir=tmp_path / "build", memory_limit_mb=200
+        )
+
+    return call
+
+
+def customers(count: int, start: int = 0, *, header: str = "id,age,plan,active,since,churned") -> str:
+    chosen = random.Random(start)
+    lines = [header]
+    for index in range(start, start + count):
+        plan = chosen.choice(["free", "pro", "", "team"])
+        lines.append(
+            f"c{index},{chosen.randint(18, 90)},{plan},{chosen.choice(['true', 'false'])},"
+            f"2025-0{chosen.randint(1, 9)}-11,{chosen.choice(['no', 'yes'])}"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def table(build: DatasetBuild, folder: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    return np.genfromtxt(build.files[folder][0], delimiter=",", ndmin=2)
+
+
+def test_a_data_set(build: Build) -> None:
+    made = build(customers(1_000), id_column="id")
+    assert made.problem.classes == ("no", "yes") and made.problem.positive == "yes"
+    assert made.schema.target == "churned" and made.schema.id_column == "id"
+    assert made.schema.names == ("age", "plan", "active", "since")
+    plan = made.schema.column("plan")
+    assert plan is not None and plan.categories == ("free", "pro", "team")
+    assert sum(made.counts.values()) == 1_000 and min(made.counts.values()) > 100
+    width = len(made.encoder.feature_names)
+    assert table(made, "train").shape == (made.counts["train"], width + 1)
+    assert table(made, "validation").shape == (made.counts["validation"], width + 1)
+    assert table(made, "holdout").shape == (made.counts["holdout"], width)
+    assert table(made, "holdout-labels").shape == (made.counts["holdout"], 1)
+    assert set(np.unique(table(made, "train")[:, 0])) == {0.0, 1.0}
+
+
+def test_each_row_lands_in_its_split_encoded_with_its_own_label(build: Build) -> None:
+    """Against the definition, row by row, so that no join can have slipped."""
+    content = customers(3_000)
+    made = build(content, id_column="id")
+    expected: dict[str, list[str]] = {"train": [], "validation": [], "holdout": []}
+    labels: list[str] = []
+    for line in content.splitlines()[1:]:
+        key, age, plan, active, since, churned = line.split(",")
+        values = {"age": float(age), "plan": plan or None, "active": active == "true", "since": since}
+        split = split_of(key, 0.15, 0.15)
+        label = str(("no", "yes").index(churned))
+        encoded = made.encoder.encode_csv(values)
+        expected[split].append(encoded if split == "holdout" else f"{label},{encoded}")
+        if split == "holdout":
+            labels.append(label)
+    for split, lines in expected.items():
+        assert made.files[split][0].read_text().splitlines() == lines
+    assert made.files["holdout-labels"][0].read_text().splitlines() == labels
+
+
+@pytest.mark.parametrize("id_column", ["id", None])
+def test_no_row_moves_when_data_grows(build: Build, id_column: str | None) -> None:
+    """Later uploads bring rows, a column and missing columns; earlier holdout rows stay holdout, in place."""
+    first, second = (
+        customers(600),
+        "id,age,plan,churned,extra\n"
+        + "".join(f"n{i},{i % 70},pro,{'yes' if i % 3 else 'no'},{i}\n" for i in range(400)),
+    )
+    features = {"exclude": ["id"]}
+    before = build(first, id_column=id_column, features=features, target="churned")
+    ages = [line.split(",")[0] for line in before.files["holdout"][0].read_text().splitlines()]
+    after = build(first, second, id_column=id_column, features=features, target="churned")
+    assert sum(after.counts.values()) == 1_000
+    later = [line.split(",")[0] for line in after.files["holdout"][0].read_text().splitlines()]
+    assert later[: len(ages)] == ages
+    assert after.counts["holdout"] > before.counts["holdout"]
+    assert after.encoder.feature_names[-1] == "extra"
+
+
+def test_the_champions_encoding_of_the_same_holdout(build: Build) -> None:
+    champion = build(customers(300), id_column="id").encoder
+    more = customers(300) + "".join(
+        f"d{i},{i % 50},new-plan,true,2025-01-01,{'yes' if i % 2 else 'no'}\n" for i in range(300)
+    )
+    made = build(more, id_column="id", champion=champion)
+    theirs, ours = table(made, "champion-holdout"), table(made, "holdout")
+    assert theirs.shape == (made.counts["holdout"], len(champion.feature_names))
+    assert np.array_equal(theirs[:, 0], ours[:, 0])  # age
+    other = champion.feature_names.index("plan=(other)")
+    new = made.encoder.feature_names.index("plan=new-plan")
+    assert np.array_equal(theirs[:, other], ours[:, new])
+
+
+def test_a_champion_with_columns_that_are_gone_or_changed_type(build: Build) -> None:
+    champion = build(customers(200), id_column="id").encoder
+    content = "id,age,since,churned\n" + "".join(
+        f"x{i},{'young' if i % 2 else i},nonsense {i % 4},{'yes' if i % 3 else 'no'}\n" for i in range(300)
+    )
+    made = build(content, id_column="id", champion=champion)
+    theirs = table(made, "champion-holdout")
+    assert theirs.shape == (made.counts["holdout"], len(champion.feature_names))
+    since = champion.feature_names.index("since.days")
+    assert np.isnan(theirs[:, since]).all()
+    assert 0 < np.isnan(theirs[:, 0]).sum() < len(theirs)
+
+
+def test_uploads_that_disagree_about_a_type_meet_as_categories(build: Build) -> None:
+    one = "x,y\n" + "".join(f"{i % 5},{'a' if i % 2 else 'b'}\n" for i in range(100))
+    two = "x,y\n" + "".join(f"v{i % 5},{'a' if i % 3 else 'b'}\n" for i in range(100))
+    made = build(one, two, keep_schema=False)
+    x = made.schema.column("x")
+    assert x is not None and x.type == "category" and x.categories is not None
+    assert "0" in x.categories and "v4" in x.categories
+    assert any("different uploads" in note for note in made.notes)
+
+
+@pytest.mark.parametrize(
+    ("values", "settings", "kind", "classes"),
+    [
+        (lambda i: i % 2, {}, "binary", ("0", "1")),
+        (lambda i: i % 3, {}, "multiclass", ("0", "1", "2")),
+        (lambda i: i % 3, {"problem": "regression"}, "regression", ()),
+        (lambda i: i / 7, {}, "regression", ()),
+        (lambda i: i % 40, {}, "regression", ()),
+        (lambda i: ["Yes", "No"][i % 2], {}, "binary", ("No", "Yes")),
+        (lambda i: ["Yes", "No"][i % 2], {"positive_class": "no"}, "binary", ("Yes", "No")),
+        (lambda i: ["true", "false"][i % 2], {"positive_class": False}, "binary", ("true", "false")),
+        (lambda i: [1, 2][i % 2], {"positive_class": 1}, "binary", ("2", "1")),
+        (lambda i: "abc"[i % 3], {}, "multiclass", ("a", "b", "c")),
+    ],
+)
+def test_the_problem_is_inferred(
+    build: Build, values: Callable[[int], Any], settings: dict[str, Any], kind: str, classes: tuple[str, ...]
+) -> None:
+    content = "x,target,z\n" + "".join(f"{i % 17},{values(i)},{i % 5}\n" for i in range(600))
+    made = build(content, **settings)
+    assert (made.problem.kind, made.problem.classes) == (kind, classes)
+
+
+def repeated(line: str, count: int = 100) -> str:
+    return "x,y\n" + "".join(line.format(i=i, half=i % 2) + "\n" for i in range(count))
+
+
+@pytest.mark.parametrize(
+    ("content", "settings", "title", "said"),
+    [
+        (repeated("{i},{half}"), {"target": "z"}, "No such target", "x, y"),
+        (repeated("{i},{half}"), {"target": "yy"}, "No such target", "Did you mean 'y'?"),
+        (repeated("{i},{half}"), {"id_column": "z"}, "No such id column", "'z'"),
+        ("x,target\n" + "1,2\n" * 100, {"id_column": "target"}, "The target is the id", "both"),
+        (repeated("{i},"), {"target": "y"}, "No labels", "all 100 rows"),
+        (repeated("{i},1"), {}, "Only one class", "'1'"),
+        (repeated("{i},2.5"), {"problem": "regression"}, "Only one value", "nothing to learn"),
+        (repeated("{i},{half}", 1), {}, "Too few rows", "at least 50"),
+        (repeated("{i},{half}", 49), {}, "Too few rows", "at least 50"),
+        (repeated("{i},v{i}", 300), {}, "Too many classes", "at most 100"),
+        (repeated("{i},v{i}", 120), {}, "Too many classes", "at most 100"),
+        (repeated("{i},v{half}"), {"problem": "regression"}, "The target is not a number", "v"),
+        (repeated("{i},{i}"), {"problem": "binary"}, "Not two classes", "binary"),
+        (repeated("{i},{half}"), {"positive_class": "maybe"}, "No such class", "0 and 1"),
+        (repeated("7,{half}"), {}, "No features", "same value in every row"),
+        (repeated("name {i},{half}"), {}, "No features", "like an id or free text"),
+        (repeated("{i},0") + "7,1\n", {}, "Too few rows of a class", "'1'"),
+    ],
+)
+def test_data_that_can_not_train(build: Build, content: str, settings: dict[str, Any], title: str, said: str) -> None:
+    with pytest.raises(UnusableData) as caught:
+        build(content, **settings)
+    assert caught.value.title == title and said in caught.value.detail and caught.value.remedy
+
+
+def test_rows_without_a_label_and_useless_columns_are_left_out_with_a_note(build: Build) -> None:
+    content = "row_id,same,empty,text,x,y\n" + "".join(
+        f"{i},7,,text number {i},{i % 13},{'' if i % 10 == 0 else i % 2}\n" for i in range(500)
+    )
+    made = build(content)
+    assert sum(made.counts.values()) == 450
+    assert made.schema.names == ("x",) and set(made.schema.ignored) == {"row_id", "same", "empty", "text"}
+    joined = "\n".join(made.notes)
+    for said in ("50 rows without", "same is not used", "empty is not used", "text is not used", "row_id is not used"):
+        assert said in joined
+
+
+def test_many_categories_are_hashed_and_long_ones_have_no_column(build: Build) -> None:
+    content = "city,kind,y\n" + "".join(
+        f"city {i % 300},{'k' * 500 if i % 3 else 'short'},{i % 2}\n" for i in range(3_000)
+    )
+    made = build(content)
+    kinds = {block.column: block.kind for block in made.encoder.blocks}
+    assert kinds == {"city": "hashed", "kind": "one_hot"}
+    assert "kind=short" in made.encoder.feature_names and max(map(len, made.encoder.feature_names)) < 300
+    assert table(made, "train")[:, 1:].sum(axis=1).tolist() == [2.0] * made.counts["train"]
+
+
+def test_a_category_that_is_only_there_or_missing_is_a_feature(build: Build) -> None:
+    made = build("flag,x,y\n" + "".join(f"{'set' if i % 3 else ''},{i % 97},{i % 2}\n" for i in range(300)))
+    assert "flag=set" in made.encoder.feature_names
+
+
+def test_dataset_json_goes_round(build: Build) -> None:
+    made = build(customers(200), id_column="id")
+    document = json.loads(json.dumps(dataset_json(made, ["b", "a"], "0123456789ab"), allow_nan=False))
+    again = read_dataset_json(document)
+    assert (again.schema, again.encoder, again.problem) == (made.schema, made.encoder, made.problem)
+    assert again.uploads == ("a", "b") and again.version == "0123456789ab" and again.counts == made.counts
+    assert again.parts["train"] == ["train/part-00000.csv"]
+    with pytest.raises(ValueError, match="format"):
+        read_dataset_json({**document, "format": 9})
+
+
+def test_xgboost_reads_what_we_write(build: Build) -> None:
+    """Empty fields are missing for the same library that trains on SageMaker."""
+    xgboost = pytest.importorskip("xgboost")
+    made = build(customers(400), id_column="id")
+    matrix = xgboost.DMatrix(f"{made.files['train'][0]}?format=csv&label_column=0&delimiter=,")
+    assert matrix.num_row() == made.counts["train"] and matrix.num_col() == len(made.encoder.feature_names)
+    assert set(matrix.get_label()) == {0.0, 1.0}
