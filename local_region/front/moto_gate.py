@@ -9,6 +9,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterable
+from contextlib import nullcontext
 from typing import Any
 
 from local_region.front.errors import Answer, not_implemented
@@ -61,6 +62,9 @@ class MotoGate:
         self._apps: dict[str, Any] = {}
         self._backends: dict[tuple[str, str, str], str | None] = {}
         self._lock = threading.Lock()
+        # moto undoes a cancelled transaction by putting back a copy of all tables, and with it what others wrote
+        # meanwhile; and it checks a condition and writes in two steps. One request at a time is what makes both right.
+        self._one_at_a_time = {"dynamodb": threading.Lock()}
 
     def answer(self, request: Incoming) -> tuple[int, list[tuple[str, str]], Iterable[bytes]]:
         """moto's answer. ``AwsError`` 501 names what moto doesn't have."""
@@ -74,7 +78,8 @@ class MotoGate:
         else:
             _described(request)  # reads a form's fields while they can still be put back
         try:
-            return _call(self._app(backend), service, request)
+            with self._one_at_a_time.get(backend, nullcontext()):
+                return _call(self._app(backend), service, request)
         except NotImplementedError as error:
             log.info("moto lacks it: %s", error)
             raise not_implemented(service, _described(request)) from error
