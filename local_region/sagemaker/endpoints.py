@@ -1,8 +1,8 @@
 """Endpoints: create, update (the new fleet beside the old, then a switch), weights, delete.
 
-When an update fails, the old fleet keeps serving: Updating → RollingBack → InService with the old config's name and
-a ``FailureReason``. SageMaker's ``UpdateRollbackFailed`` is for a rollback that failed too, which can't happen here
-because the old fleet is never touched before the new one serves; ``Failed`` is for an endpoint that could not be created.
+When an update fails, the old fleet keeps serving: Updating → RollingBack → InService, with the old config's name and a
+``FailureReason``. SageMaker's ``UpdateRollbackFailed`` is for a rollback that failed too, which can't happen here: the
+old fleet is never touched before the new one serves. ``Failed`` is for an endpoint that could not be created.
 """
 
 from __future__ import annotations

@@ -7,11 +7,16 @@ import threading
 
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker.events import iso, publish
-from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, shaped, tags_of
+from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
 
 _CREATE_REFUSED = (
     "ValidationSpecification", "SourceAlgorithmSpecification", "ModelCard", "ModelLifeCycle", "SecurityConfig",
     "ManagedStorageType", "CertifyForMarketplace",
+)  # fmt: skip
+
+_SUMMARY = (
+    "ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription", "CreationTime",
+    "ModelPackageStatus", "ModelApprovalStatus", "ModelPackageRegistrationType",
 )  # fmt: skip
 
 
@@ -171,11 +176,9 @@ class Packages:
         if approval:
             records = [record for record in records if record.request["ModelApprovalStatus"] == approval]
         page, token = listed(params, records)
-        summaries = [shaped("DescribeModelPackage", {**record.request, **record.state}) for record in page]
-        keys = ("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn", "ModelPackageDescription",
-                "CreationTime", "ModelPackageStatus", "ModelApprovalStatus", "ModelPackageRegistrationType")  # fmt: skip
+        summaries = [record.view("DescribeModelPackage") for record in page]
         return {
-            "ModelPackageSummaryList": [{key: s[key] for key in keys if key in s} for s in summaries],
+            "ModelPackageSummaryList": [{key: s[key] for key in _SUMMARY if key in s} for s in summaries],
             **token,
         }
 

@@ -60,6 +60,23 @@ def metric_line(number: int, values: dict[str, dict[str, float]]) -> str:
     return f"[{number}]" + "".join(cells)
 
 
+def check_labels(labels: tables.Floats, objective: str, classes: int | None) -> None:
+    """What XGBoost itself would only say of its own intermediate values (``base_score``), or not at all."""
+    low, high = float(labels.min()), float(labels.max())
+    if objective.startswith("binary:") or objective == "reg:logistic":
+        if low < 0 or high > 1:
+            raise UserError(f"label must be in [0,1] for logistic regression; the labels go from {low:g} to {high:g}")
+    elif objective.startswith("multi:"):
+        whole = bool((labels == labels.round()).all())
+        if low < 0 or high >= (classes or 0) or not whole:
+            raise UserError(
+                f"label must be in [0, num_class), a whole number; num_class is {classes}, "
+                f"the labels go from {low:g} to {high:g}"
+            )
+    elif objective in ("count:poisson", "reg:tweedie") and low < 0:
+        raise UserError(f"label must be nonnegative for {objective}; the least is {low:g}")
+
+
 class Job:
     """One training job, its hyperparameters already checked."""
 
@@ -101,6 +118,7 @@ class Job:
         )
         if table.rows == 0:
             raise UserError("Got input data without labels. Please check the input data set.")
+        check_labels(table.labels, self._objective, self._values.get("num_class"))
         print(f"Read {table.rows} rows from {len(files)} file(s) of {' and '.join(channels)}", flush=True)
         return table
 
