@@ -136,12 +136,14 @@ class LocalRegion:
     def _front(self) -> Any:
         from local_region.front.app import Front
         from local_region.front.control import Control
+        from local_region.front.downloads import Downloads
         from local_region.front.moto_gate import MotoGate
         from local_region.front.own import OwnService
         from local_region.front.s3_events import ObjectEvents
 
         object_events = ObjectEvents(self.recent.publish, self.config.account_id)
         object_events.install()
+        moto = MotoGate()
         own = [cast("AwsService", part) for part in self.parts.values() if hasattr(part, "operations")]
         runtime = self.parts["sagemaker_runtime"]
         return Front(
@@ -150,7 +152,8 @@ class LocalRegion:
             services={part.service: OwnService(part, self.identities) for part in own},
             invoke_endpoint=runtime.invoke_raw,
             gateway=cast("Any", self.gateway).wsgi,
-            moto=MotoGate(),
+            moto=moto,
+            downloads=Downloads(self.objects, moto),
             identities=self.identities,
             object_events=object_events,
             recent=self.recent,

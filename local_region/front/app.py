@@ -10,6 +10,7 @@ from http import HTTPStatus
 from typing import Any
 
 from local_region.front.control import Control
+from local_region.front.downloads import Downloads
 from local_region.front.errors import Answer, not_implemented, render
 from local_region.front.hosts import is_allowed, virtual_bucket
 from local_region.front.moto_gate import MotoGate
@@ -48,6 +49,7 @@ class Front:
         invoke_endpoint: Wsgi,
         gateway: Wsgi,
         moto: MotoGate,
+        downloads: Downloads,
         identities: Identities,
         object_events: ObjectEvents,
         recent: RecentEvents,
@@ -59,6 +61,7 @@ class Front:
         self._invoke_endpoint = invoke_endpoint
         self._gateway = gateway
         self._moto = moto
+        self._downloads = downloads
         self._identities = identities
         self._object_events = object_events
         self._recent = recent
@@ -139,6 +142,9 @@ class Front:
             self._identities.check(principal, *known)  # type: ignore[attr-defined]
         if request.scope.service == "monitoring":
             self._before_metrics()
+        streamed = self._downloads.answer(request)
+        if streamed is not None:
+            return streamed
         with self._object_events.request(request.request_id, request.environ.get("REMOTE_ADDR", "127.0.0.1")):
             return self._moto.answer(request)
 

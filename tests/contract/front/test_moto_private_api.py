@@ -1,4 +1,4 @@
-"""What the region uses of moto beyond its documented API. A moto that changes it must fail here, not in a user's hands."""
+"""What the region uses of moto beyond its documented API: a moto that changes it fails here, not in a user's hands."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_the_server_module_offers_what_the_gate_uses() -> None:
     }
     assert dispatcher.infer_service_region_host(signed, "/") == "sqs.us-east-1.amazonaws.com"
     url = "http://sqs.us-east-1.amazonaws.com"
-    assert [name for name, pattern in dispatcher.backend_url_patterns if pattern.match(url)][0] == "sqs"
+    assert next(name for name, pattern in dispatcher.backend_url_patterns if pattern.match(url)) == "sqs"
 
 
 def test_objects_lie_in_the_files_that_the_region_gives() -> None:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import http.client
 import io
+import os
 import re
 import urllib.request
 import uuid
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -161,6 +163,23 @@ def test_ranges(region: RunningRegion, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="k", Body=b"0123456789" * 20_000)
     part = s3.get_object(Bucket=bucket, Key="k", Range="bytes=100005-100009")
     assert (part["Body"].read(), part["ContentRange"]) == (b"56789", "bytes 100005-100009/200000")
+
+
+def test_large_objects_are_fetched_in_parts_and_whole(region: RunningRegion, bucket: str, tmp_path: Path) -> None:
+    s3, content = region.client("s3"), os.urandom(17 * MB)
+    s3.upload_fileobj(io.BytesIO(content), bucket, "big")
+    s3.download_file(bucket, "big", str(tmp_path / "big"))
+    assert (tmp_path / "big").read_bytes() == content
+    whole = s3.get_object(Bucket=bucket, Key="big", IfMatch=s3.head_object(Bucket=bucket, Key="big")["ETag"])
+    assert (whole["ResponseMetadata"]["HTTPStatusCode"], whole["Body"].read()) == (200, content)
+    assert s3.get_object(Bucket=bucket, Key="big", Range="bytes=-5")["Body"].read() == content[-5:]
+    with pytest.raises(ClientError, match=r"InvalidRange|416"):
+        s3.get_object(Bucket=bucket, Key="big", Range=f"bytes={17 * MB}-")
+    with pytest.raises(ClientError, match=r"412|PreconditionFailed"):
+        s3.get_object(Bucket=bucket, Key="big", IfMatch='"another"')
+    url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "big"}, ExpiresIn=60)
+    with urllib.request.urlopen(url, timeout=10) as answer:
+        assert answer.read() == content
 
 
 def test_aws_chunked_bodies_are_taken_apart(region: RunningRegion, bucket: str) -> None:

@@ -10,6 +10,15 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
+
+
+def is_open(number: int) -> bool:
+    try:
+        os.fstat(number)
+    except OSError:
+        return False
+    return True
 
 
 def report(arguments: list[str]) -> int:
@@ -20,13 +29,9 @@ def report(arguments: list[str]) -> int:
             {
                 "arguments": arguments,
                 "environment": dict(os.environ),
-                "folder": os.getcwd(),
+                "folder": str(Path.cwd()),
                 "path": sys.path[:1],
-                "descriptors": sorted(
-                    int(name) for name in os.listdir("/proc/self/fd") if os.path.exists(f"/proc/self/fd/{name}")
-                )
-                if os.path.isdir("/proc/self/fd")
-                else [0, 1, 2],
+                "descriptors": [number for number in range(256) if is_open(number)],
                 "stdin": sys.stdin.read(),
                 "threads": threading.active_count(),
                 "random": random.random(),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 from xml.etree import ElementTree
 
 import pytest
@@ -113,7 +113,7 @@ class TestErrors:
 
 
 class TestModels:
-    DOCUMENT = {
+    DOCUMENT: ClassVar[dict[str, Any]] = {
         "metadata": {"protocol": "json"},
         "operations": {"A": {"input": {"shape": "AIn"}}, "B": {"input": {"shape": "BIn"}}},
         "shapes": {
@@ -151,7 +151,7 @@ class TestModels:
 
 
 class TestValidation:
-    @pytest.fixture(scope="class")
+    @pytest.fixture
     def shape(self) -> Any:
         return ServiceDescription("sagemaker", {"CreateEndpointConfig"}).operation("CreateEndpointConfig").input_shape
 
@@ -236,7 +236,7 @@ class TestOperations:
 
 def test_recent_events_are_numbered_and_handed_on() -> None:
     class Bus:
-        seen: list[str] = []
+        seen: ClassVar[list[str]] = []
 
         def publish(self, source: str, detail_type: str, detail: Any, resources: Any = ()) -> None:
             self.seen.append(source)
