@@ -1,8 +1,8 @@
 """Preparing data: ours (``read_upload`` + ``build_dataset``) against pandas + scikit-learn, each in its own process.
 
-The task: a CSV with 20 columns (an id, nine numbers, nine categories of eleven values, a binary target; some values missing)
-becomes label-first CSV parts for XGBoost with 117 encoded columns, split 70/15/15. Ours also checks every row, keeps a typed
-copy, profiles the columns and writes the reject report.
+The task: a CSV with 20 columns (an id, nine numbers, nine categories of eleven values, a binary target; some values
+missing) becomes label-first CSV parts for XGBoost with 117 encoded columns, split 70/15/15. Ours also checks every row,
+keeps a typed copy, profiles the columns and writes the reject report.
 
     python benchmarks/prepare.py --rows 1000000
 """
@@ -72,10 +72,10 @@ def ours(source: Path, workdir: Path, with_id: bool) -> dict[str, object]:
 def pandas_and_sklearn(source: Path, workdir: Path, small_integers: bool) -> dict[str, object]:
     started = time.perf_counter()
     import numpy as np
-    import pandas as pd
-    from sklearn.compose import ColumnTransformer
-    from sklearn.model_selection import train_test_split
-    from sklearn.preprocessing import OneHotEncoder
+    import pandas as pd  # type: ignore[import-untyped]
+    from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
+    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
+    from sklearn.preprocessing import OneHotEncoder  # type: ignore[import-untyped]
 
     frame = pd.read_csv(source)
     label = (frame.pop("churned") == "yes").astype(int)
@@ -161,7 +161,8 @@ def main() -> int:
         )
         ratio = float(str(theirs["seconds"])) / float(str(mine["seconds"]))
         print(
-            f"ours is {ratio:.1f} x as fast (goal {GOAL_RATIO:.0f} x), peak {mine['peak_mb']:.0f} MB (goal {GOAL_MB} MB)"
+            f"ours is {ratio:.1f} x as fast (goal {GOAL_RATIO:.0f} x), "
+            f"peak {mine['peak_mb']:.0f} MB (goal {GOAL_MB} MB)"
         )
     return 0
 

@@ -96,8 +96,8 @@ def test_each_row_lands_in_its_split_encoded_with_its_own_label(build: Build) ->
         expected[split].append(encoded if split == "holdout" else f"{label},{encoded}")
         if split == "holdout":
             labels.append(label)
-    for split, lines in expected.items():
-        assert made.files[split][0].read_text().splitlines() == lines
+    for folder, wanted in expected.items():
+        assert made.files[folder][0].read_text().splitlines() == wanted
     assert made.files["holdout-labels"][0].read_text().splitlines() == labels
 
 

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from sluicegate.domain.encoder import LARGEST, Encoder, hash_bucket
-from sluicegate.domain.schema import Column
+from sluicegate.domain.schema import Column, Value
 
 ENCODER = Encoder.fit(
     [Column("n", "number"), Column("c", "category", ("x", "y")), Column("b", "boolean"), Column("d", "date")]
@@ -17,7 +17,7 @@ ENCODER = Encoder.fit(
 
 def test_names_and_values() -> None:
     assert ENCODER.feature_names == ["n", "c=x", "c=y", "c=(other)", "b", "d.days", "d.month", "d.weekday", "d.hour"]
-    values = {"n": 1.5, "c": " y ", "b": True, "d": "1970-01-02T03:00:00Z"}
+    values: dict[str, Value] = {"n": 1.5, "c": " y ", "b": True, "d": "1970-01-02T03:00:00Z"}
     assert ENCODER.encode(values) == [1.5, 0, 1, 0, 1, 1, 1, 4, 3]
     assert ENCODER.encode_csv(values) == "1.5,0,1,0,1,1,1,4,3"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn import metrics as theirs
+from sklearn import metrics as theirs  # type: ignore[import-untyped]
 
 from sluicegate.domain.metrics import align_predictions, compare, evaluate, measure, read_labels, read_predictions
 from sluicegate.domain.schema import Problem
@@ -74,14 +74,14 @@ def test_intervals_hold_the_value_and_depend_on_the_seed_alone() -> None:
 
 
 def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    """200 samples of a known accuracy: a 95 % interval misses about 10 times, by binomial chance hardly ever 25."""
+    """100 samples of a known accuracy: a 95 % interval misses about 5 times, by binomial chance hardly ever 15."""
     missed = 0
-    for trial in range(200):
+    for trial in range(100):
         labels = np.ones(150)
         scores = (np.random.default_rng(trial).random(150) < 0.8).astype(float)
         estimate = evaluate(Problem("binary", ("0", "1"), "1"), labels, scores, seed=str(trial))["accuracy"]
         missed += not estimate.low <= 0.8 <= estimate.high
-    assert missed < 25
+    assert missed < 15
 
 
 @pytest.mark.parametrize("metric", ["rmse", "mae", "r2"])

@@ -95,7 +95,7 @@ def test_limits() -> None:
 
 
 def test_csv_by_name_in_any_order() -> None:
-    body = 'since,plan,notes,active,age\r\n2026-01-31,"a ""b"",\nc",x,true,41.5\r\n,NA,,no, 7 \r\n'.encode()
+    body = b'since,plan,notes,active,age\r\n2026-01-31,"a ""b"",\nc",x,true,41.5\r\n,NA,,no, 7 \r\n'
     assert parse_records(body, "text/csv", SCHEMA) == [
         {"since": "2026-01-31", "plan": 'a "b",\nc', "active": True, "age": 41.5},
         {"since": None, "plan": None, "active": False, "age": 7.0},

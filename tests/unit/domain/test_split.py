@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluicegate.domain.schema import Column
+from sluicegate.domain.schema import Column, Value
 from sluicegate.domain.split import bucket, row_key, split_of
 
 shares = st.floats(0.01, 0.4)
@@ -34,7 +34,7 @@ def test_shares_are_kept() -> None:
 
 def test_a_new_column_leaves_old_rows_where_they_are() -> None:
     columns = [Column("a", "number"), Column("b", "category")]
-    row = {"a": 1.0, "b": "x"}
+    row: dict[str, Value] = {"a": 1.0, "b": "x"}
     assert row_key(row, columns) == row_key(row, [*columns, Column("c", "date")])
 
 

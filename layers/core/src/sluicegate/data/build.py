@@ -152,7 +152,8 @@ class _Builder:
     def _whole_and_unique(self, name: str) -> bool:
         quoted = name_sql(name)
         row = self.connection.execute(
-            f"SELECT bool_and({quoted} = trunc({quoted})) AND count(DISTINCT {quoted}) = count({quoted}) FROM {self.rows}"
+            f"SELECT bool_and({quoted} = trunc({quoted})) AND count(DISTINCT {quoted}) = count({quoted}) "
+            f"FROM {self.rows}"
         ).fetchone()
         return bool(row and row[0])
 
@@ -246,13 +247,14 @@ class _Builder:
         target.parent.mkdir(parents=True, exist_ok=True)
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"COPY ({select}) TO {text_sql(str(target))} (FORMAT csv, HEADER false, DELIMITER ',', QUOTE '', ESCAPE '')"
+                f"COPY ({select}) TO {text_sql(str(target))} "
+                "(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '', ESCAPE '')"
             )
         return [target]
 
 
 def dataset_json(build: DatasetBuild, uploads: Sequence[str], version: str) -> dict[str, Any]:
-    """``dataset.json``: all that is known of a data set but its rows. ``parts`` are keys below the data set's folder."""
+    """``dataset.json``: all that is known of a data set but its rows. ``parts``: keys below its folder."""
     return {
         "format": 1,
         "version": version,

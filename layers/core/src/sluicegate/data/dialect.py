@@ -49,8 +49,8 @@ def read_dialect(path: Path, key: str, known: Schema | None) -> Dialect:
     if len(header) < 2:
         raise UnreadableUpload(
             "Only one column",
-            f"The first line of {key} is {_cut(header[0] if header else '')!r}: no comma, semicolon, tab or vertical bar "
-            "separates columns in it.",
+            f"The first line of {key} is {_cut(header[0] if header else '')!r}: no comma, semicolon, tab or vertical "
+            "bar separates columns in it.",
             "Upload a table with a header, a target and at least one feature, separated by commas.",
         )
     if len(header) > MOST_COLUMNS:

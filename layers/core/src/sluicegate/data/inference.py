@@ -56,8 +56,8 @@ def infer(
 ) -> Inference:
     """Types for the table ``sample``, whose columns are ``c0``, ``c1``, … of text.
 
-    The id column is text; ``features.types`` wins, then ``known``, then what the values look like. The target is a number
-    or a category: a class keeps its name.
+    The id column is text; ``features.types`` wins, then ``known``, then what the values look like. The target is a
+    number or a category: a class keeps its name.
     """
     counted = _counts(connection, sample, len(names))
     target = default_target(settings, known.names if known else names)
@@ -75,9 +75,8 @@ def infer(
                 f"Column {name} has numbers with thousands separators (1,234); they were read as numbers."
             )
             chosen = "number"
-        elif delimiter != "," and not counts.is_share(counts.numbers):
-            if counts.is_share(counts.whole + counts.decimal_comma) and counts.decimal_comma:
-                comma_columns.append(position)
+        elif delimiter != "," and not counts.is_share(counts.numbers) and counts.has_decimal_commas:
+            comma_columns.append(position)
         declared = settings.features.types.get(name)
         earlier = known.column(name) if known else None
         if declared is not None:
@@ -121,6 +120,10 @@ class _Counts:
     booleans: int
     dates: int
     padded: list[str]
+
+    @property
+    def has_decimal_commas(self) -> bool:
+        return self.decimal_comma > 0 and self.is_share(self.whole + self.decimal_comma)
 
     def is_share(self, count: int) -> bool:
         return self.values > 0 and count >= SHARE * self.values

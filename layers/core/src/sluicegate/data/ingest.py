@@ -70,7 +70,7 @@ def read_upload(
     memory_limit_mb: int,
     max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
 ) -> UploadReading:
-    """Reads a CSV or CSV.gz file into ``workdir``. Raises ``UnreadableUpload`` when there is nothing to take from it."""
+    """Reads a CSV or CSV.gz file into ``workdir``. Raises ``UnreadableUpload`` when there is nothing to take."""
     workdir.mkdir(parents=True, exist_ok=True)
     text = plain_text(source, key, workdir, max_unpacked_bytes)
     dialect = read_dialect(text.path, key, known)
@@ -225,7 +225,8 @@ def _without_markers(column: str, kind: ColumnType) -> str:
     """The reader knows markers as they stand; these had spaces around them. Long texts skip the slow look-up."""
     if kind != "category":
         return column
-    return f"CASE WHEN strlen({column}) > {_LONGEST_MARKER} THEN {column} WHEN {column} NOT IN ({MARKERS_SQL}) THEN {column} END"
+    long = f"strlen({column}) > {_LONGEST_MARKER}"
+    return f"CASE WHEN {long} THEN {column} WHEN {column} NOT IN ({MARKERS_SQL}) THEN {column} END"
 
 
 def _correct_types(

@@ -45,8 +45,8 @@ def write_rejects(
 ) -> Rejects:
     """Writes ``line,column,reason,text`` for every row in DuckDB's reject table, in file order, streaming.
 
-    DuckDB counts records, not lines, once a quoted field has had a line end in it; with ``physical_lines`` the number is
-    found from the row's place in the file instead.
+    DuckDB counts records, not lines, once a quoted field has had a line end in it; with ``physical_lines`` the number
+    is found from the row's place in the file instead.
     """
     found = Rejects()
     lines = _Lines(text) if physical_lines else None

@@ -24,7 +24,7 @@ _FROM_SQL: dict[str, ColumnType] = {sql: kind for kind, sql in SQL_TYPES.items()
 
 @dataclass(frozen=True)
 class Union:
-    """``columns`` in order of first appearance; ``source`` stands after FROM and has them, typed, in the parts' order."""
+    """``columns`` in order of first appearance; ``source`` stands after FROM and has them, typed, part by part."""
 
     columns: dict[str, ColumnType]
     source: str

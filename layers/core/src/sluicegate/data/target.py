@@ -129,7 +129,8 @@ def _problem(
         if kind != "number":
             raise UnusableData(
                 "The target is not a number",
-                f"problem is regression, but the target {name!r} is a {kind} such as {(classes or ['text'])[0][:60]!r}.",
+                f"problem is regression, but the target {name!r} is a {kind} such as "
+                f"{(classes or ['text'])[0][:60]!r}.",
                 "Set problem to binary or multiclass, or name a numeric target in model.yaml.",
             )
         return Problem("regression"), notes

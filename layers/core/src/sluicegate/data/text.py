@@ -244,7 +244,7 @@ def rewrite_lines(path: Path, target: Path, change: Callable[[bytes], bytes]) ->
 
 
 def without_thousands(path: Path, target: Path, delimiter: str) -> None:
-    """Copies ``path`` with numbers such as ``"1,234,567.8"`` written without separators. Only proper groups of three."""
+    """Copies ``path`` with numbers such as ``"1,234,567.8"`` without separators. Only proper groups of three."""
     edge = re.escape(delimiter.encode())
     quote = rb'"' if delimiter == "," else rb'"?'
     grouped = re.compile(

@@ -8,8 +8,9 @@ category   one-hot with a last column for every value that was not seen; above t
 date       days since 1970-01-01, month 1–12, weekday 0–6 from Monday, hour 0–23, all in UTC
 =========  =======================================================================================
 
-A missing value is an empty field (XGBoost's own "missing"), in a one-hot block all zeros. Infinities and NaN are missing.
-An encoding has at least two columns: SageMaker's server guesses the delimiter from the first line and fails without one.
+A missing value is an empty field (XGBoost's own "missing"), in a one-hot block all zeros. Infinities and NaN are
+missing. An encoding has at least two columns: SageMaker's server guesses the delimiter from the first line and fails
+without one.
 """
 
 from __future__ import annotations

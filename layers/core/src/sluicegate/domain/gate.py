@@ -52,8 +52,8 @@ def judge(
 ) -> Verdict:
     """The verdict on a challenger.
 
-    ``metrics`` are the challenger's over the holdout, ``comparison`` its paired difference to the champion in ``metric``
-    (None when there is no champion or it can't be compared).
+    ``metrics`` are the challenger's over the holdout, ``comparison`` its paired difference to the champion in
+    ``metric`` (None when there is no champion or it can't be compared).
 
     * A minimum holds for the value itself (a ceiling for metrics where lower is better).
     * Not worse than the champion: refused when even the favourable end of the 95 % interval of the difference lies more

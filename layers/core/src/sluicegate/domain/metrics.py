@@ -1,7 +1,7 @@
 """Metrics over a holdout with 95 % bootstrap intervals, and the paired comparison of two models (numpy).
 
-Shapes: ``labels`` (n,) of label indexes or numbers; ``predictions`` (n,) for binary (probability of the positive class) and
-regression, (n, k) for multiclass (a probability for each class).
+Shapes: ``labels`` (n,) of label indexes or numbers; ``predictions`` (n,) for binary (probability of the positive class)
+and regression, (n, k) for multiclass (a probability for each class).
 
 Percentile bootstrap: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 16. AUC by ranks with
 ties counted half: Hanley & McNeil (1982), Radiology 143(1).
@@ -44,7 +44,7 @@ _BATCH = 65_536
 
 
 def evaluate(problem: Problem, labels: Floats, predictions: Floats, *, seed: str) -> dict[str, Estimate]:
-    """Every metric of the problem with its interval. A metric that can't be computed (AUC with one class) is left out."""
+    """Every metric of the problem with its interval. One that can't be computed (AUC with one class) is left out."""
     _check(problem, labels, predictions)
     draws = {name: [] for name in METRICS[problem.kind]}  # type: dict[str, list[float]]
     values = measure(problem, labels, predictions)

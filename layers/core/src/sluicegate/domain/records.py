@@ -82,7 +82,7 @@ def parse_records(
 ) -> list[dict[str, Value]]:
     """The records of a request's body, each with exactly the schema's columns.
 
-    ``application/json``: ``{"records": [{column: value}]}`` with strict types (number, boolean, string; null = missing).
+    ``application/json``: ``{"records": [{column: value}]}`` with strict types (null is a missing value).
     ``text/csv``: a header with the columns' names and a line for each record.
     The target, the id column and the schema's ignored columns may be there; they are dropped.
     Raises ``InvalidRecords`` with every mistake.

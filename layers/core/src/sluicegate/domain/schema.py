@@ -60,8 +60,8 @@ class Column:
 class Schema:
     """Columns in order. Of an upload: all of the file's. Of a data set: the features, which ``predict`` asks for.
 
-    ``target`` and ``id_column`` are names (None when not known, not used). ``ignored`` are further columns that the data
-    has and the model doesn't use: a record may carry them.
+    ``target`` and ``id_column`` are names (None when not known, not used). ``ignored`` are further columns that the
+    data has and the model doesn't use: a record may carry them.
     """
 
     columns: tuple[Column, ...]

@@ -1,7 +1,8 @@
 """Which split a row belongs to: for ever, however much data comes.
 
-A row's key is its id, or else its own content without the target; a hash of the key chooses the split. The holdout lies at
-the upper end of the hash's range and the validation split at the lower, so changing one share moves no row of the other.
+A row's key is its id, or else its own content without the target; a hash of the key chooses the split. The holdout lies
+at the upper end of the hash's range and the validation split at the lower, so changing one share moves no row of the
+other.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def thresholds(validation: float, holdout: float) -> tuple[int, int]:
 
 
 def bucket(key: str) -> int:
-    """The last 64 bits (little endian) of the key's MD5, modulo ``BUCKETS``: what DuckDB's ``md5_number_lower`` gives."""
+    """The last 64 bits (little endian) of the key's MD5, modulo ``BUCKETS``: DuckDB's ``md5_number_lower``."""
     digest = hashlib.md5(key.encode("utf-8", "surrogatepass"), usedforsecurity=False).digest()
     return int.from_bytes(digest[8:], "little") % BUCKETS
 
@@ -43,7 +44,7 @@ def split_of(key: str, validation: float, holdout: float) -> SplitName:
 
 
 def split_sql(key: str, validation: float, holdout: float) -> str:
-    """``split_of`` as a DuckDB expression: 0 train, 1 validation, 2 holdout (as in ``SPLITS``). ``key``: an expression."""
+    """``split_of`` as a DuckDB expression: an index of ``SPLITS``. ``key`` is an expression."""
     low, high = thresholds(validation, holdout)
     place = f"(md5_number_lower({key}) % {BUCKETS})"
     return f"(CASE WHEN {place} < {low} THEN 1 WHEN {place} >= {high} THEN 2 ELSE 0 END)::UTINYINT"

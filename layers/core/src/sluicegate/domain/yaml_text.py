@@ -22,7 +22,7 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Any, index: Any) -> Any:
         if self.check_event(yaml.AliasEvent):
-            raise YamlError(f"{_place(self.peek_event().start_mark)}: references (*name) are not accepted")
+            raise YamlError(f"{_place(self.peek_event().start_mark)}: references (*name) are not accepted")  # type: ignore[no-untyped-call]
         return super().compose_node(parent, index)
 
 
