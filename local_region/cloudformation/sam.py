@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import json
+import logging
 import threading
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,8 @@ from local_region.cloudformation.errors import TemplateError
 from local_region.ports import Json
 
 _LOCK = threading.Lock()
+# It collects usage metrics for AWS's service and warns that nobody published them; here nobody should.
+logging.getLogger("samtranslator.metrics.metrics").setLevel(logging.ERROR)
 
 
 def transform(raw: Json, parameter_values: Json, region_name: str) -> Json:

@@ -258,7 +258,11 @@ def _target(environ: Json) -> tuple[str, str, str]:
 
 
 def _incoming_headers(environ: Json) -> Headers:
-    headers = [(_dashed(key[5:]), value) for key, value in environ.items() if key.startswith("HTTP_")]
+    headers = [
+        (_dashed(key[5:]), value)
+        for key, value in environ.items()
+        if key.startswith("HTTP_") and key != "HTTP_CONNECTION"
+    ]
     for name in ("CONTENT_TYPE", "CONTENT_LENGTH"):
         if environ.get(name):
             headers.append((_dashed(name), environ[name]))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -70,6 +71,16 @@ class Env:
         shape = client.meta.service_model.operation_model(client.meta.method_to_api_mapping[method]).input_shape
         converted: Json = convert(dict(params), shape)
         return converted
+
+
+@contextmanager
+def undone_by(undo: Callable[[], object]) -> Iterator[None]:
+    """For creations of several steps: when a later step fails, ``undo`` takes the first back, and the failure goes on."""
+    try:
+        yield
+    except Exception:
+        undo()
+        raise
 
 
 def convert(value: Any, shape: Shape | None) -> Any:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from local_region.cloudformation.resources.base import Env, Handler, only, words
+from local_region.cloudformation.resources.base import Env, Handler, only, undone_by, words
 from local_region.cloudformation.scope import Made
 from local_region.ports import Json
 
@@ -33,7 +33,8 @@ class Table(Handler):
         if "StreamSpecification" in params:
             params["StreamSpecification"] = {**params["StreamSpecification"], "StreamEnabled": True}
         table = env.call("dynamodb", "create_table", **params)["TableDescription"]
-        self._features(env, name, {}, properties)
+        with undone_by(lambda: env.call("dynamodb", "delete_table", TableName=name)):
+            self._features(env, name, {}, properties)
         attributes = {"Arn": table["TableArn"]}
         if table.get("LatestStreamArn"):
             attributes["StreamArn"] = table["LatestStreamArn"]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from local_region.cloudformation.errors import ResourceFailure
-from local_region.cloudformation.resources.base import Env, Handler, only, text, unsupported, words
+from local_region.cloudformation.resources.base import Env, Handler, only, text, undone_by, unsupported, words
 from local_region.cloudformation.scope import Made
 from local_region.ports import Json
 
@@ -33,7 +33,8 @@ class Rule(Handler):
         name = properties.get("Name") or env.name(64)
         bus = properties.get("EventBusName")
         arn = self._put(env, name, properties)
-        self._targets(env, name, properties, [])
+        with undone_by(lambda: env.call("events", "delete_rule", Name=name, **only(properties, "EventBusName"))):
+            self._targets(env, name, properties, [])
         return Made(f"{bus}|{name}" if bus and bus != "default" else name, {"Arn": arn})
 
     def update(self, env: Env, made: Made, old: Json, new: Json) -> Made:

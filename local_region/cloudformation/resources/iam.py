@@ -11,7 +11,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from local_region.cloudformation.errors import ResourceFailure
-from local_region.cloudformation.resources.base import Env, Handler, text, words
+from local_region.cloudformation.resources.base import Env, Handler, text, undone_by, words
 from local_region.cloudformation.scope import Made
 from local_region.ports import Json
 
@@ -44,7 +44,7 @@ def _bring_in(env: Env, arn: str) -> None:
 
     config = env.region.config
     for name, data in json.loads(aws_managed_policies_data).items():
-        if data["Arn"].split(":", 2)[2] == arn.split(":", 2)[2]:
+        if f"{data.get('Path', '/')}{name}" == arn.split(":policy", 1)[1]:
             backend = get_backend("iam")[config.account_id][config.partition]
             found = AWSManagedPolicy.from_data(name, config.account_id, config.region_name, data)
             backend.managed_policies[arn] = found
@@ -69,7 +69,8 @@ class Role(Handler):
         }
         trust = text(properties["AssumeRolePolicyDocument"])
         role = env.call("iam", "create_role", RoleName=name, AssumeRolePolicyDocument=trust, **params)["Role"]
-        self._policies(env, name, {}, properties)
+        with undone_by(lambda: self._discard(env, name)):
+            self._policies(env, name, {}, properties)
         return Made(name, {"Arn": role["Arn"], "RoleId": role["RoleId"]})
 
     def update(self, env: Env, made: Made, old: Json, new: Json) -> Made:
@@ -88,6 +89,14 @@ class Role(Handler):
     def delete(self, env: Env, made: Made, properties: Json) -> None:
         self._policies(env, made.physical_id, properties, {})
         env.call("iam", "delete_role", RoleName=made.physical_id)
+
+    def _discard(self, env: Env, role: str) -> None:
+        """A role of which only some policies could be put."""
+        for name in env.call("iam", "list_role_policies", RoleName=role)["PolicyNames"]:
+            env.call("iam", "delete_role_policy", RoleName=role, PolicyName=name)
+        for attached in env.call("iam", "list_attached_role_policies", RoleName=role)["AttachedPolicies"]:
+            env.call("iam", "detach_role_policy", RoleName=role, PolicyArn=attached["PolicyArn"])
+        env.call("iam", "delete_role", RoleName=role)
 
     def _policies(self, env: Env, role: str, old: Json, new: Json) -> None:
         before = {item["PolicyName"]: item["PolicyDocument"] for item in old.get("Policies") or []}

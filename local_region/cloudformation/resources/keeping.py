@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from local_region.cloudformation.resources.base import Env, Handler, only, tag_map, text, unsupported, words
+from local_region.cloudformation.resources.base import Env, Handler, only, tag_map, text, undone_by, unsupported, words
 from local_region.cloudformation.scope import Made
 from local_region.ports import Json
 
@@ -105,7 +105,9 @@ class Key(Handler):
             params["Policy"] = text(properties["KeyPolicy"])
         params["Tags"] = [{"TagKey": key, "TagValue": value} for key, value in tag_map(properties.get("Tags")).items()]
         made = env.call("kms", "create_key", **params)["KeyMetadata"]
-        self._switch(env, made["KeyId"], properties)
+        key = made["KeyId"]
+        with undone_by(lambda: env.call("kms", "schedule_key_deletion", KeyId=key, PendingWindowInDays=7)):
+            self._switch(env, key, properties)
         return Made(made["KeyId"], {"Arn": made["Arn"], "KeyId": made["KeyId"]})
 
     def update(self, env: Env, made: Made, old: Json, new: Json) -> Made:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from local_region.cloudformation.resources.base import Env, Handler, only, tag_map, text, words
+from local_region.cloudformation.resources.base import Env, Handler, only, tag_map, text, undone_by, words
 from local_region.cloudformation.scope import Made
 from local_region.ports import Json
 
@@ -112,8 +112,9 @@ class Topic(Handler):
         arn = env.call("sns", "create_topic", Name=name, Attributes=attributes, Tags=properties.get("Tags") or [])[
             "TopicArn"
         ]
-        for subscription in properties.get("Subscription") or []:
-            env.call("sns", "subscribe", TopicArn=arn, ReturnSubscriptionArn=True, **subscription)
+        with undone_by(lambda: env.call("sns", "delete_topic", TopicArn=arn)):
+            for subscription in properties.get("Subscription") or []:
+                env.call("sns", "subscribe", TopicArn=arn, ReturnSubscriptionArn=True, **subscription)
         return Made(arn, {"TopicArn": arn, "TopicName": name})
 
     def update(self, env: Env, made: Made, old: Json, new: Json) -> Made:

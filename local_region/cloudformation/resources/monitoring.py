@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from local_region.cloudformation.resources.base import Env, Handler, only, tag_map, text, words
+from local_region.cloudformation.resources.base import Env, Handler, only, tag_map, text, undone_by, words
 from local_region.cloudformation.scope import Made
 from local_region.ports import Json
 
@@ -68,7 +68,8 @@ class LogGroup(Handler):
     def create(self, env: Env, properties: Json) -> Made:
         name = properties.get("LogGroupName") or env.name(512)
         env.call("logs", "create_log_group", logGroupName=name, tags=tag_map(properties.get("Tags")))
-        self._retention(env, name, {}, properties)
+        with undone_by(lambda: env.call("logs", "delete_log_group", logGroupName=name)):
+            self._retention(env, name, {}, properties)
         return Made(name, {"Arn": env.arn("logs", f"log-group:{name}:*")})
 
     def update(self, env: Env, made: Made, old: Json, new: Json) -> Made:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from local_region.cloudformation.resources.base import Env, Handler, only, text, unsupported, words
+from local_region.cloudformation.resources.base import Env, Handler, only, text, undone_by, unsupported, words
 from local_region.cloudformation.scope import Made
 from local_region.ports import Json
 
@@ -44,7 +44,8 @@ class Bucket(Handler):
         place = env.region.config.region_name
         extra = {} if place == "us-east-1" else {"CreateBucketConfiguration": {"LocationConstraint": place}}
         env.call("s3", "create_bucket", Bucket=name, **extra)
-        self._apply(env, name, {}, properties)
+        with undone_by(lambda: env.call("s3", "delete_bucket", Bucket=name)):
+            self._apply(env, name, {}, properties)
         return Made(
             name,
             {
