@@ -151,7 +151,9 @@ class FunctionsService:
         return self.invoke_now(function, payload, request_id)
 
     def _batch(self, name: str, payload: bytes, patience: float) -> InvocationResult:
-        return self.invoke_now(self.registry.find(name), payload, patience=patience)
+        function = self.registry.find(name)
+        # The call must be over before its messages become visible again.
+        return self.invoke_now(function, payload, patience=max(patience - function.spec.timeout, 1.0))
 
     def _forward(self, bus: str, envelope: Json) -> None:
         self._region.client("events").put_events(

@@ -98,9 +98,12 @@ class SqsSource:
     def _handle_all(self, batch: list[Any]) -> None:
         try:
             entries = [record(message, self._arn, self._region_name) for message in batch]
-            wanted = [entry for entry in entries if self._wanted(entry)]
-            dropped = [entry["receiptHandle"] for entry in entries if entry not in wanted]
-            self._queues.delete(self._arn, dropped)
+            wanted: list[Json] = []
+            for entry in entries:
+                if self._wanted(entry):
+                    wanted.append(entry)
+                else:  # what a filter drops is deleted, as on Lambda
+                    self._queues.delete(self._arn, [entry["receiptHandle"]])
             for part in split_by_size(wanted, MAX_SYNC_PAYLOAD - 64):
                 if part:
                     self._handle(part)

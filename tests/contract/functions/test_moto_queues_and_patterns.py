@@ -129,6 +129,6 @@ def test_patterns(pattern: dict[str, Any], matches: bool) -> None:
 
 def test_moto_delivers_nothing_itself() -> None:
     silence_moto()
-    rule = Rule("r", ACCOUNT, REGION, None, '{"source": ["aws.s3"]}', None, None, "default", None)
+    rule = Rule("r", ACCOUNT, REGION, None, '{"source": ["aws.s3"]}', None, None, "default", None)  # type: ignore[abstract]
     rule.put_targets([{"Id": "1", "Arn": f"arn:aws:states:{REGION}:{ACCOUNT}:stateMachine:m"}])
     rule.send_to_targets(EVENT)  # moto's own raises for this target
