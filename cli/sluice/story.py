@@ -179,25 +179,23 @@ def describe_upload(upload: Json) -> Line:
 def describe_step(run: Json, entry: Json) -> list[Line]:
     """One entry of a run's history as lines."""
     status, message = str(entry.get("status")), str(entry.get("message") or "")
+    reason = str((run.get("verdict") or {}).get("reason") or message)
     if status == "preparing":
-        return [Line("work", message or "preparing the data set")]
+        return [Line("work", "preparing the data set" + (f": {message}" if message else ""))]
     if status == "training":
-        return [Line("done", "data set ready" + rows_of(run)), Line("work", message or f"training {job_of(run)}")]
+        return [Line("done", "data set ready" + rows_of(run)), Line("work", f"training {job_of(run)}".rstrip())]
     if status == "evaluating":
-        return [Line("done", "trained"), Line("work", message or "evaluating on the holdout")]
+        return [Line("done", "trained"), Line("work", "evaluating: predicting the rows held out")]
     if status == "registering":
-        return [Line("work", message or "registering")]
-    if status in ("deploying", "awaiting_approval", "rejected", "live"):
-        lines = []
-        if status != "live":
-            lines += [Line("done", f"evaluated: {text}") for text in [metric_of(run)] if text]
-            reason = str((run.get("verdict") or {}).get("reason") or message)
-            lines.append(Line("done" if status != "rejected" else "bad", f"{registered(run)}: {reason}"))
+        return []  # the metrics come with the next step
+    if status in ("deploying", "awaiting_approval", "rejected"):
+        lines = [Line("done", f"evaluated: {metric_of(run) or 'no metric'}")]
+        lines.append(Line("bad" if status == "rejected" else "done", f"{registered(run)}: {reason}"))
         if status == "deploying":
-            lines.append(Line("work", message or "bringing the endpoint into service"))
-        if status == "live":
-            lines.append(Line("done", message or "endpoint in service"))
+            lines.append(Line("work", "bringing the endpoint into service"))
         return lines
+    if status == "live":
+        return [Line("done", "endpoint in service")]
     return [Line("bad" if status == "failed" else "note", message or status)]
 
 

@@ -30,7 +30,11 @@ class Target:
 
     @property
     def title(self) -> str:
-        return f"local region {self.info.endpoint}" if self.info else f"AWS region {self.session.region_name or '(none set)'}"
+        return (
+            f"local region {self.info.endpoint}"
+            if self.info
+            else f"AWS region {self.session.region_name or '(none set)'}"
+        )
 
     @cached_property
     def session(self) -> Any:

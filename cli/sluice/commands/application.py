@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 
 import click
@@ -81,6 +82,8 @@ def example_command(context: Context) -> None:
             output.mark("done", f"s3://{bucket}/{key} is there already")
             continue
         s3.put_object(Bucket=bucket, Key=key, Body=body)
+        if key.startswith("models/"):
+            _until_read(context, "churn")
         output.mark("done", f"{path.name} → s3://{bucket}/{key} ({len(body) / 1024:.0f} KB)")
 
 
@@ -103,8 +106,19 @@ def next_command(context: Context) -> None:
     ]
     if target.is_local:
         tries += [("sluice events", "what went over the event bus"), ("sluice down", "end it; `make down` too")]
+    width = max(len(command) for command, _ in tries)
     for command, why in tries:
-        output.plain(f"  {command:<58} {why}")
+        output.plain(f"  {command:<{width}}  {why}")
+
+
+def _until_read(context: Context, model: str) -> None:
+    """Wait until the settings count, so that the first run is made with them and not a second one."""
+    deadline = time.monotonic() + 30
+    with output.working("model.yaml is being read"):
+        while context.api.find(f"models/{model}") is None:
+            if time.monotonic() > deadline:
+                raise CliError("model.yaml was not read within 30 s.", "`sluice logs ingest_data` may say why.")
+            time.sleep(0.1)
 
 
 def _etag(s3: object, bucket: str, key: str) -> str | None:
