@@ -1,0 +1,249 @@
+"""The adapters against moto's DynamoDB, S3 and SQS, and against botocore's own model of SageMaker's requests."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from botocore.stub import ANY, Stubber
+from moto import mock_aws
+
+from sluicegate.adapters.aws import translate
+from sluicegate.adapters.endpoints import SageMakerEndpoints
+from sluicegate.adapters.jobs import SageMakerJobs
+from sluicegate.adapters.packages import SageMakerPackages
+from sluicegate.adapters.queue import SqsTrainingQueue
+from sluicegate.adapters.registry import DynamoRegistry
+from sluicegate.adapters.storage import S3Storage
+from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient, UserError
+from sluicegate.ports import Change, Instances, PackageSpec, Serverless, TrainingSpec, TransformSpec
+
+ROLE = "arn:aws:iam::123456789012:role/sagemaker"
+PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/sluicegate-churn/3"
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield
+
+
+@pytest.fixture
+def registry(account: None) -> DynamoRegistry:
+    dynamodb = boto3.client("dynamodb")
+    dynamodb.create_table(
+        TableName="registry",
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+    )
+    return DynamoRegistry(dynamodb, "registry")
+
+
+def model_change(**fields: Any) -> Change:
+    shown = {"model": "churn", "state": "waiting", "message": "", "updated_at": "2026-01-01T00:00:00.000Z"}
+    return Change("model", "churn", "", set={**shown, **fields}, expect={"revision": fields["revision"] - 1 or None})
+
+
+def test_a_model_is_kept_with_its_line_in_the_list(registry: DynamoRegistry) -> None:
+    schema = {"columns": [{"name": "height", "type": "number", "minimum": 0.5, "maximum": 3}]}
+    registry.commit([model_change(revision=1, schema=schema, live_version=None)])
+    registry.commit([model_change(revision=2, state="live", live_version=4, message="Version 4 is live.")])
+    assert registry.model("churn")["schema"] == schema
+    (line,) = registry.models()
+    assert (line["model"], line["state"], line["live_version"], line["message"]) == (
+        *("churn", "live", 4),
+        "Version 4 is live.",
+    )
+
+
+def test_a_write_made_from_an_older_revision_changes_nothing(registry: DynamoRegistry) -> None:
+    registry.commit([model_change(revision=1)])
+    moved = Change("run", "churn", "1f2e3d4c", set={"run": "1f2e3d4c"}, status="preparing", at="t", status_in=(None,))
+    with pytest.raises(Conflict):
+        registry.commit([model_change(revision=1), moved])
+    with pytest.raises(NotFound):
+        registry.run("churn", "1f2e3d4c")
+
+
+def test_a_move_appends_to_the_history_and_holds_its_condition(registry: DynamoRegistry) -> None:
+    first = Change("run", "churn", "a", set={"run": "a", "rows": {"train": 7}}, status="preparing", at="1")
+    registry.commit([first])
+    second = Change("run", "churn", "a", status="evaluating", passing=("training",), at="2", status_in=("preparing",))
+    registry.commit([second])
+    with pytest.raises(Conflict):
+        registry.commit([second])
+    run = registry.run("churn", "a")
+    assert [line["status"] for line in run["history"]] == ["preparing", "training", "evaluating"]
+    assert run["rows"] == {"train": 7}
+
+
+def test_numbers_and_missing_values_come_back_as_they_went(registry: DynamoRegistry) -> None:
+    metrics = {"auc": {"value": 0.1 + 0.2, "low": 1e-12, "high": float("nan")}, "n": 3, "flag": True, "none": None}
+    registry.commit([Change("version", "churn", 12, set={"version": 12, "metrics": metrics})])
+    found: Any = registry.version("churn", 12)["metrics"]
+    assert found["auc"]["value"] == 0.1 + 0.2
+    assert found["auc"]["low"] == 1e-12
+    assert (found["auc"]["high"], found["n"], found["flag"], found["none"]) == (None, 3, True, None)
+
+
+def test_lists_are_whole_and_newest_first(registry: DynamoRegistry) -> None:
+    note = "x" * 20_000  # sixty of them are more than a page of one megabyte
+    for number in range(60):
+        item = {"upload": f"u{number}", "received_at": f"2026-01-01T00:{number:02d}:00.000Z", "notes": [note]}
+        registry.commit([Change("upload", "churn", f"u{number}", set=item)])
+        registry.commit([Change("version", "churn", number + 1, set={"version": number + 1})])
+    assert [item["upload"] for item in registry.uploads("churn")] == [f"u{n}" for n in reversed(range(60))]
+    assert [item["version"] for item in registry.versions("churn")] == list(range(60, 0, -1))
+    registry.commit([Change("upload", None, "u", set={"upload": "u", "received_at": "1"})])
+    assert [item["upload"] for item in registry.unplaced()] == ["u"]
+
+
+def test_a_schema_that_dynamodb_cannot_hold_is_refused_in_words(registry: DynamoRegistry) -> None:
+    import random
+
+    random.seed(1)
+    columns = [{"name": f"{random.getrandbits(256):x}", "type": "number"} for _ in range(8000)]
+    with pytest.raises(UserError, match="Too many columns"):
+        registry.commit([model_change(revision=1, schema={"columns": columns})])
+
+
+def test_objects_stream_to_and_from_disk(account: None, tmp_path: Path) -> None:
+    s3 = boto3.client("s3")
+    s3.create_bucket(Bucket="data")
+    storage = S3Storage(s3, "data")
+    source, target = tmp_path / "a.csv", tmp_path / "b.csv"
+    source.write_bytes(b"x" * 3_000_000)
+    storage.upload(source, "data/m/ä b.csv")
+    found = storage.head("data/m/ä b.csv")
+    storage.download(found.key, target, found.etag)
+    assert target.read_bytes() == source.read_bytes()
+    assert storage.read(found.key, 10) == b"x" * 11
+    assert [item.key for item in storage.list("data/")] == [found.key]
+    with pytest.raises(NotFound):
+        storage.head("nothing")
+    with pytest.raises(NotFound):
+        storage.download(found.key, target, "0" * 32)
+
+
+def test_a_message_waits_no_longer_than_sqs_can(account: None) -> None:
+    sqs = boto3.client("sqs")
+    queue = SqsTrainingQueue(sqs, sqs.create_queue(QueueName="q")["QueueUrl"])
+    queue.send({"model": "churn"}, 100_000)
+    queue.send({"model": "churn"}, -5)
+    attributes = sqs.get_queue_attributes(QueueUrl=queue._url, AttributeNames=["All"])["Attributes"]
+    assert attributes["ApproximateNumberOfMessagesDelayed"] == "1"
+    assert attributes["ApproximateNumberOfMessages"] == "1"
+
+
+@pytest.fixture
+def sagemaker() -> Any:
+    return boto3.client("sagemaker", region_name="us-east-1", aws_access_key_id="test", aws_secret_access_key="test")
+
+
+@pytest.mark.parametrize("spot", [False, True])
+def test_a_training_job_as_sagemaker_takes_it(sagemaker: Any, spot: bool) -> None:
+    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
+    spec = TrainingSpec(
+        *("sluicegate-churn-1f2e3d4c", image, {"num_round": "10"}, "s3://b/train/", "s3://b/validation/"),
+        *("s3://b/artifacts/churn", "ml.m5.large", 1, 30, 3600, spot, {"sluicegate:model": "churn"}),
+    )
+    with Stubber(sagemaker) as stub:  # it checks every parameter against SageMaker's model
+        stub.add_response("create_training_job", {"TrainingJobArn": "arn:aws:sagemaker:us-east-1:1:training-job/a"})
+        SageMakerJobs(sagemaker, ROLE).create_training_job(spec)
+        stub.add_client_error("create_training_job", "ResourceInUse", "Training job names must be unique")
+        with pytest.raises(AlreadyExists):
+            SageMakerJobs(sagemaker, ROLE).create_training_job(spec)
+        stub.assert_no_pending_responses()
+
+
+def test_a_model_and_a_transform_job_as_sagemaker_takes_them(sagemaker: Any) -> None:
+    jobs = SageMakerJobs(sagemaker, ROLE)
+    with Stubber(sagemaker) as stub:
+        stub.add_response("create_model", {"ModelArn": "arn:aws:sagemaker:us-east-1:123456789012:model/a"})
+        jobs.create_model("a", "image", "s3://b/model.tar.gz", {})
+        arn = "arn:aws:sagemaker:us-east-1:123456789012:transform-job/a"
+        stub.add_response("create_transform_job", {"TransformJobArn": arn})
+        jobs.create_transform_job(TransformSpec("a", "a", "s3://b/holdout/", "s3://b/out", "ml.m5.large", {"k": "v"}))
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize("size", [Serverless(2048, 5), Instances("ml.m5.large", 2)])
+def test_an_endpoint_config_as_sagemaker_takes_it(sagemaker: Any, size: Any) -> None:
+    with Stubber(sagemaker) as stub:
+        arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint-config/a"
+        stub.add_response("create_endpoint_config", {"EndpointConfigArn": arn})
+        SageMakerEndpoints(sagemaker).create_config("sluicegate-churn-v1", "model", "v1", size, {})
+        stub.assert_no_pending_responses()
+
+
+def test_an_endpoint_that_is_busy_or_missing(sagemaker: Any) -> None:
+    endpoints = SageMakerEndpoints(sagemaker)
+    with Stubber(sagemaker) as stub:
+        busy = "Cannot update in-progress endpoint"
+        stub.add_client_error("update_endpoint", "ValidationException", busy)
+        with pytest.raises(Conflict):
+            endpoints.update("e", "c")
+        stub.add_client_error("describe_endpoint", "ValidationException", 'Could not find endpoint "e".')
+        with pytest.raises(NotFound):
+            endpoints.endpoint("e")
+
+
+def test_a_package_waits_until_it_is_decided(sagemaker: Any) -> None:
+    packages = SageMakerPackages(sagemaker)
+    spec = PackageSpec(
+        *("sluicegate-churn", "1f2e3d4c", "Run 1f2e3d4c", "image", "s3://b/model.tar.gz", "ml.m5.large"),
+        *({"run": "1f2e3d4c", "metric": "auc=0.91"}, "s3://b/report.json"),
+    )
+    made = datetime(2026, 1, 1, tzinfo=UTC)
+    described = {
+        "ModelPackageName": "sluicegate-churn",
+        "ModelPackageGroupName": "sluicegate-churn",
+        "ModelPackageVersion": 3,
+        "ModelPackageArn": PACKAGE,
+        "CreationTime": made,
+        "ModelPackageStatus": "Completed",
+        "ModelPackageStatusDetails": {"ValidationStatuses": []},
+        "ModelApprovalStatus": "PendingManualApproval",
+        "CustomerMetadataProperties": {"run": "1f2e3d4c"},
+    }
+    with Stubber(sagemaker) as stub:
+        stub.add_response("create_model_package", {"ModelPackageArn": PACKAGE})
+        stub.add_response("describe_model_package", described)
+        package = packages.create(spec)
+        assert (package.version, package.approval, package.decided_at) == (3, "PendingManualApproval", made)
+        expected = {"ModelPackageArn": PACKAGE, "ModelApprovalStatus": "Approved", "ApprovalDescription": ANY}
+        stub.add_response("update_model_package", {"ModelPackageArn": PACKAGE}, expected)
+        packages.decide(PACKAGE, "Approved", "better " * 500)
+        stub.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "status", "meaning"),
+    [
+        ("ThrottlingException", "Rate exceeded", 400, Transient),
+        ("InternalFailure", "", 500, Transient),
+        ("SomethingNew", "", 503, Transient),
+        ("ResourceLimitExceeded", "The account-level service limit ... is 0", 400, Refused),
+        ("AccessDeniedException", "not authorized", 400, Refused),
+        ("ValidationException", "1 validation error detected", 400, Refused),
+        ("ValidationException", 'Could not find model "m".', 400, NotFound),
+        ("ResourceNotFound", "", 400, NotFound),
+        ("ResourceInUse", "Job names must be unique", 400, AlreadyExists),
+        ("ConditionalCheckFailedException", "", 400, Conflict),
+    ],
+)
+def test_what_an_aws_error_means(code: str, message: str, status: int, meaning: type[Exception]) -> None:
+    answer: Any = {
+        "Error": {"Code": code, "Message": message},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    }
+    assert type(translate(ClientError(answer, "Operation"))) is meaning

@@ -1,0 +1,126 @@
+"""Each handler takes its sample event as AWS sends it, and refuses a malformed one by naming what lacks."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from sluicegate import bootstrap
+from sluicegate.adapters import aws
+from sluicegate.events import MalformedEvent, bus_event, queue_records
+
+ROOT = Path(__file__).resolve().parents[3]
+FUNCTIONS = ("ingest_data", "evaluate_model", "register_model", "deploy_model", "track_endpoint")
+
+
+def handler(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(f"app_{name}", ROOT / "functions" / name / "app.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.handler
+
+
+def sample(name: str) -> Any:
+    return json.loads((ROOT / "events" / f"{name}.json").read_text())
+
+
+@pytest.fixture
+def account(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """An empty account with the stack's bucket, table and queue; the process knows nothing yet."""
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "POWERTOOLS_SERVICE_NAME": "sluicegate",
+        "NAME_PREFIX": "sluicegate",
+        "DATA_BUCKET": "sluicegate-data",
+        "REGISTRY_TABLE": "registry",
+        "DEFAULT_QUIET_PERIOD_SECONDS": "0",
+        "SAGEMAKER_ROLE_ARN": "arn:aws:iam::123456789012:role/sagemaker",
+    }.items():
+        monkeypatch.setenv(name, value)
+    forget()
+    with mock_aws():
+        boto3.client("s3").create_bucket(Bucket="sluicegate-data")
+        boto3.client("dynamodb").create_table(
+            TableName="registry",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        url = boto3.client("sqs").create_queue(QueueName="training")["QueueUrl"]
+        monkeypatch.setenv("TRAINING_QUEUE_URL", url)
+        yield url
+    forget()
+
+
+def forget() -> None:
+    for function in (aws.client, bootstrap.registry, bootstrap.storage, bootstrap.ledger, bootstrap.ingest):
+        function.cache_clear()
+    for function in (bootstrap.start, bootstrap.evaluate, bootstrap.register, bootstrap.deploy, bootstrap.track):
+        function.cache_clear()
+
+
+def test_a_file_goes_from_s3_into_the_registry_and_the_queue(account: str) -> None:
+    event = sample("ingest_data")
+    key = event["detail"]["object"]["key"]
+    body = b"height,won\n" + b"".join(b"%d,%s\n" % (n, b"yes" if n > 20 else b"no") for n in range(40))
+    event["detail"]["object"]["etag"] = (
+        boto3.client("s3").put_object(Bucket="sluicegate-data", Key=key, Body=body)["ETag"].strip('"')
+    )
+    assert handler("ingest_data")(event, None) == {"outcome": "accepted"}
+    assert handler("ingest_data")(event, None) == {"outcome": "known"}
+    uploads = bootstrap.registry().uploads("churn")
+    assert [(item["status"], item["accepted_rows"], item["key"]) for item in uploads] == [("accepted", 40, key)]
+    found = boto3.client("sqs").receive_message(QueueUrl=account, MaxNumberOfMessages=10)["Messages"]
+    assert {json.loads(message["Body"])["cause"] for message in found} == {uploads[0]["upload"]}
+
+
+def test_an_object_that_is_gone_is_remembered_as_ignored(account: str) -> None:
+    assert handler("ingest_data")(sample("ingest_data"), None) == {"outcome": "ignored"}
+    assert [item["status"] for item in bootstrap.registry().uploads("churn")] == ["ignored"]
+
+
+@pytest.mark.parametrize("name", ["evaluate_model", "register_model", "track_endpoint", "deploy_model"])
+def test_news_of_what_nobody_here_started_is_ignored(account: str, name: str) -> None:
+    assert handler(name)(sample(name), None) == {"outcome": "ignored"}
+
+
+def test_a_message_for_an_unknown_model_leaves_the_queue(account: str) -> None:
+    assert handler("start_training")(sample("start_training"), None) == {"batchItemFailures": []}
+
+
+def test_a_message_that_is_no_json_comes_again_and_ends_in_the_dead_letter_queue(account: str) -> None:
+    event = sample("start_training.malformed")
+    identity = event["Records"][0]["messageId"]
+    assert handler("start_training")(event, None) == {"batchItemFailures": [{"itemIdentifier": identity}]}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_a_malformed_event_is_refused(account: str, name: str) -> None:
+    with pytest.raises(MalformedEvent, match="the event has no detail"):
+        handler(name)(sample(f"{name}.malformed"), None)
+
+
+@pytest.mark.parametrize("event", [None, [], {}, {"id": "a"}, {"id": "a", "detail": {}}])
+def test_what_is_no_event_is_refused(event: Any) -> None:
+    with pytest.raises(MalformedEvent):
+        bus_event(event)
+    with pytest.raises(MalformedEvent):
+        queue_records(event)
+
+
+def test_a_setting_that_lacks_is_named(account: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DATA_BUCKET")
+    with pytest.raises(bootstrap.Misconfigured, match="DATA_BUCKET"):
+        handler("ingest_data")(sample("ingest_data"), None)
