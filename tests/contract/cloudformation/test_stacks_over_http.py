@@ -1,5 +1,7 @@
 """Stacks on a real region, asked for with boto3, and looked at through the services they are made of."""
 
+# ruff: noqa: E501  (templates and long answers stay on one line)
+
 from __future__ import annotations
 
 import io
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+
 from tests.support.region import RunningRegion, region, region_log_on_failure, wait_for  # noqa: F401
 
 Json = dict[str, Any]
