@@ -101,7 +101,8 @@ function runPart(run, target) {
         const next = history[index + 1];
         const current = index === history.length - 1;
         const kind = !current ? "done" : ["failed", "rejected"].includes(line.status) ? "bad" : over ? "done" : line.status === "awaiting_approval" ? "wait" : "now";
-        const label = current && !over ? DOING[line.status] : SAID[line.status];
+        const unfinished = (current && !over) || next?.status === "failed"; // what failed was not done
+        const label = (unfinished ? DOING[line.status] : null) ?? SAID[line.status];
         return h(
           "li",
           { className: kind, "aria-current": current ? "step" : null },
@@ -113,7 +114,7 @@ function runPart(run, target) {
       ahead.filter((step) => !reached.includes(step)).map((step) => h("li", { className: "ahead" }, h("span", { className: "what" }, SAID[step]))),
     ),
     run.error && problemBox(run.error),
-    run.verdict?.reason && h("p", { className: run.verdict.accepted === false ? "problem" : "good" }, run.verdict.reason),
+    run.verdict?.reason && !history.some((line) => line.message?.includes(run.verdict.reason)) && h("p", { className: run.verdict.accepted === false ? "problem" : "good" }, run.verdict.reason),
     counts.length > 0 && h("p", { className: "sub" }, counts.map(([name, value]) => `${name} ${number(value)}`).join(" · "), " rows"),
   ];
 }
@@ -127,7 +128,7 @@ function versionsPart(versions) {
     h(
       "ul",
       { className: "plain" },
-      versions.map((version) =>
+      versions.map((version, index) =>
         h(
           "li",
           { className: "version" },
@@ -136,18 +137,26 @@ function versionsPart(versions) {
             { className: "line" },
             h("strong", {}, `Version ${version.version}`),
             badge(version.status),
-            h("span", { className: "sub" }, version.live_since ? `live since ${time(version.live_since)}` : time(version.created_at)),
+            h("span", { className: "sub" }, `${lived(version)} ${time(version.live_since ?? version.created_at)}`),
           ),
-          version.metrics &&
-            h(
-              "dl",
-              { className: "metrics" },
-              Object.entries(version.metrics).map(([name, entry]) => h("div", {}, h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, metric(entry)))),
-            ),
+          version.metrics && (index === 0 ? metricList(version.metrics) : h("details", {}, h("summary", {}, "Metrics"), metricList(version.metrics))),
           version.verdict?.reason && h("p", { className: "note" }, version.verdict.reason),
         ),
       ),
     ),
     versions.length >= 20 && h("p", { className: "sub" }, `The newest ${count(20, "version")} are shown.`),
   ];
+}
+
+function lived(version) {
+  if (!version.live_since) return "made";
+  return version.status === "live" ? "live since" : "was live from";
+}
+
+function metricList(metrics) {
+  return h(
+    "dl",
+    { className: "metrics" },
+    Object.entries(metrics).map(([name, entry]) => h("div", {}, h("dt", {}, name.replaceAll("_", " ")), h("dd", {}, metric(entry)))),
+  );
 }
