@@ -2,10 +2,10 @@
 
     python benchmarks/serving.py [--seconds 4]
 
-Both servers are processes of their own, both load the same ``xgboost-model`` (200 trees, depth 6, 40 features) and answer
-``POST /invocations`` with text/csv on loopback. gunicorn: one worker, its default (sync) class and then gthread with eight
-threads; the better one counts. The load generator is a third process: eight threads, each with a kept connection (sync
-workers close theirs after each answer; the generator then connects again, as any client would have to).
+Both servers are processes of their own, load the same ``xgboost-model`` (200 trees, depth 6, 40 features) and answer
+``POST /invocations`` with text/csv on loopback. gunicorn: one worker, its default (sync) class and then gthread with
+eight threads; the better one counts. The load generator is a third process: eight threads, each with a kept connection
+(sync workers close theirs after each answer; the generator then connects again, as any client would have to).
 Prints requests a second for each, and the ratio.
 """
 
