@@ -151,7 +151,7 @@ class Rollout:
             return "nothing"
         self.publish(model)
         current = self._registry.model(model)
-        self._clean(current)
+        self._clean(current, state)
         last = self._ended_run(model, serving if deploying is None else deploying)
         if last is not None:
             self._ledger.look_again(model, f"run:{last}", now)
@@ -274,9 +274,14 @@ class Rollout:
 
     # cleaning up
 
-    def _clean(self, item: ModelItem) -> None:
-        """Endpoint configs and SageMaker Models of versions that serve no more, but for the way back."""
-        kept = {item.get(name) for name in ("live_version", "previous_version", "desired_version", "deploying_version")}
+    def _clean(self, item: ModelItem, state: EndpointState | None) -> None:
+        """Endpoint configs and SageMaker Models of versions that serve no more, but for the way back, and for what a
+        failed endpoint still names."""
+        kept: set[object] = {
+            item.get(name) for name in ("live_version", "previous_version", "desired_version", "deploying_version")
+        }
+        if state is not None:
+            kept |= {self._number(item["model"], config) for config in (state.config, state.pending_config)}
         for version in self._registry.versions(item["model"]):
             number = version["version"]
             if version["status"] not in _DONE_WITH or number in kept or version.get("released"):

@@ -1,0 +1,124 @@
+"""What the template promises: narrow policies, an address for every failure, bounded parameters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.packaging import read_template
+
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = read_template(ROOT / "template.yaml")
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+FUNCTIONS = {name: item for name, item in RESOURCES.items() if item["Type"] == "AWS::Serverless::Function"}
+WOKEN_BY_EVENTS = (
+    *("IngestDataFunction", "EvaluateModelFunction", "RegisterModelFunction"),
+    *("DeployModelFunction", "TrackEndpointFunction"),
+)
+#: actions for which IAM knows no resource
+NO_RESOURCE_LEVEL = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListModelPackages"}
+
+
+def listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def statements() -> list[tuple[str, dict[str, Any]]]:
+    found = []
+    for name, item in FUNCTIONS.items():
+        for policy in item["Properties"].get("Policies", []):
+            found += [(name, statement) for statement in policy["Statement"]]
+    for policy in RESOURCES["SageMakerRole"]["Properties"]["Policies"]:
+        found += [("SageMakerRole", statement) for statement in policy["PolicyDocument"]["Statement"]]
+    return found
+
+
+@pytest.mark.parametrize(("owner", "statement"), statements())
+def test_policies_name_actions_and_resources(owner: str, statement: dict[str, Any]) -> None:
+    actions = set(listed(statement["Action"]))
+    assert not any("*" in action for action in actions), f"{owner}: {actions}"
+    if "*" in listed(statement["Resource"]):
+        assert actions <= NO_RESOURCE_LEVEL, f"{owner}: {actions} for every resource"
+
+
+def test_a_role_can_be_passed_only_to_sagemaker() -> None:
+    passing = [item for _, item in statements() if "iam:PassRole" in listed(item["Action"])]
+    assert len(passing) == 2
+    for statement in passing:
+        assert statement["Resource"] == {"Fn::GetAtt": ["SageMakerRole", "Arn"]}
+        assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_only_predict_reads_the_secret() -> None:
+    readers = [owner for owner, item in statements() if "secretsmanager:GetSecretValue" in listed(item["Action"])]
+    assert readers == ["PredictFunction"]
+
+
+@pytest.mark.parametrize("name", WOKEN_BY_EVENTS)
+def test_what_an_event_wakes_has_dead_letter_queues_and_retries(name: str) -> None:
+    properties = FUNCTIONS[name]["Properties"]
+    queue = {"Fn::GetAtt": ["EventsDeadLetterQueue", "Arn"]}
+    assert properties["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]["Destination"] == queue
+    for event in properties["Events"].values():
+        assert event["Type"] == "EventBridgeRule"
+        assert event["Properties"]["DeadLetterConfig"]["Arn"] == queue
+        assert event["Properties"]["RetryPolicy"]["MaximumRetryAttempts"] >= 1
+
+
+def test_the_training_queue_gives_up_into_a_queue_and_outlasts_its_function() -> None:
+    queue = RESOURCES["TrainingQueue"]["Properties"]
+    assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["TrainingDeadLetterQueue", "Arn"]}
+    assert queue["VisibilityTimeout"] > FUNCTIONS["StartTrainingFunction"]["Properties"]["Timeout"]
+    source = FUNCTIONS["StartTrainingFunction"]["Properties"]["Events"]["TrainingAsked"]["Properties"]
+    assert source["BatchSize"] == 1
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+
+
+def test_every_queue_and_function_has_an_alarm_and_every_function_a_log_that_ends() -> None:
+    alarms = [item["Properties"] for item in RESOURCES.values() if item["Type"] == "AWS::CloudWatch::Alarm"]
+    watched = [alarm["Dimensions"][0]["Value"] for alarm in alarms]
+    assert all(alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}] for alarm in alarms)
+    for queue in ("EventsDeadLetterQueue", "TrainingDeadLetterQueue", "TrainingQueue"):
+        assert {"Fn::GetAtt": [queue, "QueueName"]} in watched
+    logs = [item["Properties"] for item in RESOURCES.values() if item["Type"] == "AWS::Logs::LogGroup"]
+    names = [log["LogGroupName"] for log in logs]
+    assert all(log["RetentionInDays"] == {"Ref": "LogRetentionDays"} for log in logs)
+    for name in FUNCTIONS:
+        assert {"Ref": name} in watched
+        assert {"Fn::Sub": f"/aws/lambda/${{{name}}}"} in names
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATE["Parameters"]))
+def test_parameters_are_described_bounded_and_grouped(name: str) -> None:
+    parameter = TEMPLATE["Parameters"][name]
+    assert parameter["Description"]
+    assert "Default" in parameter
+    assert {"AllowedValues", "AllowedPattern"} & set(parameter) or {"MinValue", "MaxValue"} <= set(parameter)
+    groups = TEMPLATE["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    assert sum(name in group["Parameters"] for group in groups) == 1
+
+
+def test_only_the_page_needs_no_key() -> None:
+    open_paths = {
+        event["Properties"]["Path"]
+        for item in FUNCTIONS.values()
+        for event in item["Properties"].get("Events", {}).values()
+        if event["Type"] == "Api" and event["Properties"].get("Auth", {}).get("ApiKeyRequired") is False
+    }
+    assert RESOURCES["Api"]["Properties"]["Auth"]["ApiKeyRequired"] is True
+    assert open_paths == {"/", "/{asset}"}
+
+
+def test_code_and_events_exist_for_every_function() -> None:
+    for item in FUNCTIONS.values():
+        folder = ROOT / item["Properties"]["CodeUri"]
+        assert (folder / "app.py").is_file()
+        assert (ROOT / "events" / f"{folder.name}.json").is_file()
+        assert (ROOT / "events" / f"{folder.name}.malformed.json").is_file()
+
+
+def test_data_outlive_the_stack() -> None:
+    for name in ("DataBucket", "RegistryTable"):
+        assert RESOURCES[name]["DeletionPolicy"] == RESOURCES[name]["UpdateReplacePolicy"] == "Retain"
