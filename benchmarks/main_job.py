@@ -4,8 +4,8 @@
 
 A region is started on a free port and the application deployed to it, as `make up` does with a warm environment.
 - ``own``: PUT of the example until its endpoint is in service, less the time in the training, transform and serving
-  containers (SageMaker's own timestamps: TrainingStart to TrainingEnd, TransformStart to TransformEnd, and for serving the
-  creation of the endpoint until it is in service).
+  containers (SageMaker's own timestamps: TrainingStart to TrainingEnd, TransformStart to TransformEnd, and for serving
+  the creation of the endpoint until it is in service).
 - ``api``: one record through API Gateway, Lambda and the endpoint, sequentially, warm; beside it boto3's bare
   ``invoke_endpoint`` with the same endpoint, in turns, in the same run.
 - ``up``: from `sluice up` to the first prediction. ``idle``: memory of the region's process and all below it (PSS).
@@ -116,8 +116,8 @@ def main() -> int:
         print(json.dumps(found))
         return 0
     print(
-        f"PUT to endpoint in service {found['put_to_in_service_s']:.2f} s, in containers {found['in_containers_s']:.2f} s, "
-        f"own {found['own_s']:.2f} s (goal {GOAL_OWN_S} s)"
+        f"PUT to endpoint in service {found['put_to_in_service_s']:.2f} s, "
+        f"in containers {found['in_containers_s']:.2f} s, own {found['own_s']:.2f} s (goal {GOAL_OWN_S} s)"
     )
     print(
         f"API, one warm record: p50 {found['api_ms']:.2f} ms (goal {GOAL_API_MS} ms); boto3 invoke_endpoint alone "

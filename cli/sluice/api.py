@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -36,6 +37,13 @@ class Api:
         self._opener = urllib.request.build_opener(*handlers)
 
     def get(self, path: str) -> dict[str, Any]:
+        for pause in (0.2, 0.5, 1.0, 2.0):
+            try:
+                return self._send("GET", path, None, {})
+            except ApiError as error:
+                if error.status != 429:  # the usage plan's rate is shared with all who predict: give way
+                    raise
+            time.sleep(pause)
         return self._send("GET", path, None, {})
 
     def find(self, path: str) -> dict[str, Any] | None:

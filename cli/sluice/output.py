@@ -58,7 +58,7 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> 
         return
     if not out.is_terminal:
         for row in (columns, *rows):
-            out.print("\t".join(_cell(value) for value in row), markup=False)
+            print("\t".join(_cell(value) for value in row))  # the console would turn tabs into spaces
         return
     from rich.table import Table
 

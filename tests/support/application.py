@@ -128,7 +128,8 @@ def running_application(state_dir: Path, deploy: bool = True) -> Iterator[Applic
     app.sluice("up", "--port", str(regions.free_port()), timeout=90)
     try:
         if deploy:
-            app.sluice("deploy", timeout=180)
+            # A caller without pause must find out about the endpoint, not about the usage plan's rate.
+            app.sluice("deploy", "-p", "ApiRatePerSecond=5000", "-p", "ApiBurst=5000", timeout=180)
         yield app
     finally:
         app.sluice("down", timeout=60)
