@@ -9,7 +9,7 @@ import calendar
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 _RATE = re.compile(r"rate\(\s*(\d+)\s+(minute|minutes|hour|hours|day|days)\s*\)")
 _CRON = re.compile(r"cron\(\s*(.+?)\s*\)")
@@ -156,7 +156,3 @@ def parse(expression: str) -> Cron | Rate:
         _numbers(year, 1970, 2199, {}, "year"),
         _day_of_week(week_day) if month_day == "?" else _day_of_month(month_day),
     )
-
-
-def utc(moment: datetime) -> datetime:
-    return moment.astimezone(UTC)

@@ -55,11 +55,6 @@ def fits(path: Path, suffixes: Sequence[str] = tuple(importlib.machinery.EXTENSI
     return not _wrong_machine(path)
 
 
-def top_level(parts: Sequence[str]) -> str:
-    """The importable name of a path below a ``sys.path`` folder: ``("_duckdb.cpython-313….so",)`` is ``_duckdb``."""
-    return parts[0].split(".", 1)[0] if len(parts) == 1 else parts[0]
-
-
 def _distributions(folder: Path) -> dict[Path, set[str]]:
     """Each ``*.dist-info`` of ``folder`` with the top-level entries (file or folder names) its RECORD lists."""
     found: dict[Path, set[str]] = {}

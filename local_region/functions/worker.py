@@ -302,7 +302,7 @@ class Worker:
         with self._state:
             self._closing = True
             self._state.notify_all()
-        with contextlib.suppress(ProcessLookupError):
+        with contextlib.suppress(OSError):  # it, or its zygote, has ended already
             self._process.kill()
         self._api.close()
 
