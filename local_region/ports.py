@@ -218,6 +218,9 @@ class Functions(Protocol):
     def delete_invoke_config(self, function_name: str) -> None: ...
     def add_permission(self, function_name: str, statement_id: str, properties: Json) -> None: ...
     def remove_permission(self, function_name: str, statement_id: str) -> None: ...
+    def permits(
+        self, name_or_arn: str, service: str, source_arn: str
+    ) -> bool: ...  # may service call it on behalf of source_arn
     def invoke(self, name_or_arn: str, payload: bytes) -> InvocationResult: ...  # RequestResponse
     def invoke_async(self, name_or_arn: str, payload: bytes) -> None: ...  # Event: queued, retried, dead-lettered
 

@@ -131,6 +131,7 @@ class Serving:
         if integration.kind == "MOCK":
             headers = [("Content-Type", integration.content_type), *integration.headers.items()]
             return Response(integration.status, headers, integration.body)
+        self._permitted(integration.function, place, request)
         payload = json.dumps(event_of(request, place), separators=(",", ":")).encode()
         began = time.perf_counter()
         call = self._pool.submit(self._region.functions.invoke, integration.function, payload)
@@ -154,6 +155,22 @@ class Serving:
             name = integration.function.rsplit(":", 1)[-1]
             _LOG.warning("Malformed Lambda proxy response of %s to %s %s: %s", name, request.verb, request.path, error)
             raise Refused("INTEGRATION_FAILURE") from error
+
+    def _permitted(self, function: str, place: Place, request: Request) -> None:
+        """Without a permission in the function's policy AWS answers 500 and says why in the execution log only."""
+        config = self._region.config
+        where = f"{place.api_id}/{place.stage}/{request.verb}{place.resource}"
+        source = f"arn:{config.partition}:execute-api:{config.region_name}:{config.account_id}:{where}"
+        try:
+            allowed = self._region.functions.permits(function, "apigateway.amazonaws.com", source)
+        except AwsError as error:
+            _LOG.warning("%s %s: %s", request.verb, request.path, error)
+            raise Refused("API_CONFIGURATION_ERROR") from error
+        if not allowed:
+            _LOG.warning(
+                "Invalid permissions on Lambda function %s: its policy doesn't let %s call it", function, source
+            )
+            raise Refused("API_CONFIGURATION_ERROR")
 
     # -- around it ----------------------------------------------------------------------------------------------
 

@@ -133,7 +133,10 @@ def test_parameter_sources() -> None:
         "Hidden": {"Type": "String", "NoEcho": True},
         "Stored": {"Type": "AWS::SSM::Parameter::Value<String>", "Default": "/x"},
     }
-    given = [{"ParameterKey": "Kept", "UsePreviousValue": True}, {"ParameterKey": "Hidden", "ParameterValue": "s3cret"}]
+    given: list[dict[str, Any]] = [
+        {"ParameterKey": "Kept", "UsePreviousValue": True},
+        {"ParameterKey": "Hidden", "ParameterValue": "s3cret"},
+    ]
     bound = parameters.bind(
         declared, given, {"Kept": parameters.Parameter("Kept", "old", "old")}, lambda name: f"value of {name}"
     )

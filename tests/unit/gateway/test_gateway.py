@@ -27,7 +27,7 @@ Json = dict[str, Any]
 
 
 def proxied(*, key: bool = False, **more: Any) -> Json:
-    security = {"security": [{"api_key": []}]} if key else {}
+    security: Json = {"security": [{"api_key": []}]} if key else {}
     return {
         **security,
         "x-amazon-apigateway-integration": {"type": "aws_proxy", "httpMethod": "POST", "uri": URI, **more},
@@ -73,15 +73,23 @@ class Gate:
         self.lines: list[str] = []
         self.written = threading.Event()
         self.now = NOW
+        self.permitted = True
+        self.sources: list[str] = []
         self.function: Callable[[Json], Any] = lambda event: {"statusCode": 200, "body": "ok"}
         region: Any = SimpleNamespace(
-            config=SimpleNamespace(endpoint="http://127.0.0.1:4566", account_id="1"),
+            config=SimpleNamespace(
+                endpoint="http://127.0.0.1:4566", account_id="1", region_name="us-east-1", partition="aws"
+            ),
             clock=SimpleNamespace(now=lambda: self.now),
-            functions=SimpleNamespace(invoke=self._invoke),
+            functions=SimpleNamespace(invoke=self._invoke, permits=self._permits),
             metrics=SimpleNamespace(put=lambda space, name, value, unit, where: self.metrics.append((name, value))),
             logs=SimpleNamespace(write=self._log),
         )
         self.service = GatewayService(region)
+
+    def _permits(self, name: str, service: str, source: str) -> bool:
+        self.sources.append(source)
+        return self.permitted and service == "apigateway.amazonaws.com"
 
     def _log(self, group: str, stream: str, messages: list[str]) -> None:
         self.lines += [f"{group} {message}" for message in messages]
@@ -252,6 +260,14 @@ def test_failing_and_missing_functions(opened: Gate) -> None:
 
     opened.function = gone
     assert opened.call("/files/x")[0] == 500
+
+
+def test_a_function_without_permission_is_not_called(opened: Gate, caplog: pytest.LogCaptureFixture) -> None:
+    opened.permitted = False
+    assert opened.call("/models/x")[0::2] == (500, b'{"message":"Internal server error"}')
+    assert opened.sources == [f"arn:aws:execute-api:us-east-1:1:{opened.api}/v1/GET/models/{{model}}"]
+    assert "Invalid permissions on Lambda function" in caplog.text
+    assert not opened.events
 
 
 def test_late_answers_are_504(opened: Gate) -> None:
