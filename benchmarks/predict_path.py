@@ -207,17 +207,18 @@ def cold_import(runs: int) -> dict[str, Any]:
     }
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description="The prediction path against bare boto3.")
     parser.add_argument("--rounds", type=int, default=1000)
     parser.add_argument("--imports", type=int, default=7)
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     found = {"cold_import": cold_import(options.imports), "one_record": handler_ratio(options.rounds)}
+    one, cold = found["one_record"], found["cold_import"]
+    reached = one["ratio"] <= one["goal"] and cold["ratio"] <= cold["goal"]
     if options.json:
         print(json.dumps(found))
-        return
-    one, cold = found["one_record"], found["cold_import"]
+        return 0 if reached else 1
     print(
         f"predict, one record, warm: {one['predict_handler_p50_ms']} ms, bare boto3 invoke_endpoint "
         f"{one['boto3_invoke_endpoint_p50_ms']} ms: {one['ratio']} x (goal: at most {one['goal']} x)"
@@ -226,7 +227,8 @@ def main() -> None:
         f"cold import: predict {cold['predict_ms']} ms, boto3 with one client {cold['boto3_client_ms']} ms: "
         f"{cold['ratio']} x (goal: at most {cold['goal']} x); manage_models {cold['manage_models_ms']} ms"
     )
+    return 0 if reached else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -22,7 +22,7 @@ from tests.contract.http.test_predict_over_http import load
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
 
-CHROMIUM = "/usr/bin/chromium"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 ARGUMENTS = [
     "--headless=new",
     "--no-sandbox",
@@ -39,8 +39,8 @@ PUBLIC = {"/", "/openapi.json", "/{asset}"}
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    if not shutil.which(CHROMIUM):
-        pytest.skip(f"{CHROMIUM} is not installed")
+    if CHROMIUM is None:
+        pytest.fail("no Chromium here: `make chromium` installs it (Debian: apt install chromium)")
     with playwright.sync_playwright() as run:
         chromium = run.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium
