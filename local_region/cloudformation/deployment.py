@@ -10,9 +10,10 @@ import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
 from local_region.cloudformation.errors import ResourceFailure, TemplateError
+from local_region.cloudformation.failures import FAILURES, StackFailure, failed_to, is_gone, reason_of
 from local_region.cloudformation.graph import order
 from local_region.cloudformation.intrinsics import resolve, text_of
 from local_region.cloudformation.planning import (
@@ -30,58 +31,7 @@ from local_region.cloudformation.template import Resource
 from local_region.ports import AwsError, Json, Region
 
 _LOG = logging.getLogger(__name__)
-#: what a resource may fail with; anything else is a fault of the region and is logged with its trace
-_FAILURES = (
-    ResourceFailure,
-    TemplateError,
-    AwsError,
-    ClientError,
-    BotoCoreError,
-    KeyError,
-    TypeError,
-    ValueError,
-    OSError,
-)
-_GONE = frozenset(
-    [
-        "NoSuchBucket",
-        "NoSuchEntity",
-        "NotFound",
-        "NotFoundException",
-        "ResourceNotFoundException",
-        "ResourceNotFound",
-        "QueueDoesNotExist",
-        "AWS.SimpleQueueService.NonExistentQueue",
-        "ParameterNotFound",
-        "NoSuchBucketPolicy",
-        "DashboardNotFoundError",
-    ]
-)
 Undo = Callable[[], None]
-
-
-class StackFailure(Exception):
-    """The operation can't go on; the text is the stack's status reason."""
-
-
-def reason_of(error: BaseException) -> str:
-    """What an event says of an error, in CloudFormation's form for errors that a service answered."""
-    if isinstance(error, ClientError):
-        answer = error.response
-        status = answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 400)
-        service = f"Code: {answer['Error'].get('Code')}, Status Code: {status}"
-        return f'Resource handler returned message: "{answer["Error"].get("Message")}" ({service})'
-    if isinstance(error, AwsError):
-        return f'Resource handler returned message: "{error.message}" (Code: {error.code}, Status Code: {error.status})'
-    if isinstance(error, KeyError):
-        return f"Property {error} is required."
-    return str(error) or type(error).__name__
-
-
-def _is_gone(error: BaseException) -> bool:
-    if isinstance(error, ClientError):
-        return error.response["Error"].get("Code") in _GONE
-    return isinstance(error, AwsError) and error.code in _GONE
 
 
 class Deployment:
@@ -108,7 +58,7 @@ class Deployment:
             left = self._undo()
             self._stack.outputs = []
             if left:
-                self._note("ROLLBACK_FAILED", _failed_to("delete", left))
+                self._note("ROLLBACK_FAILED", failed_to("delete", left))
             else:
                 self._note("ROLLBACK_COMPLETE")
             if on_failure == "DELETE" and not left:
@@ -130,7 +80,7 @@ class Deployment:
             left = self._undo()
             stack.definition, stack.outputs, stack.imports = before
             if left:
-                self._note("UPDATE_ROLLBACK_FAILED", _failed_to("update", left))
+                self._note("UPDATE_ROLLBACK_FAILED", failed_to("update", left))
             else:
                 self._note("UPDATE_ROLLBACK_COMPLETE_CLEANUP_IN_PROGRESS")
                 self._note("UPDATE_ROLLBACK_COMPLETE")
@@ -157,7 +107,7 @@ class Deployment:
             keep &= set(retain)
         left = self._remove_all(list(self._stack.resources), keep)
         if left:
-            self._note("DELETE_FAILED", _failed_to("delete", left))
+            self._note("DELETE_FAILED", failed_to("delete", left))
             return
         self._stack.outputs, self._stack.imports = [], set()
         self._note("DELETE_COMPLETE")
@@ -189,7 +139,7 @@ class Deployment:
     def _failing(self, name: str, resource: Resource) -> Iterator[None]:
         try:
             yield
-        except _FAILURES as error:
+        except FAILURES as error:
             if not isinstance(error, ResourceFailure | TemplateError | AwsError | ClientError):
                 _LOG.exception("resource %s of stack %s", name, self._stack.name)
             existing = self._stack.resources.get(name)
@@ -198,7 +148,7 @@ class Deployment:
             self._event(name, physical, resource.type, status, reason_of(error))
             if existing:
                 existing.status, existing.reason = status, reason_of(error)
-            raise StackFailure(_failed_to("update" if existing else "create", [name])) from error
+            raise StackFailure(failed_to("update" if existing else "create", [name])) from error
 
     @contextmanager
     def _failing_outputs(self) -> Iterator[None]:
@@ -332,7 +282,7 @@ class Deployment:
         for name, undo in reversed(self._journal):
             try:
                 undo()
-            except _FAILURES as error:
+            except FAILURES as error:
                 _LOG.warning("rollback of %s in stack %s: %s", name, self._stack.name, reason_of(error))
                 left.append(name)
         return left
@@ -345,7 +295,7 @@ class Deployment:
                 continue
             try:
                 self._delete_physical(old)
-            except _FAILURES as error:
+            except FAILURES as error:
                 self._event(old.logical_id, old.made.physical_id, old.type, "DELETE_FAILED", reason_of(error))
         scope_names = {name for name in self._stack.resources if name in definition.template.resources}
         conditions = StackScope(
@@ -378,7 +328,7 @@ class Deployment:
                     needed.update(item.needs)
                     continue
                 self._remove(item)
-            except _FAILURES as error:
+            except FAILURES as error:
                 item.status, item.reason = "DELETE_FAILED", reason_of(error)
                 self._event(name, item.made.physical_id, item.type, "DELETE_FAILED", item.reason)
                 left.append(name)
@@ -396,7 +346,7 @@ class Deployment:
         try:
             _handler(item.type).delete(self._env(name, item.generation), item.made, item.properties)
         except (ClientError, AwsError) as error:
-            if not _is_gone(error):
+            if not is_gone(error):
                 raise
         self._event(name, physical, item.type, "DELETE_COMPLETE", None, item.properties)
 
@@ -433,7 +383,3 @@ def _handler(kind: str) -> Handler:
     if handler is None:
         raise ResourceFailure(f"Unrecognized resource type {kind}")
     return handler
-
-
-def _failed_to(what: str, names: list[str]) -> str:
-    return f"The following resource(s) failed to {what}: [{', '.join(names)}]."

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from local_region.ports import AwsError
 
 
@@ -19,3 +22,12 @@ def validation_error(message: str) -> AwsError:
 
 def no_such_stack(name: str) -> AwsError:
     return validation_error(f"Stack with id {name} does not exist")
+
+
+@contextmanager
+def template_errors() -> Iterator[None]:
+    """A template that can't be is the caller's ``ValidationError``."""
+    try:
+        yield
+    except TemplateError as error:
+        raise validation_error(str(error)) from error

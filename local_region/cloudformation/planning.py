@@ -12,7 +12,7 @@ from local_region.cloudformation.intrinsics import is_known, resolve
 from local_region.cloudformation.resources import handler_of, registry
 from local_region.cloudformation.scope import StackScope
 from local_region.cloudformation.stacks import Change, Definition, Stack, StackResource
-from local_region.cloudformation.template import Resource
+from local_region.cloudformation.template import Resource, transforms
 from local_region.ports import AwsError, Json, RegionConfig
 
 _IAM = {"AWS::IAM::Role": "RoleName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName", "AWS::IAM::Policy": None}
@@ -50,6 +50,12 @@ def check_capabilities(definition: Definition) -> None:
         raise AwsError("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_NAMED_IAM]")
     if iam and not given & {"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM"}:
         raise AwsError("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_IAM]")
+
+
+def check_expand(definition: Definition) -> None:
+    """CreateStack and UpdateStack ask for the acknowledgement of transforms; a change set can be looked at instead."""
+    if transforms(definition.raw) and "CAPABILITY_AUTO_EXPAND" not in definition.capabilities:
+        raise AwsError("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_AUTO_EXPAND]")
 
 
 def plan(

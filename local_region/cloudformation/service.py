@@ -11,14 +11,13 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 
 from local_region.cloudformation import answers
 from local_region.cloudformation.deployment import Deployment
-from local_region.cloudformation.errors import TemplateError, no_such_stack, validation_error
+from local_region.cloudformation.errors import no_such_stack, template_errors, validation_error
 from local_region.cloudformation.loading import load
-from local_region.cloudformation.planning import check_capabilities, check_types, plan
+from local_region.cloudformation.planning import check_capabilities, check_expand, plan
 from local_region.cloudformation.requests import (
     TransformFailure,
     definition,
@@ -26,7 +25,7 @@ from local_region.cloudformation.requests import (
     template_text,
 )
 from local_region.cloudformation.stacks import Change, ChangeSet, Definition, Stack, Stacks
-from local_region.cloudformation.template import SAM, check_sections, transforms
+from local_region.cloudformation.summaries import summarized, validated
 from local_region.ports import AwsError, AwsRequest, Json, Region
 
 _LOG = logging.getLogger(__name__)
@@ -34,14 +33,6 @@ _NO_CHANGES = "The submitted information didn't contain changes. Submit differen
 _UPDATABLE = frozenset(
     {"CREATE_COMPLETE", "UPDATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE", "UPDATE_FAILED", "CREATE_FAILED"}
 )
-
-
-@contextmanager
-def _template_errors() -> Iterator[None]:
-    try:
-        yield
-    except TemplateError as error:
-        raise validation_error(str(error)) from error
 
 
 class CloudFormationService:
@@ -101,10 +92,10 @@ class CloudFormationService:
         if self._stacks.find(name) is not None:
             raise AwsError("AlreadyExistsException", f"Stack [{name}] already exists")
         on_failure = params.get("OnFailure") or ("DO_NOTHING" if params.get("DisableRollback") else "ROLLBACK")
-        with _template_errors():
+        with template_errors():
             wanted = definition(self._region, params, None)
             check_capabilities(wanted)
-            self._check_expand(wanted)
+            check_expand(wanted)
             draft = Stack(name, "", name, self._region.clock.now(), "DRAFT")
             plan(wanted, draft, self._region.config, self._stacks.export)
         with self._stacks.lock:
@@ -124,10 +115,10 @@ class CloudFormationService:
         refuse_unsupported(params)
         stack = self._living(params["StackName"])
         self._check_updatable(stack)
-        with _template_errors():
+        with template_errors():
             wanted = definition(self._region, params, stack)
             check_capabilities(wanted)
-            self._check_expand(wanted)
+            check_expand(wanted)
             changes = plan(wanted, stack, self._region.config, self._stacks.export)
         if not changes and wanted.same_outcome(stack.definition):
             raise validation_error("No updates are to be performed.")
@@ -223,7 +214,7 @@ class CloudFormationService:
         wanted: Definition | None = None
         changes: list[Change] = []
         reason: str | None = None
-        with _template_errors():
+        with template_errors():
             try:
                 wanted = definition(self._region, params, existing)
                 check_capabilities(wanted)
@@ -346,7 +337,7 @@ class CloudFormationService:
         }
 
     def get_template_summary(self, params: Json) -> Json:
-        with _template_errors():
+        with template_errors():
             if params.get("StackName"):
                 stack = self._stacks.get(params["StackName"])
                 if stack.definition is None:
@@ -354,29 +345,11 @@ class CloudFormationService:
                 raw = stack.definition.raw
             else:
                 raw = load(template_text(self._region, params, None))
-            return self._summary(raw)
+            return summarized(raw)
 
     def validate_template(self, params: Json) -> Json:
-        with _template_errors():
-            summary = self._summary(load(template_text(self._region, params, None)))
-        shown = ("ParameterKey", "DefaultValue", "NoEcho", "Description")
-        parameters = [{key: item[key] for key in shown if key in item} for item in summary["Parameters"]]
-        kept = ("Description", "Capabilities", "CapabilitiesReason", "DeclaredTransforms")
-        return {"Parameters": parameters, **{key: summary[key] for key in kept if key in summary}}
-
-    def _summary(self, raw: Json) -> Json:
-        check_sections(raw)
-        names = transforms(raw)
-        types = sorted({item["Type"] for item in raw["Resources"].values()})
-        iam = any(name.startswith("AWS::IAM::") for name in types)
-        needed = ["CAPABILITY_IAM"] if iam else []
-        if SAM in names:
-            needed = ["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"]
-        else:
-            from local_region.cloudformation.template import parse
-
-            check_types(Definition("", raw, parse(raw), {}))
-        return answers.template_summary(raw, needed, types)
+        with template_errors():
+            return validated(load(template_text(self._region, params, None)))
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
@@ -385,11 +358,6 @@ class CloudFormationService:
         if stack is None or stack.deleted is not None:
             raise validation_error(f"Stack [{name}] does not exist")
         return stack
-
-    @staticmethod
-    def _check_expand(wanted: Definition) -> None:
-        if transforms(wanted.raw) and "CAPABILITY_AUTO_EXPAND" not in wanted.capabilities:
-            raise AwsError("InsufficientCapabilitiesException", "Requires capabilities : [CAPABILITY_AUTO_EXPAND]")
 
     @staticmethod
     def _check_updatable(stack: Stack) -> None:

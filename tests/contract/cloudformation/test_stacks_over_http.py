@@ -373,6 +373,27 @@ def test_aws_managed_policies_can_be_attached(region: RunningRegion, name: str) 
     assert [policy["PolicyArn"] for policy in attached] == [arn]
 
 
+def test_templates_and_events_can_be_looked_at(region: RunningRegion, name: str) -> None:  # noqa: F811
+    client, body = region.client("cloudformation"), json.dumps(BACKING)
+    valid = client.validate_template(TemplateBody=body)
+    assert [item["ParameterKey"] for item in valid["Parameters"]] == ["Delay"]
+    with pytest.raises(ClientError, match="Template format error: YAML not well-formed"):
+        client.validate_template(TemplateBody="Resources: [")
+    deploy(region, name, BACKING)
+    assert client.get_template(StackName=name)["TemplateBody"] == BACKING
+    summary = client.get_template_summary(StackName=name)
+    assert "AWS::KMS::Key" in summary["ResourceTypes"]
+    events = list(client.get_paginator("describe_stack_events").paginate(StackName=name).search("StackEvents[]"))
+    times = [event["Timestamp"] for event in events]
+    assert times == sorted(times, reverse=True)
+    assert (events[0]["ResourceStatus"], events[-1]["ResourceStatus"]) == ("CREATE_COMPLETE", "CREATE_IN_PROGRESS")
+    assert len({event["EventId"] for event in events}) == len(events) == 3 * len(BACKING["Resources"]) + 2
+    detail = client.describe_stack_resource(StackName=name, LogicalResourceId="Work")["StackResourceDetail"]
+    assert detail["ResourceStatus"] == "CREATE_COMPLETE"
+    listed = client.list_stack_resources(StackName=name)["StackResourceSummaries"]
+    assert len(listed) == len(BACKING["Resources"])
+
+
 def test_capabilities_are_asked_for(region: RunningRegion) -> None:  # noqa: F811
     role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "x", "AssumeRolePolicyDocument": {}}}
     with pytest.raises(ClientError, match=r"Requires capabilities : \[CAPABILITY_NAMED_IAM\]"):
