@@ -20,6 +20,8 @@ log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
 #: SageMaker's default for the container to pass /ping
 PING_SECONDS = 60.0
+#: between two tries to start again a process that doesn't come up
+RETRY_SECONDS = 5.0
 
 
 class StartFailure(Exception):
@@ -43,6 +45,7 @@ class Server:
         self.process: Process | None = None
         self._output: LogLines | None = None
         self._lock = threading.Lock()
+        self._retry_at = 0.0
         self.stopping = False
 
     def start(self, timeout: float = PING_SECONDS) -> None:
@@ -94,6 +97,8 @@ class Server:
         while not port_file.exists():
             if process.exit_code is not None:
                 raise StartFailure(self._unhealthy(f"it ended with exit code {process.exit_code}"))
+            if self.stopping:
+                raise StartFailure("the endpoint is being stopped")
             if time.monotonic() > deadline:
                 raise StartFailure(self._unhealthy(f"it didn't listen within {timeout:g} s"))
             process.wait(0.003)  # returns at once when it ends
@@ -120,6 +125,8 @@ class Server:
                 return False
             if process.exit_code is None:
                 return True
+            if time.monotonic() < self._retry_at:
+                return False
             message = f"The serving process ended with exit code {process.exit_code}; it is started again."
             log.warning("%s %s: %s", self._group, self.stream, message)
             self._region.logs.write(self._group, self.stream, [message])
@@ -128,6 +135,7 @@ class Server:
             try:
                 self._launch(PING_SECONDS)
             except StartFailure as error:
+                self._retry_at = time.monotonic() + RETRY_SECONDS
                 log.error("%s %s: %s", self._group, self.stream, error)
                 return False
             return True
@@ -135,10 +143,11 @@ class Server:
     def stop(self) -> None:
         """End the process and remove its folder."""
         self.stopping = True
-        if self.client is not None:
-            self.client.close()
-        if self.process is not None:
-            self.process.terminate(5.0)
+        with self._lock:  # not while it is being started again
+            if self.client is not None:
+                self.client.close()
+            if self.process is not None:
+                self.process.terminate(5.0)
         if self._output is not None:
             self._output.join()
         shutil.rmtree(self.folder, ignore_errors=True)

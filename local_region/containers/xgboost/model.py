@@ -32,6 +32,8 @@ def _load_one(path: Path) -> xgb.Booster:
         pickled = raw[:1] == b"\x80"
         what = "a pickle, which is never loaded" if pickled else "neither UBJSON nor JSON"
         raise UserError(f"Model {path.name} cannot be loaded: it is {what}. Save it with Booster.save_model.")
+    if not raw[-64:].rstrip().endswith(b"}"):  # XGBoost's UBJSON reader runs past the end of a file that is cut short
+        raise UserError(f"Model {path.name} cannot be loaded: the file is cut short.")
     booster = xgb.Booster(params={"nthread": 1})
     try:
         booster.load_model(bytearray(raw))

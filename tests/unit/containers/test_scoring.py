@@ -121,7 +121,12 @@ def test_selected_output(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"\x80\x04N.", "a pickle, which is never loaded"), (b"{L", "cannot be loaded")]
+    ("content", "message"),
+    [
+        (b"\x80\x04N.", "a pickle, which is never loaded"),
+        (b"{L", "the file is cut short"),
+        (b'{"a": 1}', "cannot be loaded"),
+    ],
 )
 def test_what_is_never_loaded(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / "xgboost-model").write_bytes(content)
