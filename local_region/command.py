@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from local_region.allocator import give_memory_back
 from local_region.ports import RegionConfig
 from local_region.state import StartupError, StateFolder
 
@@ -41,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def serve(config: RegionConfig) -> int:
+    give_memory_back()
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

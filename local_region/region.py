@@ -84,10 +84,11 @@ class LocalRegion:
 
     def _start(self) -> None:
         from local_region.front.server import HttpServer
-        from local_region.stores.objects import spool_objects
+        from local_region.stores.objects import join_parts_on_disk, spool_objects
 
         began = time.perf_counter()
         spool_objects()
+        join_parts_on_disk()
         self.processes.warm("function")
         self._started.append(("processes", self.processes.stop))
         front = self._front()

@@ -121,6 +121,7 @@ class MotoGate:
             app = self._apps.get(backend)
             if app is None:
                 app = self._apps[backend] = self._create(backend)  # type: ignore[arg-type]
+                app.teardown_request(_let_go)
             return app
 
 
@@ -146,6 +147,16 @@ def _described(request: Incoming) -> str:
     if action:
         return action
     return f"{request.method} {request.raw_path}"
+
+
+def _let_go(_error: BaseException | None) -> None:
+    """Flask's request refers to itself: its body, however large, would stay in memory until the garbage collector
+    came round to it. Called when a request is done."""
+    from flask import request
+
+    kept = vars(request._get_current_object())  # type: ignore[attr-defined]
+    kept.pop("_cached_data", None)
+    kept.pop("data", None)
 
 
 def _call(app: Any, service: str, request: Incoming) -> tuple[int, list[tuple[str, str]], Iterable[bytes]]:
