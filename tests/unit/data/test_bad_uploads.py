@@ -241,21 +241,26 @@ def test_names_that_are_sql(read: Read) -> None:
     assert rows(reading) == [(1.0, 2.0, 3.0, 4.0)]
 
 
-def test_a_column_that_turns_to_text_late_is_text(read: Read) -> None:
+def test_where_the_sample_misled_the_column_is_read_again_as_text(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    def first_lines(path: Path, size: int, target: Path) -> Path:
+        target.write_bytes(b"".join(path.read_bytes().splitlines(keepends=True)[:100]))
+        return target
+
+    monkeypatch.setattr("sluicegate.data.ingest.spread_sample", first_lines)
     content = (
-        b"a,b\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(25_000)) + b"".join(b"v%d,1\n" % i for i in range(5_000))
+        b"a,b\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(9_000)) + b"".join(b"v%d,1\n" % i for i in range(1_000))
     )
     reading = read(content)
     assert types(reading) == {"a": "category", "b": "number"}
-    assert (reading.accepted_rows, reading.rejected_rows) == (30_000, 0)
+    assert (reading.accepted_rows, reading.rejected_rows) == (10_000, 0)
     assert "it is a category" in reading.notes[0]
 
 
-def test_few_bad_values_beyond_the_sample_are_bad_rows(read: Read) -> None:
-    content = b"a,b\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(25_000)) + b"oops,1\n2,2\n"
+def test_few_bad_values_are_bad_rows(read: Read) -> None:
+    content = b"a,b\n" + b"".join(b"%d,%d\n" % (i, i) for i in range(45_000)) + b"oops,1\n2,2\n"
     reading = read(content)
     assert types(reading)["a"] == "number"
-    assert [line["line"] for line in rejected(reading)] == ["25002"]
+    assert [line["line"] for line in rejected(reading)] == ["45002"]
 
 
 def test_known_types_win_and_settings_win_over_them(read: Read) -> None:
@@ -290,3 +295,26 @@ def test_nothing_is_lost_silently(read: Read, tmp_path: Path) -> None:
     assert {(int(line["line"]), line["text"]) for line in rejected(reading)} == {
         (place + 2, text) for place, text in bad.items()
     }
+
+
+def test_a_large_sorted_file_is_judged_by_all_of_it(read: Read) -> None:
+    """40 MB: numbers first, text in the second half. The sample sees both: no second reading."""
+    pad = b"p" * 60
+    content = b"a,b,c\n" + b"".join(
+        b"%s%d,%s,%d\n" % (b"v" if i > 250_000 else b"", i, pad, i % 2) for i in range(500_000)
+    )
+    reading = read(content)
+    assert types(reading)["a"] == "category"
+    assert (reading.accepted_rows, reading.rejected_rows, reading.notes) == (500_000, 0, [])
+
+
+@pytest.mark.parametrize(
+    ("line", "title"),
+    [(b"v%d,1,2\n", "Values of another type"), (b"%d,1\n", "Mostly broken lines")],
+)
+def test_a_large_file_of_another_kind_is_refused_from_its_sample(read: Read, line: bytes, title: str) -> None:
+    pad = b"q" * 60
+    content = b"a,b,c\n" + b"".join(line.replace(b"1", pad + b"1", 1) % i for i in range(500_000))
+    with pytest.raises(UnreadableUpload) as caught:
+        read(content, known=Schema((Column("a", "number"),)))
+    assert caught.value.title == title

@@ -13,9 +13,10 @@ from sluicegate.domain.dates import DATE_PATTERN
 from sluicegate.domain.schema import MISSING_MARKERS, ColumnType, Schema
 from sluicegate.domain.settings import ModelSettings
 
-SAMPLE_ROWS = 20_000
 #: a column is a number (boolean, date) when this share of its values are; the rest are bad rows
 SHARE = 0.95
+#: a given type that fewer of a column's values have is called a misfit
+_FITTING = 0.7
 _GROUPED = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 _DECIMAL_COMMA = r"[+-]?[0-9]+,[0-9]+"
 MARKERS_SQL = ", ".join(text_sql(marker) for marker in MISSING_MARKERS)
@@ -29,6 +30,8 @@ class Inference:
     inferred: set[int]
     thousands: bool = False
     decimal_comma: bool = False
+    #: columns whose given type most of the sample's values don't have, in words
+    misfits: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -87,6 +90,8 @@ def infer(
             found.types.append(chosen)
             found.inferred.add(position)
         padded.update(counts.padded)
+        if counts.values and counts.fitting(found.types[position]) < _FITTING * counts.values:
+            found.misfits.append(f"{name} is not of type {found.types[position]}")
     if comma_columns:
         _decide_decimal_comma(found, comma_columns, counted, names)
     found.missing = [*MISSING_MARKERS, " ", *sorted(padded - {" "})]
@@ -120,6 +125,13 @@ class _Counts:
     booleans: int
     dates: int
     padded: list[str]
+
+    def fitting(self, kind: ColumnType) -> int:
+        """At least how many values a column of this type takes."""
+        if kind == "number":
+            return self.numbers + self.grouped + self.decimal_comma
+        # A declared boolean may be yes and no, a date of a form that only DuckDB knows: not judged here.
+        return self.dates if kind == "date" and self.numbers == self.values else self.values
 
     @property
     def has_decimal_commas(self) -> bool:

@@ -19,7 +19,6 @@ from sluicegate.data.dialect import Dialect, read_dialect
 from sluicegate.data.engine import connect, name_sql, text_sql
 from sluicegate.data.inference import (
     MARKERS_SQL,
-    SAMPLE_ROWS,
     SHARE,
     Inference,
     default_target,
@@ -28,13 +27,16 @@ from sluicegate.data.inference import (
 )
 from sluicegate.data.profile import profile_columns
 from sluicegate.data.rejects import Rejects, cast_failures, count_rejected, write_rejects
-from sluicegate.data.text import PlainText, plain_text, without_thousands
+from sluicegate.data.text import PlainText, plain_text, spread_sample, without_thousands
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Schema
 from sluicegate.domain.settings import ModelSettings
 
 #: what a packed or plain upload may hold at most, unless the caller says otherwise
 MAX_UNPACKED_BYTES = 8 << 30
+#: from this size on a file that is mostly wrong is refused from its sample
+_LARGE = 32 << 20
+_FEW = 500
 _LONGEST_MARKER = max(len(marker) for marker in MISSING_MARKERS)
 _SQL_TYPES: dict[ColumnType, str] = {
     "number": "DOUBLE",
@@ -93,8 +95,9 @@ def _read(
 ) -> UploadReading:
     names = dialect.names
     reader = _Reader(connection, text.path, dialect)
-    reader.sample()
+    reader.sample(spread_sample(text.path, text.size, workdir / "sample.csv"))
     inference = infer(connection, "sample", names, delimiter=dialect.delimiter, settings=settings, known=known)
+    _refuse_hopeless(connection, text, inference, key)
     connection.execute("DROP TABLE sample")
     if inference.thousands:
         plain = workdir / "plain-numbers.csv"
@@ -163,10 +166,11 @@ class _Reader:
     def rejects_table(self) -> str:
         return f"rejects_{self._reads}"
 
-    def sample(self) -> None:
+    def sample(self, path: Path) -> None:
+        """A table ``sample`` of text from ``path``; broken lines are passed over."""
         types = ["VARCHAR"] * len(self._dialect.names)
         self._connection.execute(
-            f"CREATE TEMP TABLE sample AS FROM {self._source(types, 'ignore_errors = true')} LIMIT {SAMPLE_ROWS}"
+            f"CREATE TEMP TABLE sample AS FROM {self._source(path, types, 'ignore_errors = true')}"
         )
 
     def read(self, inference: Inference, parquet: Path) -> int:
@@ -181,7 +185,7 @@ class _Reader:
         ]
         if inference.decimal_comma:
             options.append("decimal_separator = ','")
-        source = self._source([_SQL_TYPES[kind] for kind in inference.types], *options)
+        source = self._source(self.path, [_SQL_TYPES[kind] for kind in inference.types], *options)
         numbered = list(enumerate(zip(self._dialect.names, inference.types, strict=True)))
         inner = ", ".join(f"{_clean(f'c{position}', kind)} AS c{position}" for position, (_, kind) in numbered)
         outer = ", ".join(
@@ -192,11 +196,11 @@ class _Reader:
         ).fetchone()
         return int(row[0]) if row else 0
 
-    def _source(self, types: Sequence[str], *options: str) -> str:
+    def _source(self, path: Path, types: Sequence[str], *options: str) -> str:
         columns = ", ".join(f"'c{position}': '{kind}'" for position, kind in enumerate(types))
         said = ", ".join(
             [
-                text_sql(str(self.path)),
+                text_sql(str(path)),
                 "auto_detect = false",
                 "compression = 'none'",
                 "header = true",
@@ -232,7 +236,7 @@ def _without_markers(column: str, kind: ColumnType) -> str:
 def _correct_types(
     reader: _Reader, inference: Inference, parquet: Path, accepted: int, names: Sequence[str], notes: list[str]
 ) -> int:
-    """The sample is the file's start. Where the whole file says otherwise, the column is text after all: read again."""
+    """The sample is a small part of a large file. Where the whole says otherwise, the column is text after all: read again."""
     connection = reader._connection
     for _ in names:
         failures = cast_failures(connection, reader.rejects_table)
@@ -242,13 +246,34 @@ def _correct_types(
             break
         for position in wrong:
             notes.append(
-                f"Column {names[position]} looked like a {inference.types[position]} in the first rows, but "
+                f"Column {names[position]} looked like a {inference.types[position]} in a sample, but "
                 f"{failures[position]:,} of {total:,} values are none; it is a category."
             )
             inference.types[position] = "category"
             inference.inferred.discard(position)
         accepted = reader.read(inference, parquet)
     return accepted
+
+
+def _refuse_hopeless(connection: duckdb.DuckDBPyConnection, text: PlainText, inference: Inference, key: str) -> None:
+    """Refuses a large file of which most is wrong, before reading it: DuckDB holds every rejected row in memory (about
+    1.5 KB each), which is fine for mistakes and not for a file of another kind. A small file gets its full report.
+    """
+    row = connection.execute("SELECT count(*) FROM sample").fetchone()
+    sampled = int(row[0]) if row else 0
+    if text.size <= _LARGE:
+        return
+    remedy = "Correct the file, or drop it under another model if it is a table of another kind."
+    if sampled < _FEW:
+        raise UnreadableUpload(
+            "Mostly broken lines",
+            f"Of lines from all over {key} only {sampled:,} have the fields that the header names.",
+            remedy,
+        )
+    if inference.misfits:
+        raise UnreadableUpload(
+            "Values of another type", f"In many rows all over {key}: {'; '.join(inference.misfits)}.", remedy
+        )
 
 
 def _missing_columns(names: Sequence[str], settings: ModelSettings, known: Schema | None) -> list[str]:

@@ -4,18 +4,21 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import duckdb
 
+from sluicegate.data.engine import text_sql
 from sluicegate.domain.schema import ColumnType
 
-_BATCH = 2_000
 _EXAMPLES = 10
 _SHOWN = 200
 _CAST = re.compile(r'Could not convert string "(.*)" to \'', re.DOTALL)
@@ -50,18 +53,19 @@ def write_rejects(
     """
     found = Rejects()
     lines = _Lines(text) if physical_lines else None
-    cursor = connection.execute(
-        f"SELECT line_byte_position, any_value(line), any_value(csv_line), "
-        f"list({{'column': column_idx, 'type': error_type, 'said': error_message}} ORDER BY column_idx) "
-        f"FROM {table} GROUP BY line_byte_position, file_id ORDER BY line_byte_position, any_value(line)"
+    ordered = target.with_suffix(".jsonl")
+    connection.execute(
+        "COPY (SELECT line_byte_position AS place, line, column_idx AS col, error_type AS type, csv_line AS content, "
+        f"error_message AS said FROM {table} ORDER BY place, col) TO {text_sql(str(ordered))} (FORMAT json)"
     )
     with target.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["line", "column", "reason", "text"])
-        for position, counted, original, errors in _rows(cursor):
-            content = (original or "").lstrip("\r\n")
-            blank = len(original or "") - len(content)
-            line = counted if lines is None or position is None else lines.at(position - 1 + blank)
+        for position, errors in _rows(ordered):
+            original = errors[0]["content"] or ""
+            content = original.lstrip("\r\n")
+            blank = len(original) - len(content)
+            line = errors[0]["line"] if lines is None or position is None else lines.at(position - 1 + blank)
             column, kind, reason = _explain(errors, names, types)
             writer.writerow([line, column, reason, content])
             found.rows += 1
@@ -87,9 +91,12 @@ def count_rejected(connection: duckdb.DuckDBPyConnection, table: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _rows(cursor: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
-    while batch := cursor.fetchmany(_BATCH):
-        yield from batch
+def _rows(ordered: Path) -> Iterator[tuple[int | None, list[dict[str, Any]]]]:
+    """Each rejected row's place and mistakes. From a file: a result set would be whole in memory."""
+    with ordered.open(encoding="utf-8") as file:
+        for place, group in groupby(map(json.loads, file), key=itemgetter("place")):
+            yield place, list(group)
+    ordered.unlink()
 
 
 def _name(position: int | None, names: Sequence[str]) -> str:
@@ -97,7 +104,7 @@ def _name(position: int | None, names: Sequence[str]) -> str:
 
 
 def _cast_columns(errors: list[dict[str, Any]], names: Sequence[str]) -> list[str]:
-    return [_name(error["column"], names) for error in errors if error["type"] == "CAST"]
+    return [_name(error["col"], names) for error in errors if error["type"] == "CAST"]
 
 
 def _explain(errors: list[dict[str, Any]], names: Sequence[str], types: Sequence[ColumnType]) -> tuple[str, str, str]:
@@ -106,9 +113,9 @@ def _explain(errors: list[dict[str, Any]], names: Sequence[str], types: Sequence
     width = len(names)
     for kind in ("UNQUOTED VALUE", "UNTERMINATED QUOTES"):
         if kind in kinds:
-            return _name(kinds[kind]["column"], names), "quotes", "a quoted value that doesn't end where the field ends"
+            return _name(kinds[kind]["col"], names), "quotes", "a quoted value that doesn't end where the field ends"
     if "INVALID ENCODING" in kinds:
-        return _name(kinds["INVALID ENCODING"]["column"], names), "encoding", "not valid UTF-8"
+        return _name(kinds["INVALID ENCODING"]["col"], names), "encoding", "not valid UTF-8"
     if "LINE SIZE OVER MAXIMUM" in kinds:
         return "", "too long", "longer than 2,000,000 bytes"
     for kind, label in (("TOO MANY COLUMNS", "too many fields"), ("MISSING COLUMNS", "too few fields")):
@@ -119,14 +126,14 @@ def _explain(errors: list[dict[str, Any]], names: Sequence[str], types: Sequence
             return "", label, f"{count} fields instead of {width}"
     said = []
     for error in errors:
-        position = error["column"]
+        position = error["col"]
         match = _CAST.search(error["said"])
         if error["type"] == "CAST" and match and position is not None and 0 < position <= width:
             value = match[1] if len(match[1]) <= 60 else match[1][:60] + "…"
             said.append(f"{names[position - 1]}: {value!r} is not {_KINDS[types[position - 1]]}")
         else:
             said.append(" ".join(error["said"].split())[:_SHOWN])
-    return _name(errors[0]["column"], names), "wrong type", "; ".join(dict.fromkeys(said))
+    return _name(errors[0]["col"], names), "wrong type", "; ".join(dict.fromkeys(said))
 
 
 class _Lines:
