@@ -154,7 +154,7 @@ def _let_go(_error: BaseException | None) -> None:
     came round to it. Called when a request is done."""
     from flask import request
 
-    kept = vars(request._get_current_object())  # type: ignore[attr-defined]
+    kept: dict[str, Any] = request._get_current_object().__dict__  # type: ignore[attr-defined]
     kept.pop("_cached_data", None)
     kept.pop("data", None)
 

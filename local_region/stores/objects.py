@@ -51,7 +51,7 @@ def join_parts_on_disk() -> None:
             return original(upload, iter(wanted))
         return _joined(wanted, parts)
 
-    moto_s3.FakeMultipart.complete = complete  # type: ignore[method-assign]
+    moto_s3.FakeMultipart.complete = complete  # type: ignore[method-assign, assignment]
 
 
 def _joined(wanted: Any, parts: Any) -> tuple[mmap.mmap, str, None]:

@@ -29,6 +29,7 @@ def test_objects_lie_in_the_files_that_the_region_gives() -> None:
 
     source = inspect.getsource(models)
     assert set(re.findall(r"\btempfile\.(\w+)", source)) == {"SpooledTemporaryFile"}
+    assert list(inspect.signature(models.FakeMultipart.complete).parameters) == ["self", "body"]
     assert {"lock", "_value_buffer", "_max_buffer_size", "_etag", "multipart"} <= set(
         re.findall(r"self\.(\w+)", inspect.getsource(models.FakeKey))
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import http.client
 import io
 import os
@@ -180,6 +181,23 @@ def test_large_objects_are_fetched_in_parts_and_whole(region: RunningRegion, buc
     url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "big"}, ExpiresIn=60)
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert answer.read() == content
+
+
+def test_a_very_large_upload_is_joined_in_order_and_checked(region: RunningRegion, bucket: str) -> None:
+    s3, parts = region.client("s3"), [os.urandom(12 * MB) for _ in range(3)]
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="huge")["UploadId"]
+    etags = [
+        s3.upload_part(Bucket=bucket, Key="huge", UploadId=upload, PartNumber=number, Body=part)["ETag"]
+        for number, part in enumerate(parts, 1)
+    ]
+    listed = [{"PartNumber": number, "ETag": etag} for number, etag in enumerate(etags, 1)]
+    wrong = [*listed[:2], {"PartNumber": 3, "ETag": etags[0]}]
+    with pytest.raises(ClientError, match="InvalidPart"):
+        s3.complete_multipart_upload(Bucket=bucket, Key="huge", UploadId=upload, MultipartUpload={"Parts": wrong})
+    done = s3.complete_multipart_upload(Bucket=bucket, Key="huge", UploadId=upload, MultipartUpload={"Parts": listed})
+    digests = b"".join(hashlib.md5(part).digest() for part in parts)
+    assert done["ETag"] == f'"{hashlib.md5(digests).hexdigest()}-3"'
+    assert s3.get_object(Bucket=bucket, Key="huge")["Body"].read() == b"".join(parts)
 
 
 def test_aws_chunked_bodies_are_taken_apart(region: RunningRegion, bucket: str) -> None:
