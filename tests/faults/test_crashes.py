@@ -95,7 +95,7 @@ def test_every_delivery_is_remembered_and_comes_again_at_the_end(undisturbed: Fl
     """Old news after everything is over: each event and message once more, backwards."""
     flow = two_rounds(World())
     before = outcome(flow)
-    old = [(kind, identity, about) for kind, identity, about in flow.world.events]
+    old: list[tuple[str, str, Any]] = [*flow.world.events]
     old += [("message", identity, body) for identity, body, _ in flow.world.messages]
     for delivery in reversed(old):
         flow.attempt(*delivery)

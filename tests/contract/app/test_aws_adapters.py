@@ -153,8 +153,18 @@ def sagemaker() -> Any:
 def test_a_training_job_as_sagemaker_takes_it(sagemaker: Any, spot: bool) -> None:
     image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
     spec = TrainingSpec(
-        *("sluicegate-churn-1f2e3d4c", image, {"num_round": "10"}, "s3://b/train/", "s3://b/validation/"),
-        *("s3://b/artifacts/churn", "ml.m5.large", 1, 30, 3600, spot, {"sluicegate:model": "churn"}),
+        name="sluicegate-churn-1f2e3d4c",
+        image=image,
+        hyperparameters={"num_round": "10"},
+        train_uri="s3://b/train/",
+        validation_uri="s3://b/validation/",
+        output_uri="s3://b/artifacts/churn",
+        instance_type="ml.m5.large",
+        instance_count=1,
+        volume_gb=30,
+        max_runtime_seconds=3600,
+        spot=spot,
+        tags={"sluicegate:model": "churn"},
     )
     with Stubber(sagemaker) as stub:  # it checks every parameter against SageMaker's model
         stub.add_response("create_training_job", {"TrainingJobArn": "arn:aws:sagemaker:us-east-1:1:training-job/a"})
