@@ -236,7 +236,7 @@ def _without_markers(column: str, kind: ColumnType) -> str:
 def _correct_types(
     reader: _Reader, inference: Inference, parquet: Path, accepted: int, names: Sequence[str], notes: list[str]
 ) -> int:
-    """The sample is a small part of a large file. Where the whole says otherwise, the column is text after all: read again."""
+    """A sample is a small part of a large file. Where the whole says otherwise, the column is text: read again."""
     connection = reader._connection
     for _ in names:
         failures = cast_failures(connection, reader.rejects_table)
