@@ -165,7 +165,6 @@ def test_a_role_may_do_what_its_policy_says(inside: LocalRegion, bucket: str, as
         ("lambda", lambda c: c.invoke(FunctionName="f"), "AccessDeniedException"),
         ("cloudformation", lambda c: c.describe_stacks(), "AccessDenied"),
     ],
-    ids=str,
 )
 def test_a_role_may_do_nothing_else(as_role: Any, bucket: str, service: str, call: Any, code: str) -> None:
     with pytest.raises(ClientError, match="not authorized to perform") as caught:
