@@ -84,8 +84,8 @@ CASES = [
     Case("crlf", raw(good(newline="\r\n"))),
     Case("quoted-newlines", raw(QUOTED)),
     Case("ragged", raw(good() + "1,2\n0.5,a,yes,more\n"), None, rejected_rows=2),
-    Case("duplicate-names", raw(good().replace("x,plan,y", "x,x,y", 1)), "twice|duplicate|more than once|x"),
-    Case("empty-name", raw(good().replace("x,plan,y", "x,,y", 1)), "name"),
+    Case("duplicate-names", raw(good().replace("x,plan,y", "x,x,y", 1))),
+    Case("empty-name", raw(good().replace("x,plan,y", "x,,y", 1))),
     Case("huge-field", raw(good() + f"0.5,{'z' * 1_000_000},yes\n"), None),
     Case("many-categories", raw(many_categories()), "."),
     Case("thousands", raw(replaced(0, '"1,234.5"', every=2)), None),
@@ -104,7 +104,7 @@ def reports(application: Application) -> Iterator[dict[str, str]]:
         eventually(lambda case=case: application.api.find(f"models/{case.model}"), 90, f"settings of {case.model}")
     for case in CASES:
         application.put(f"data/{case.model}/{case.name}", case.body)
-    yield {case.model: eventually(lambda case=case: ended(application, case.model), 300, case.model) for case in CASES}
+    yield {case.model: eventually(lambda case=case: ended(application, case.model), 150, case.model) for case in CASES}
 
 
 def ended(application: Application, model: str) -> str | None:
@@ -118,7 +118,7 @@ def ended(application: Application, model: str) -> str | None:
     settled = uploads[0]["status"] in ("rejected", "ignored") or detail["state"] in ("failed", "live")
     if runs and runs[0]["status"] not in ENDED:
         return None
-    if not settled and not runs:
+    if not settled and not runs and not detail.get("settings_problem"):
         return None
     return json.dumps([detail, uploads, runs], ensure_ascii=False)
 
