@@ -35,13 +35,13 @@ down: ## end the local region and everything in it
 test: $(DEV_STAMP) chromium ## lint, types and every test, end to end included
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -q -n $(UNIT_WORKERS) --durations=5 tests/unit tests/contract tests/faults
-	$(BIN)/python -m pytest -q --durations=10 tests/e2e
+	$(BIN)/python -m pytest -q --durations=10 tests/e2e tests/browser
 
 test-unit: $(DEV_STAMP) ## only the quick tests
 	$(BIN)/python -m pytest -q -n $(UNIT_WORKERS) tests/unit
 
 test-e2e: $(DEV_STAMP) chromium ## only the end-to-end and browser tests
-	$(BIN)/python -m pytest -q --durations=10 tests/e2e
+	$(BIN)/python -m pytest -q --durations=10 tests/e2e tests/browser
 
 lint: $(DEV_STAMP) ## ruff, formatting and mypy
 	$(BIN)/ruff check $(PATHS)
