@@ -14,7 +14,6 @@ import pytest
 from sluicegate.data.build import DatasetBuild, build_dataset, dataset_json
 from sluicegate.data.ingest import read_upload
 from sluicegate.domain.dataset import read_dataset_json
-from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import UnusableData
 from sluicegate.domain.schema import Schema
 from sluicegate.domain.settings import ModelSettings
@@ -25,7 +24,9 @@ Build = Callable[..., DatasetBuild]
 
 @pytest.fixture
 def build(tmp_path: Path) -> Build:
-    def call(*contents: str, champion: Encoder | None = None, keep_schema: bool = True, **given: Any) -> DatasetBuild:
+    def call(
+        *contents: str, champion: DatasetBuild | None = None, keep_schema: bool = True, **given: Any
+    ) -> DatasetBuild:
         settings = ModelSettings.model_validate(given)
         parts: list[Path] = []
         known: Schema | None = None
@@ -43,7 +44,13 @@ def build(tmp_path: Path) -> Build:
             known = reading.schema if keep_schema else None
             parts.append(reading.parquet)
         return build_dataset(
-            parts, settings=settings, champion=champion, workdir=tmp_path / "build", memory_limit_mb=200
+            parts,
+            settings=settings,
+            champion=champion.encoder if champion else None,
+            serving=champion.schema if champion else None,
+            known_target=known.target if known else None,
+            workdir=tmp_path / "build",
+            memory_limit_mb=200,
         )
 
     return call
@@ -121,11 +128,12 @@ def test_no_row_moves_when_data_grows(build: Build, id_column: str | None) -> No
 
 
 def test_the_champions_encoding_of_the_same_holdout(build: Build) -> None:
-    champion = build(customers(300), id_column="id").encoder
+    serving = build(customers(300), id_column="id")
+    champion = serving.encoder
     more = customers(300) + "".join(
         f"d{i},{i % 50},new-plan,true,2025-01-01,{'yes' if i % 2 else 'no'}\n" for i in range(300)
     )
-    made = build(more, id_column="id", champion=champion)
+    made = build(more, id_column="id", champion=serving)
     theirs, ours = table(made, "champion-holdout"), table(made, "holdout")
     assert theirs.shape == (made.counts["holdout"], len(champion.feature_names))
     assert np.array_equal(theirs[:, 0], ours[:, 0])  # age
@@ -135,11 +143,12 @@ def test_the_champions_encoding_of_the_same_holdout(build: Build) -> None:
 
 
 def test_a_champion_with_columns_that_are_gone_or_changed_type(build: Build) -> None:
-    champion = build(customers(200), id_column="id").encoder
+    serving = build(customers(200), id_column="id")
+    champion = serving.encoder
     content = "id,age,since,churned\n" + "".join(
         f"x{i},{'young' if i % 2 else i},nonsense {i % 4},{'yes' if i % 3 else 'no'}\n" for i in range(300)
     )
-    made = build(content, id_column="id", champion=champion)
+    made = build(content, id_column="id", champion=serving)
     theirs = table(made, "champion-holdout")
     assert theirs.shape == (made.counts["holdout"], len(champion.feature_names))
     since = champion.feature_names.index("since.days")
@@ -258,3 +267,21 @@ def test_xgboost_reads_what_we_write(build: Build) -> None:
     matrix = xgboost.DMatrix(f"{made.files['train'][0]}?format=csv&label_column=0&delimiter=,")
     assert matrix.num_row() == made.counts["train"] and matrix.num_col() == len(made.encoder.feature_names)
     assert set(matrix.get_label()) == {0.0, 1.0}
+
+
+def test_what_callers_must_send_never_grows(build: Build) -> None:
+    """A column that comes later is optional, in every version after it too; an id stays one while uploads overlap."""
+    first = build(customers(300))
+    assert first.schema.ignored == ("id",)
+    assert not any(column.optional for column in first.schema.columns)
+
+    more = customers(300, header="id,age,plan,active,since,churned").splitlines()
+    wider = "\n".join(
+        [f"{more[0]},region", *(f"{line},{'north' if i % 3 else 'south'}" for i, line in enumerate(more[1:]))]
+    )
+    second = build(customers(300), wider, customers(50, start=250), champion=first)
+    assert "id" in second.schema.ignored
+    assert [column.name for column in second.schema.columns if column.optional] == ["region"]
+
+    third = build(customers(300), wider, champion=second)
+    assert [column.name for column in third.schema.columns if column.optional] == ["region"]

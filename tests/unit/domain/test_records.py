@@ -39,6 +39,20 @@ def test_good_records_come_back_with_exactly_the_features() -> None:
     assert parse_records(send(GOOD, extra), "application/json; charset=utf-8", SCHEMA) == [GOOD, GOOD]
 
 
+@pytest.mark.parametrize("content_type", ["application/json", "text/csv"])
+def test_an_optional_column_may_be_left_out(content_type: str) -> None:
+    schema = Schema((Column("age", "number"), Column("region", "category", optional=True)))
+    assert Schema.from_json(schema.to_json()) == schema
+    body = send({"age": 41}) if content_type == "application/json" else b"age\n41\n"
+    assert parse_records(body, content_type, schema) == [{"age": 41.0, "region": None}]
+    with pytest.raises(InvalidRecords, match="missing"):
+        parse_records(
+            send({"region": "north"}) if content_type == "application/json" else b"region\nnorth\n",
+            content_type,
+            schema,
+        )
+
+
 def test_null_is_missing_everywhere() -> None:
     record = dict.fromkeys(GOOD)
     assert parse_records(send(record), "application/json", SCHEMA) == [record]

@@ -6,7 +6,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.split import SPLITS, row_key_sql, split_sql
 
 _UNIQUE = 0.9  # text that differs in nearly every row names the row
+_STILL_UNIQUE = 0.2  # what was an id for the live version stays one while uploads overlap
 _ID_NAME = re.compile(r"(?:.*[^a-z])?(?:id|uuid|guid|index|key|unnamed: 0)", re.IGNORECASE)
 
 
@@ -48,15 +49,22 @@ def build_dataset(
     champion: Encoder | None,
     workdir: Path,
     memory_limit_mb: int,
+    serving: Schema | None = None,
+    known_target: str | None = None,
 ) -> DatasetBuild:
-    """Builds the data set from the uploads' Parquet files, in their order. Raises ``UnusableData``."""
+    """Builds the data set from the uploads' Parquet files, in their order. Raises ``UnusableData``.
+
+    ``champion`` and ``serving`` are the live version's encoder and schema. What callers must send never grows: a
+    column that ``serving`` doesn't ask for is optional. ``known_target`` is what the first upload said of the target;
+    the settings win.
+    """
     if not parts:
         raise UnusableData("No data", "No upload has been accepted yet.", "Upload a CSV file with a header.")
     workdir.mkdir(parents=True, exist_ok=True)
     with connect(workdir, memory_limit_mb) as connection:
         table = union(connection, parts, settings)
-        target = resolve_target(connection, table, settings)
-        return _Builder(connection, table, target, settings, champion, workdir).build()
+        target = resolve_target(connection, table, settings, known_target)
+        return _Builder(connection, table, target, settings, champion, serving, workdir).build()
 
 
 class _Builder:
@@ -67,10 +75,11 @@ class _Builder:
         target: Target,
         settings: ModelSettings,
         champion: Encoder | None,
+        serving: Schema | None,
         workdir: Path,
     ) -> None:
         self.connection, self.table, self.target = connection, table, target
-        self.settings, self.champion, self.workdir = settings, champion, workdir
+        self.settings, self.champion, self.serving, self.workdir = settings, champion, serving, workdir
         self.notes = [*table.notes, *target.notes]
         self.rows = f"(SELECT * FROM {table.source} WHERE {name_sql(target.name)} IS NOT NULL)"
 
@@ -126,7 +135,16 @@ class _Builder:
                 "Upload data with columns that differ from row to row.",
             )
         categories = self._categories([column.name for column in kept if column.type == "category"], kept)
-        return [column.as_column(categories.get(column.name)) for column in kept]
+        return [
+            replace(column.as_column(categories.get(column.name)), optional=self._optional(column.name))
+            for column in kept
+        ]
+
+    def _optional(self, name: str) -> bool:
+        if self.serving is None:
+            return False
+        before = self.serving.column(name)
+        return before is None or before.optional
 
     def _useless(self, column: ColumnProfile) -> str | None:
         present = self.target.rows - column.missing
@@ -136,10 +154,11 @@ class _Builder:
             return "it has the same value in every row"
         if column.name in self.settings.features.types or present < MINIMUM_ROWS:
             return None
-        if column.distinct >= _UNIQUE * present:
+        known_id = self.serving is not None and column.name in self.serving.ignored
+        if column.distinct >= (_STILL_UNIQUE if known_id else _UNIQUE) * present:
             if column.type == "category":
                 return "it differs in nearly every row, like an id or free text"
-            if column.type == "number" and _ID_NAME.fullmatch(column.name) and self._whole_and_unique(column.name):
+            if column.type == "number" and _ID_NAME.fullmatch(column.name) and self._whole(column.name, known_id):
                 return "by its name and values it is an id"
         return None
 
@@ -149,11 +168,12 @@ class _Builder:
         row = self.connection.execute(f"SELECT min({quoted}) = max({quoted}) FROM {self.rows}").fetchone()
         return bool(row and row[0]) and present == self.target.rows
 
-    def _whole_and_unique(self, name: str) -> bool:
+    def _whole(self, name: str, repeats: bool) -> bool:
+        """Whole numbers, all different unless they may repeat."""
         quoted = name_sql(name)
+        unique = "" if repeats else f" AND count(DISTINCT {quoted}) = count({quoted})"
         row = self.connection.execute(
-            f"SELECT bool_and({quoted} = trunc({quoted})) AND count(DISTINCT {quoted}) = count({quoted}) "
-            f"FROM {self.rows}"
+            f"SELECT bool_and({quoted} = trunc({quoted})){unique} FROM {self.rows}"
         ).fetchone()
         return bool(row and row[0])
 

@@ -36,10 +36,14 @@ class Inference:
     notes: list[str] = field(default_factory=list)
 
 
-def default_target(settings: ModelSettings, names: Sequence[str]) -> str | None:
-    """The column to predict: the settings', else one named target or label, else the last. None without columns."""
+def default_target(settings: ModelSettings, names: Sequence[str], known: str | None) -> str | None:
+    """The column to predict: the settings', else the one ``known`` from earlier uploads (a column that comes later must
+    not take its place), else one named target or label, else the last. None without columns.
+    """
     if settings.target is not None:
         return settings.target
+    if known is not None:
+        return known
     for wanted in ("target", "label"):
         for name in names:
             if name.casefold() == wanted:
@@ -63,7 +67,7 @@ def infer(
     number or a category: a class keeps its name.
     """
     counted = _counts(connection, sample, len(names))
-    target = default_target(settings, known.names if known else names)
+    target = default_target(settings, names, known.target if known else None)
     found = Inference([], set())
     padded: set[str] = set()
     comma_columns: list[int] = []

@@ -139,7 +139,7 @@ def _read(
     }
     schema = Schema(
         columns=tuple(column.as_column() for column in profile),
-        target=default_target(settings, known.names if known else names),
+        target=default_target(settings, names, known.target if known else None),
         id_column=settings.id_column,
     )
     return UploadReading(

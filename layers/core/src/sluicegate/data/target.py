@@ -36,9 +36,11 @@ class Target:
     notes: tuple[str, ...]
 
 
-def resolve_target(connection: duckdb.DuckDBPyConnection, table: Union, settings: ModelSettings) -> Target:
+def resolve_target(
+    connection: duckdb.DuckDBPyConnection, table: Union, settings: ModelSettings, known: str | None
+) -> Target:
     """Finds the target and the kind of problem. Raises ``UnusableData``."""
-    name = default_target(settings, list(table.columns))
+    name = default_target(settings, list(table.columns), known if known in table.columns else None)
     if name is None or name not in table.columns:
         raise _no_target(name, table)
     if settings.id_column is not None and settings.id_column not in table.columns:

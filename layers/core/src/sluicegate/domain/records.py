@@ -80,7 +80,7 @@ class Decoded:
 def parse_records(
     body: bytes, content_type: str, schema: Schema, limits: RecordLimits | None = None
 ) -> list[dict[str, Value]]:
-    """The records of a request's body, each with exactly the schema's columns.
+    """The records of a request's body, each with exactly the schema's columns (optional ones may be left out: None).
 
     ``application/json``: ``{"records": [{column: value}]}`` with strict types (null is a missing value).
     ``text/csv``: a header with the columns' names and a line for each record.
@@ -151,6 +151,9 @@ def _from_json(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[s
         row: dict[str, Value] = {}
         for name, column in columns.items():
             if name not in record:
+                if column.optional:
+                    row[name] = None
+                    continue
                 errors.append(FieldError(index, name, "missing; send null if the value is unknown"))
                 continue
             value = record[name]
@@ -180,12 +183,13 @@ def _from_csv(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[st
         if not any(header):
             raise _whole("the body is empty; send a header with the columns' names and a line for each record")
         _check_header(header, columns, extra_names)
+        left_out = [name for name in columns if name not in header]
         used = [(position, name, columns[name]) for position, name in enumerate(header) if name in columns]
         for fields in reader:
             if not fields:
                 continue
             index = len(parsed)
-            row: dict[str, Value] = {}
+            row: dict[str, Value] = dict.fromkeys(left_out)
             parsed.append(row)
             if len(parsed) > limits.records or len(errors) >= limits.errors:
                 continue  # counted only
@@ -207,7 +211,11 @@ def _from_csv(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[st
 
 
 def _check_header(header: list[str], columns: Mapping[str, Column], extra_names: frozenset[str]) -> None:
-    errors = [FieldError(None, name, "missing from the header") for name in columns if name not in header]
+    errors = [
+        FieldError(None, name, "missing from the header")
+        for name, column in columns.items()
+        if name not in header and not column.optional
+    ]
     for name in dict.fromkeys(header):
         if header.count(name) > 1:
             errors.append(FieldError(None, name, "twice in the header"))

@@ -24,7 +24,10 @@ BLANK = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u20
 
 @dataclass(frozen=True)
 class Column:
-    """A column and, where known, what was seen in it (``categories`` only while they are few)."""
+    """A column and, where known, what was seen in it (``categories`` only while they are few).
+
+    A record may leave an ``optional`` column out: it came after the model had callers.
+    """
 
     name: str
     type: ColumnType
@@ -32,6 +35,7 @@ class Column:
     minimum: float | str | None = None
     maximum: float | str | None = None
     example: Value = None
+    optional: bool = False
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"name": self.name, "type": self.type}
@@ -41,6 +45,8 @@ class Column:
             value = getattr(self, key)
             if value is not None:
                 found[key] = value
+        if self.optional:
+            found["optional"] = True
         return found
 
     @classmethod
@@ -53,6 +59,7 @@ class Column:
             minimum=data.get("minimum"),
             maximum=data.get("maximum"),
             example=data.get("example"),
+            optional=data.get("optional", False),
         )
 
 

@@ -52,6 +52,17 @@ def write(
     return whole
 
 
+def asked_for(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What the model's page says of the data set: what a record holds, and what is predicted."""
+    problem, schema = document["problem"], document["schema"]
+    return {
+        "schema": schema,
+        "problem": problem["kind"],
+        "classes": problem.get("classes") or None,
+        "target": schema.get("target"),
+    }
+
+
 def serves(document: Mapping[str, Any], champion: Champion | None) -> bool:
     """Whether the holdout is there in the champion's encoding. One that was trained on this very data set shares it."""
     if champion is None or champion.dataset == document["version"]:

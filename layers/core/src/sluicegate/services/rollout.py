@@ -166,6 +166,8 @@ class Rollout:
             return None
 
     def _live(self, model: str, number: int, now: datetime) -> None:
+        asked_for = datasets.asked_for(self._document(model, self._registry.version(model, number)))
+
         def plan(item: ModelItem) -> Step | None:
             before = item.get("live_version")
             if before == number:
@@ -190,6 +192,7 @@ class Rollout:
                 metrics=version["metrics"],
             )
             fields: dict[str, Any] = {"live_version": number, "live": live, "previous_version": before}
+            fields |= asked_for
             changes += self._failed_changes(item, number, fields, now)
             fields |= self._released(item, version["run"])
             return Step(message, fields, changes)
@@ -259,9 +262,7 @@ class Rollout:
 
     def _lane(self, model: str, number: int) -> dict[str, Any]:
         version = self._registry.version(model, number)
-        document = datasets.read(self._storage, model, version["dataset_version"])
-        if document is None:
-            raise NotFound(f"the data set {version['dataset_version']} of version {number}")
+        document = self._document(model, version)
         return {
             "version": number,
             "endpoint": names.endpoint(self._prefix, model),
@@ -271,6 +272,12 @@ class Rollout:
             "schema": document["schema"],
             "problem": document["problem"],
         }
+
+    def _document(self, model: str, version: VersionItem) -> dict[str, Any]:
+        document = datasets.read(self._storage, model, version["dataset_version"])
+        if document is None:
+            raise NotFound(f"the data set {version['dataset_version']} of version {version['version']}")
+        return document
 
     # cleaning up
 

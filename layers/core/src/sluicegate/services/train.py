@@ -13,7 +13,7 @@ from sluicegate.domain import images, names
 from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UnusableData, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, UploadItem, moment, stamp
-from sluicegate.domain.schema import Problem
+from sluicegate.domain.schema import Problem, Schema
 from sluicegate.domain.settings import ModelSettings, duration_seconds, xgboost_hyperparameters
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Storage, TrainingSpec, Workspace
@@ -212,10 +212,9 @@ class Start:
             self._jobs.create_training_job(spec)
         except AlreadyExists:
             log.info("training job %s is there already", job)
-        schema = {name: document["schema"][name] for name in document["schema"]}
         metric = settings.metric_for(problem)
 
-        def plan(_: ModelItem) -> Step | None:
+        def plan(item: ModelItem) -> Step | None:
             found = self._registry.run(model, run["run"])
             message = f"{rows['train']:,} rows to train on, {rows['holdout']:,} held out."
             moved = move_run(
@@ -231,12 +230,8 @@ class Start:
             )
             if moved is None:
                 return None  # the job has ended already, and whoever heard of it went on
-            fields: dict[str, Any] = {
-                "schema": schema,
-                "problem": problem.kind,
-                "classes": list(problem.classes) or None,
-                "target": schema.get("target"),
-            }
+            # while a version serves, callers send what that one asks for
+            fields = {} if item.get("live_version") is not None else datasets.asked_for(document)
             return Step(f"Training run {run['run']}: {message}", fields, [moved])
 
         self._ledger.step(model, now, plan)
@@ -254,11 +249,13 @@ class Start:
         model, dataset = run["model"], run["dataset_version"]
         champion = self._champion(run)
         encoder: Encoder | None = None
+        serving: Schema | None = None
         if champion is not None and champion.dataset != dataset:
             document = datasets.read(self._storage, model, champion.dataset)
             if document is None:
                 raise NotFound(f"the data set {champion.dataset} of version {champion.version}")
             encoder = Encoder.from_json(document["encoder"])
+            serving = Schema.from_json(document["schema"])
         parts = self._download(model, run["uploads"], folder)
         workdir = folder / "dataset"
         workdir.mkdir()
@@ -268,6 +265,8 @@ class Start:
             champion=encoder,
             workdir=workdir,
             memory_limit_mb=self._workspace.memory_limit_mb,
+            serving=serving,
+            known_target=(self._registry.model(model).get("columns") or {}).get("target"),
         )
         for part, files in build.files.items():
             for file in files:
