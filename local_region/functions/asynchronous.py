@@ -109,7 +109,8 @@ def dead_letter_attributes(event: Event) -> dict[str, tuple[str, str]]:
 
 
 class AsyncCalls:
-    """``settings(name)`` is None when the function is gone; ``invoke`` makes one attempt."""
+    """``settings(name)`` is None when the function is gone; ``invoke`` makes one attempt; ``dropped`` is told the
+    function's name for each call that is given up."""
 
     def __init__(
         self,
@@ -118,8 +119,10 @@ class AsyncCalls:
         invoke: Invoke,
         deliverer: Deliverer,
         monotonic: Callable[[], float] = time.monotonic,
+        dropped: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self._region = region
+        self._dropped = dropped
         self._settings = settings
         self._invoke = invoke
         self._deliverer = deliverer
@@ -235,6 +238,8 @@ class AsyncCalls:
     def _conclude(self, event: Event, settings: Settings, condition: str) -> None:
         function = settings.function
         good = condition == "Success"
+        if not good:
+            self._dropped(event.name)
         destination = settings.destination("OnSuccess" if good else "OnFailure")
         now = f"{self._region.clock.now():%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z"
         try:

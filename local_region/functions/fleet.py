@@ -67,6 +67,7 @@ class Fleet:
     def run(self, function: Function, call: Invocation, patience: float | None = None) -> None:
         """Run ``call`` to its end. ``AwsError`` TooManyRequestsException when no place is free in time."""
         worker = self._acquire(function, patience)
+        call.concurrent = self._taken.get(function.spec.name, 1)
         try:
             worker.run(call)
         finally:

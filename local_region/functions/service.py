@@ -12,6 +12,7 @@ from local_region.functions import api
 from local_region.functions.asynchronous import AsyncCalls, Settings
 from local_region.functions.fleet import Fleet
 from local_region.functions.mappings import Mappings
+from local_region.functions.measuring import Measuring
 from local_region.functions.model import MAX_ASYNC_PAYLOAD, MAX_SYNC_PAYLOAD, Function
 from local_region.functions.registry import Registry
 from local_region.functions.worker import Invocation, LogWriter
@@ -36,7 +37,11 @@ class FunctionsService:
         self.registry = Registry(region)
         self._logs = LogWriter(region)
         self.fleet = Fleet(region, self._logs)
-        self._calls = AsyncCalls(region, self._settings, self._attempt, Deliverer(region, self._forward))
+        self._measuring = Measuring(region)
+        deliverer = Deliverer(region, self._forward)
+        self._calls = AsyncCalls(
+            region, self._settings, self._attempt, deliverer, dropped=self._measuring.event_dropped
+        )
         self.mappings = Mappings(region, self._batch)
         self._operations = api.operations(self)
         for part in (self._logs, self.fleet, self._calls):
@@ -118,7 +123,13 @@ class FunctionsService:
         if len(payload) > MAX_SYNC_PAYLOAD:
             raise too_large(MAX_SYNC_PAYLOAD)
         call = Invocation(request_id or str(uuid.uuid4()), payload or b"{}", client_context)
-        self.fleet.run(function, call, patience)
+        try:
+            self.fleet.run(function, call, patience)
+        except AwsError as error:
+            if error.code == "TooManyRequestsException":
+                self._measuring.throttled(function.spec.name)
+            raise
+        self._measuring.ran(function.spec.name, call)
         tail = ""
         if with_tail:
             call.logged.wait(_TAIL_SECONDS)
@@ -133,6 +144,7 @@ class FunctionsService:
         if len(payload) > MAX_ASYNC_PAYLOAD:
             raise too_large(MAX_ASYNC_PAYLOAD)
         request_id = str(uuid.uuid4())
+        self._measuring.event_received(function.spec.name)
         self._calls.put(function.spec.name, payload or b"{}", request_id)
         return request_id
 

@@ -52,6 +52,8 @@ class Invocation:
     started: float = 0.0
     seconds: float = 0.0
     init_seconds: float | None = None
+    #: calls of the same function under way when this one began, itself included
+    concurrent: int = 1
 
     def finish(self, answer: bytes, error: str | None = None, status: str = "", lines: tuple[str, ...] = ()) -> None:
         self.seconds = time.perf_counter() - self.started if self.started else 0.0

@@ -10,6 +10,7 @@ import uuid
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -137,6 +138,29 @@ def test_a_call_answers_and_its_log_is_whole_and_in_order(bench: Bench) -> None:
     assert second["key"] != bench.region.access_key_id, "it runs with its role's credentials"
     lines = bench.logged(name, lambda found: len(found) >= 8, "the log of two calls")
     assert [line.split()[0] for line in lines] == ["START", "got", "END", "REPORT"] * 2
+
+
+def test_calls_show_in_cloudwatch(bench: Bench) -> None:
+    name = bench.function()
+    bench.invoke(name, {})
+    bench.invoke(name, {"fail": "no"})
+    now = datetime.now(UTC)
+
+    def statistic(metric: str, kind: str) -> float:
+        answer = bench.region.client("cloudwatch").get_metric_statistics(
+            Namespace="AWS/Lambda",
+            MetricName=metric,
+            Dimensions=[{"Name": "FunctionName", "Value": name}],
+            StartTime=now - timedelta(minutes=5),
+            EndTime=now + timedelta(minutes=5),
+            Period=600,
+            Statistics=[kind],
+        )
+        return float(answer["Datapoints"][0][kind])
+
+    assert statistic("Invocations", "Sum") == 2
+    assert statistic("Errors", "Sum") == 1
+    assert 0 < statistic("Duration", "Maximum") < 5000
 
 
 def test_a_timeout_ends_the_worker_with_lambdas_words(bench: Bench) -> None:

@@ -158,12 +158,14 @@ class Calls:
     """Asynchronous calls of one function whose outcomes the test gives."""
 
     def __init__(self, folder: Path, outcomes: list[InvocationResult | AwsError], **config: Any) -> None:
-        self.sink, self.outcomes, self.requests = Sink(), outcomes, list[str]()
+        self.sink, self.outcomes, self.requests, self.dropped = Sink(), outcomes, list[str](), list[str]()
         dead_letter = config.pop("dead_letter", "arn:aws:sqs:us-east-1:123456789012:dead")
         self.function = make_function(folder, dead_letter_arn=dead_letter, **config.pop("spec", {}))
         self.config = config
         region, sink = cast("Region", FakeRegion(folder)), cast("Deliverer", self.sink)
-        self.calls = AsyncCalls(region, lambda name: Settings(self.function, config), self.invoke, sink)
+        self.calls = AsyncCalls(
+            region, lambda name: Settings(self.function, config), self.invoke, sink, dropped=self.dropped.append
+        )
         self.calls.start()
 
     def invoke(self, function: Function, payload: bytes, request_id: str) -> InvocationResult:
@@ -184,6 +186,7 @@ def test_a_failing_call_is_retried_twice_and_dead_lettered(tmp_path: Path) -> No
     assert made.sink.came.wait(5)
     made.calls.stop()
     assert made.requests == ["r-1"] * 3
+    assert made.dropped == ["f"]
     arn, payload, attributes = made.sink.sent[0]
     assert (arn.rsplit(":", 1)[1], payload) == ("dead", '{"a": 1}')
     assert attributes == {
