@@ -202,7 +202,7 @@ class FunctionSpec:
 
 
 class Functions(Protocol):
-    """Lambda: functions, layers, event source mappings. ``AwsError`` ResourceNotFoundException when a name is unknown."""
+    """Lambda: functions, layers, event source mappings. ``AwsError`` ResourceNotFoundException for unknown names."""
 
     def put_function(self, spec: FunctionSpec) -> str: ...  # create or replace; returns the ARN
     def delete_function(self, name: str) -> None: ...

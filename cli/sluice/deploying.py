@@ -211,15 +211,13 @@ def _object_url(target: Target, bucket: str, key: str) -> str:
 
 def _execute(target: Target, change_set: str, on_step: Callable[[Step], None]) -> list[Step]:
     cloudformation = target.client("cloudformation")
-    seen = {event["EventId"] for event in _events(cloudformation, target.stack_name)}
+    seen = {event["EventId"] for event in _new_events(cloudformation, target.stack_name, set())[-1:]}
     cloudformation.execute_change_set(ChangeSetName=change_set, StackName=target.stack_name)
     steps: list[Step] = []
     deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
         stack = target.describe_stack() or {"StackStatus": "DELETE_COMPLETE"}
-        for event in reversed(_events(cloudformation, target.stack_name)):  # they come newest first
-            if event["EventId"] in seen:
-                continue
+        for event in _new_events(cloudformation, target.stack_name, seen):
             seen.add(event["EventId"])
             step = Step(
                 event["LogicalResourceId"],
@@ -249,15 +247,21 @@ def _failure(target: Target, stack: Mapping[str, Any], steps: list[Step]) -> Cli
     )
 
 
-def _events(cloudformation: Any, stack_name: str) -> list[dict[str, Any]]:
+def _new_events(cloudformation: Any, stack_name: str, seen: set[str]) -> list[dict[str, Any]]:
+    """What happened after the events in ``seen``, oldest first. They come newest first, a hundred a page."""
     from botocore.exceptions import ClientError
 
+    found: list[dict[str, Any]] = []
     try:
-        return list(cloudformation.describe_stack_events(StackName=stack_name)["StackEvents"])
+        for page in cloudformation.get_paginator("describe_stack_events").paginate(StackName=stack_name):
+            for event in page["StackEvents"]:
+                if event["EventId"] in seen:
+                    return found[::-1]
+                found.append(event)
     except ClientError as error:
-        if "does not exist" in str(error):
-            return []
-        raise
+        if "does not exist" not in str(error):
+            raise
+    return found[::-1]
 
 
 def _interval(target: Target) -> float:

@@ -49,7 +49,7 @@ def digest(parts: Iterable[str], length: int = 64) -> str:
 
 
 def upload_id(key: str, etag: str) -> str:
-    """An upload is one content under one key: a repeated event or a repeated PUT of the same bytes is the same upload."""
+    """An upload is one content under one key: a repeated event, or PUT of the same bytes, is the same upload."""
     return digest(["upload", key, etag.strip('"')], 12)
 
 
@@ -58,9 +58,10 @@ def dataset_version(uploads: Iterable[str], preparation: str) -> str:
     return digest(["dataset", preparation, *sorted(uploads)], 12)
 
 
-def run_id(dataset: str, training: str) -> str:
-    """One dataset version trained one way."""
-    return digest(["run", dataset, training], RUN_LENGTH)
+def run_id(dataset: str, training: str, attempt: int = 1) -> str:
+    """One dataset version trained one way; ``attempt`` counts from 1, each after one that failed."""
+    again = [str(attempt)] if attempt > 1 else []
+    return digest(["run", dataset, training, *again], RUN_LENGTH)
 
 
 def training_job(prefix: str, model: str, run: str) -> str:
