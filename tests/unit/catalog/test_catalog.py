@@ -68,6 +68,27 @@ NEW = {"model": "churn", "live_version": None}
             "failed",
             "model.yaml: target: no such column",
         ),
+        (
+            NEW | {"settings_problem": {"title": "model.yaml", "detail": "target: no such column"}},
+            None,
+            [{"key": "k", "status": "accepted", "accepted_rows": 1200}],
+            "failed",
+            "model.yaml: target: no such column; 1,200 rows accepted; training starts when model.yaml is corrected",
+        ),
+        (
+            NEW | {"settings_problem": {"title": "model.yaml", "detail": "target: no such column"}},
+            run("training"),
+            [],
+            "working",
+            "model.yaml: target: no such column; training 1f2e3d4c since 12:03 UTC",
+        ),
+        (
+            LIVE | {"settings_note": "x"},
+            run("live", version=2),
+            [],
+            "live",
+            "version 2 is live since 12:03 UTC; model.yaml was read: its endpoint settings apply to the next version",
+        ),
     ],
 )
 def test_state_and_message(model: Any, last_run: Any, uploads: Any, state: Any, message: Any) -> None:

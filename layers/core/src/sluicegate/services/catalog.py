@@ -153,6 +153,7 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
     settings = model.get("settings_problem")
     sentences: list[str] = []
     state = "failed" if settings else "waiting"
+    under_way = run is not None and run.get("status") in _DOING
     if settings:
         text = _problem(settings)
         sentences.append(text if text.startswith("model.yaml") else f"model.yaml: {text}")
@@ -160,14 +161,18 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
         state, text = _run_state(run, live)
         sentences.append(text)
     elif uploads:
-        state, text = _upload_state(uploads, state)
+        state, text = _upload_state(uploads, state, held=bool(settings))
         sentences.append(text)
     elif not settings:
         sentences.append("waits for data: no file has arrived yet")
     if live and not (run is not None and run.get("status") == "live"):
         sentences.append(f"version {live} {'stays' if state in ('working', 'waiting') else 'is'} live")
+    if live and model.get("settings_note"):
+        sentences.append("model.yaml was read: its endpoint settings apply to the next version")
     if uploads and (aside := uploads[0].get("rejected_rows")):
         sentences.append(f"{uploads[0].get('key')}: {aside:,} row{'s' if aside != 1 else ''} set aside")
+    if settings and not under_way:
+        state = "failed"  # whatever came or ended before, nothing starts until model.yaml is corrected
     # What serves is live whatever else goes on; the sentence tells the rest.
     return State("live" if live else state, "; ".join(sentences))
 
@@ -191,12 +196,14 @@ def _run_state(run: Mapping[str, Any], live: int | None) -> State:
     return State("waiting", f"run {name} is {status}")
 
 
-def _upload_state(uploads: Sequence[Mapping[str, Any]], state: str) -> State:
+def _upload_state(uploads: Sequence[Mapping[str, Any]], state: str, held: bool) -> State:
     newest = uploads[0]
     status, key = newest.get("status"), newest.get("key")
     if status == "received":
         return State("working", f"reading {key}")
     accepted = sum(int(upload.get("accepted_rows") or 0) for upload in uploads if upload.get("status") == "accepted")
+    if accepted and held:
+        return State(state, f"{accepted:,} rows accepted; training starts when model.yaml is corrected")
     if accepted:
         return State("working", f"{accepted:,} rows accepted; training starts when no more files come for a while")
     return State("failed" if status == "rejected" else state, f"{key} {status}: {_problem(newest.get('error'))}")
