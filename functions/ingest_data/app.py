@@ -15,7 +15,8 @@ logger = Logger()
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     woken = bus_event(event)
-    arrived = Arrived(woken.text("object", "key"), woken.text("object", "etag").strip('"'), woken.at)
+    etag, sequencer = woken.text("object", "etag").strip('"'), woken.optional("object", "sequencer")
+    arrived = Arrived(woken.text("object", "key"), etag, woken.at, sequencer)
     logger.append_keys(key=arrived.key, etag=arrived.etag)
     outcome = bootstrap.ingest().object_created(arrived)
     logger.info("object read", extra={"outcome": outcome})

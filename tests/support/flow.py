@@ -76,8 +76,7 @@ class Flow:
         now = self.world.tick()
         ledger = self.ledger()
         if kind == "object":
-            key, etag = about
-            return Ingest(ledger, self.storage, self.workspace).object_created(Arrived(key, etag, now))
+            return Ingest(ledger, self.storage, self.workspace).object_created(Arrived(*about[:2], now, about[2]))
         if kind == "message":
             start = Start(ledger, self.storage, self.jobs, self.workspace, REGION, PREFIX)
             return start.look(about["model"], about["cause"], identity, now)
@@ -95,7 +94,8 @@ class Flow:
     def put(self, key: str, content: bytes) -> None:
         """A user's upload, with its event."""
         etag = self.storage.put(key, content)
-        self.pending.append(("object", f"event-{next(self.world.ids)}", (key, etag)))
+        number = next(self.world.ids)
+        self.pending.append(("object", f"event-{number}", (key, etag, f"{number:018X}")))
 
     def collect(self) -> None:
         for identity, body, _delay in self.world.messages[self._seen_messages :]:

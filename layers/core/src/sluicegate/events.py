@@ -28,12 +28,17 @@ class BusEvent:
 
     def text(self, *path: str) -> str:
         """The text at ``path`` of the detail."""
+        value = self.optional(*path)
+        if not value:
+            raise MalformedEvent(f"the event has no detail.{'.'.join(path)}")
+        return value
+
+    def optional(self, *path: str) -> str:
+        """The text at ``path`` of the detail, "" when there is none."""
         value: Any = self.detail
         for name in path:
             value = value.get(name) if isinstance(value, Mapping) else None
-        if not isinstance(value, str) or not value:
-            raise MalformedEvent(f"the event has no detail.{'.'.join(path)}")
-        return value
+        return value if isinstance(value, str) else ""
 
 
 def bus_event(event: Any) -> BusEvent:

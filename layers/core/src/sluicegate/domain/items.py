@@ -59,6 +59,9 @@ class ModelItem(SummaryItem, total=False):
     revision: int  # counts the item's writes; a write names the revision that it was made from
     settings: str | None  # the text of the newest valid model.yaml
     settings_at: str  # when the newest model.yaml, valid or not, was written
+    settings_sequencer: str | None  # S3's place of that write among all writes of its key
+    settings_note: str | None  # what of the newest model.yaml doesn't count yet
+    retry: str | None  # the failed run that somebody asked to try again
     latest_cause: str | None  # the newest thing that asks for a run: an upload's id, or "settings:<digest>"
     desired_version: int | None
     desired_at: str | None  # when the decision for desired_version was made
@@ -82,6 +85,7 @@ class UploadItem(TypedDict, total=False):
     # kept
     model: str | None
     etag: str
+    sequencer: str  # S3's place of the newest write of this content among all writes of its key
     history: list[HistoryLine]
 
 
@@ -105,6 +109,7 @@ class RunItem(TypedDict, total=False):
     model: str
     claim: str | None  # the message or event whose delivery does the step now under way
     claimed_at: str | None
+    attempt: int  # counts from 1
     champion: int | None  # the version that served when the data were prepared
     settings: str | None  # the model.yaml that this run follows
     uploads: list[str]
@@ -134,6 +139,9 @@ KEPT: dict[str, frozenset[str]] = {
             "revision",
             "settings",
             "settings_at",
+            "settings_sequencer",
+            "settings_note",
+            "retry",
             "latest_cause",
             "desired_version",
             "desired_at",
@@ -141,8 +149,8 @@ KEPT: dict[str, frozenset[str]] = {
             "previous_version",
         }
     ),
-    "upload": frozenset({"model", "etag", "history"}),
-    "run": frozenset({"model", "claim", "claimed_at", "champion", "settings", "uploads"}),
+    "upload": frozenset({"model", "etag", "sequencer", "history"}),
+    "run": frozenset({"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads"}),
     "version": frozenset({"model", "reason", "released"}),
 }
 

@@ -18,7 +18,8 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
         None: ("received",),
         "received": ("accepted", "rejected", "ignored"),
         "accepted": (),
-        "rejected": (),
+        # somebody puts the same content there again, after what kept it from being read was corrected
+        "rejected": ("received",),
         # the object was gone; when the same content is put there again, it is read after all
         "ignored": ("received",),
     },

@@ -15,6 +15,7 @@ from sluicegate.domain import names
 from sluicegate.domain.errors import Conflict, NotFound, SettingsError, UnreadableUpload, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, UploadItem, stamp
 from sluicegate.domain.schema import Schema
+from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Registry, Storage, StoredObject, Workspace
 from sluicegate.services.ledger import Ledger, Step, move_upload, refusal
@@ -22,9 +23,11 @@ from sluicegate.services.ledger import Ledger, Step, move_upload, refusal
 log = logging.getLogger(__name__)
 
 SETTINGS_LIMIT = 64 * 1024
+ENDPOINT_NOTE = "Its endpoint settings apply to the next version; the one that serves keeps its own."
 _MB = 1024 * 1024
 #: beside the file itself the disk holds its rows as Parquet and what DuckDB spills
 _SHARE_OF_DISK = 0.4
+_SHOWN_REJECTS = 3
 _UNPLACED = "_unplaced"
 _NAME_RULE = (
     "A model's name has 1 to 40 lower-case letters, digits and hyphens, starts with a letter, "
@@ -34,11 +37,15 @@ _NAME_RULE = (
 
 @dataclass(frozen=True)
 class Arrived:
-    """What S3 says of a new object. ``etag`` is without quotes."""
+    """What S3 says of a new object. ``etag`` is without quotes.
+
+    ``sequencer`` orders the writes of one key, the same whenever the event is delivered; "" when it is not known.
+    """
 
     key: str
     etag: str
     at: datetime
+    sequencer: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,10 +97,10 @@ class Ingest:
             log.info("%s is neither data nor settings", found.key)
             return "ignored"
         if where.kind == "settings":
-            return self._settings(where.model, found, arrived.at)
+            return self._settings(where.model, found, arrived)
         if where.kind == "unplaced":
             return self._unplaced(found, where.problem, arrived.at)
-        return self._data(where.model, found, arrived.at)
+        return self._data(where.model, found, arrived)
 
     def _find(self, arrived: Arrived) -> StoredObject:
         """The object, under the key as it came or as it reads when it came in URL form. Size -1: it is gone."""
@@ -108,31 +115,54 @@ class Ingest:
 
     # settings
 
-    def _settings(self, model: str, found: StoredObject, now: datetime) -> str:
+    def _settings(self, model: str, found: StoredObject, arrived: Arrived) -> str:
+        now = arrived.at
         if found.size < 0:
             log.info("%s changed again or is gone", found.key)
             return "ignored"
         problem: ErrorItem | None = None
-        text = ""
+        text, endpoint = "", Endpoint()
         try:
             text = self._settings_text(found)
-            parse_settings(text)
+            endpoint = parse_settings(text).endpoint
         except SettingsError as error:
             problem = refusal(error)
         cause = f"settings:{names.digest(['settings', found.etag], 12)}"
 
         def plan(item: ModelItem) -> Step | None:
-            if (item.get("settings_at") or "") > stamp(now):
+            before = item.get("settings_sequencer") or ""
+            ordered = bool(before and arrived.sequencer)
+            if _newer(before, arrived.sequencer) if ordered else (item.get("settings_at") or "") > stamp(now):
                 return None  # a newer model.yaml was read before this one
+            fields: dict[str, Any] = {"settings_at": stamp(now), "settings_sequencer": arrived.sequencer or None}
             if problem is not None:
-                detail = f"model.yaml: {problem['detail']}"
-                return Step(detail, {"settings_problem": problem, "settings_at": stamp(now)}, state="failed")
-            fields = {"settings": text, "settings_at": stamp(now), "settings_problem": None, "latest_cause": cause}
-            return Step("model.yaml was read.", fields, state="working" if item.get("columns") else "waiting")
+                return Step(f"model.yaml: {problem['detail']}", {**fields, "settings_problem": problem}, state="failed")
+            note = self._note(item, endpoint)
+            fields |= {"settings": text, "settings_note": note, "settings_problem": None, "latest_cause": cause}
+            if _newer(arrived.sequencer, before):  # the same event again asks for nothing more
+                fields |= self._again(item)
+            message = f"model.yaml was read. {note or ''}".rstrip()
+            return Step(message, fields, state="working" if item.get("columns") else "waiting")
 
         if self._ledger.step(model, now, plan, create=True) is not None and problem is None:
             self._ledger.look_again(model, cause, now)
         return "settings"
+
+    def _note(self, item: ModelItem, endpoint: Endpoint) -> str | None:
+        """What to say of endpoint settings that are not those of the version that serves."""
+        live = item.get("live_version")
+        if live is None:
+            return None
+        run = self._registry.run(item["model"], self._registry.version(item["model"], live)["run"])
+        serving = parse_settings(run.get("settings") or "").endpoint
+        return None if endpoint == serving else ENDPOINT_NOTE
+
+    def _again(self, item: ModelItem) -> dict[str, Any]:
+        """What asks for another attempt of the model's last run, if that failed and nothing is under way."""
+        last = item.get("last_run")
+        if last is None or item.get("active_run") is not None:
+            return {}
+        return {"retry": last} if self._registry.run(item["model"], last)["status"] == "failed" else {}
 
     def _settings_text(self, found: StoredObject) -> str:
         content = self._storage.read(found.key, SETTINGS_LIMIT)
@@ -178,12 +208,14 @@ class Ingest:
 
     # data
 
-    def _data(self, model: str, found: StoredObject, now: datetime) -> str:
-        upload = names.upload_id(found.key, found.etag)
-        known = self._receive(model, upload, found, now)
+    def _data(self, model: str, found: StoredObject, arrived: Arrived) -> str:
+        upload, now = names.upload_id(found.key, found.etag), arrived.at
+        again = f"again:{names.digest(['again', upload, arrived.sequencer], 12)}"
+        known = self._receive(model, upload, found, arrived, again)
         if known["status"] == "accepted":
             # a first try may have ended just before this; one message more does no harm
-            self._ledger.look_again(model, upload, now)
+            asked = self._registry.model(model).get("latest_cause") == again
+            self._ledger.look_again(model, again if asked else upload, now)
             return "known"
         if known["status"] != "received":
             return "known"
@@ -202,18 +234,27 @@ class Ingest:
             self._ledger.look_again(model, upload, now)
         return "accepted"
 
-    def _receive(self, model: str, upload: str, found: StoredObject, now: datetime) -> UploadItem:
-        new = _received(model, upload, found, now)
+    def _receive(self, model: str, upload: str, found: StoredObject, arrived: Arrived, again: str) -> UploadItem:
+        """The upload as it is now. One that failed or was gone is received again when somebody puts it there again; one
+        that was accepted then asks, as ``again``, for another attempt of a run that failed."""
+        now = arrived.at
+        new: dict[str, Any] = {**_received(model, upload, found, now), "sequencer": arrived.sequencer or None}
 
-        def plan(_: ModelItem) -> Step | None:
+        def plan(item: ModelItem) -> Step | None:
             known = self._known(model, upload)
-            if known is not None and not (known["status"] == "ignored" and found.size >= 0):
-                return None
+            if known is not None:
+                newer = found.size >= 0 and _newer(arrived.sequencer, known.get("sequencer") or "")
+                if newer and known["status"] == "accepted":
+                    return self._put_again(item, known, arrived.sequencer, again)
+                if not (newer and known["status"] == "rejected") and not (
+                    known["status"] == "ignored" and found.size >= 0
+                ):
+                    return None
             received = Change(
                 "upload",
                 model,
                 upload,
-                set=new,
+                set={**new, "error": None, "report": None},
                 status="received",
                 message="",
                 at=stamp(now),
@@ -223,6 +264,16 @@ class Ingest:
 
         self._ledger.step(model, now, plan, create=True)
         return self._registry.upload(model, upload)
+
+    def _put_again(self, item: ModelItem, known: UploadItem, sequencer: str, again: str) -> Step:
+        seen = Change(
+            "upload", item["model"], known["upload"], set={"sequencer": sequencer}, status_in=(known["status"],)
+        )
+        asked = self._again(item)
+        if not asked:
+            return Step(item.get("message") or "", changes=[seen])
+        message = f"{known['key']} came again: another attempt after run {asked['retry']} failed."
+        return Step(message, {**asked, "latest_cause": again}, [seen], state="working")
 
     def _known(self, model: str, upload: str) -> UploadItem | None:
         try:
@@ -283,7 +334,7 @@ class Ingest:
                 message,
                 accepted_rows=reading.accepted_rows,
                 rejected_rows=reading.rejected_rows,
-                notes=list(reading.notes),
+                notes=[*reading.notes, *_shown(reading.report)],
                 report=report,
             )
             if moved is None:
@@ -339,8 +390,26 @@ class Ingest:
         return key
 
 
+def _newer(sequencer: str, other: str) -> bool:
+    """Whether the write with ``sequencer`` came after the one with ``other`` (both of one key; "" is before all).
+
+    S3: hexadecimal; the shorter of two is filled with zeros on the right before they are compared as text ("Event
+    message structure", Amazon S3 User Guide).
+    """
+    length = max(len(sequencer), len(other))
+    return bool(sequencer) and sequencer.upper().ljust(length, "0") > other.upper().ljust(length, "0")
+
+
 def _received(model: str | None, upload: str, found: StoredObject, now: datetime) -> UploadItem:
     item = UploadItem(upload=upload, key=found.key, etag=found.etag, size=max(found.size, 0), received_at=stamp(now))
     if model is not None:
         item["model"] = model
     return item
+
+
+def _shown(report: Mapping[str, Any]) -> list[str]:
+    """The first rejected rows in a line each: most mistakes repeat, and few people open the report."""
+    examples = report.get("examples") or []
+    lines = [f"line {example['line']}: {example['reason']}" for example in examples[:_SHOWN_REJECTS]]
+    further = int(report.get("rejected") or 0) - len(lines)
+    return [*lines, f"and {further:,} more, see the report"] if lines and further > 0 else lines

@@ -23,6 +23,8 @@ from sluicegate.ports import Change, Kind, Registry, TrainingQueue
 log = logging.getLogger(__name__)
 
 _ATTEMPTS = 12
+#: how a person asks for another attempt of a run that failed (``services.ingest`` sees to it)
+AGAIN = "save model.yaml or upload a file again (unchanged is fine) for another attempt."
 
 
 @dataclass
@@ -98,10 +100,16 @@ class Ledger:
 
     def _next(self, item: ModelItem, step: Step, now: datetime) -> dict[str, Any]:
         merged: dict[str, Any] = {**item, **step.set}
+        problem, message = merged.get("settings_problem"), step.message
+        if problem and problem["detail"] not in message:
+            # until it is corrected nothing starts, whatever else is going on
+            message = f"{message} Nothing starts until model.yaml is corrected: {problem['detail']}".lstrip()
         if merged.get("live_version") is not None:
             state = "live"
         elif merged.get("active_run") is not None:
             state = "working"
+        elif problem:
+            state = "failed"
         else:
             state = step.state or merged["state"]
         changed = {
@@ -109,7 +117,7 @@ class Ledger:
             "revision": int(item.get("revision") or 0) + 1,
             "model": item["model"],
             "state": state,
-            "message": step.message,
+            "message": message,
             "updated_at": max(stamp(now), item["updated_at"]),
         }
         for name in ("live_version", "problem", "target"):
@@ -224,7 +232,7 @@ def refusal(error: UserError | Refused) -> ErrorItem:
     return ErrorItem(
         title="AWS refused",
         detail=str(error),
-        remedy="Correct what the message names (often a quota or a permission), then add data or save model.yaml.",
+        remedy=f"Correct what the message names (often a quota or a permission), then {AGAIN}",
     )
 
 
@@ -232,7 +240,7 @@ def job_failed(what: str, reason: str) -> ErrorItem:
     return ErrorItem(
         title=f"{what} failed",
         detail=reason or "SageMaker gave no reason.",
-        remedy="The job's log in CloudWatch says more.",
+        remedy=f"The job's log in CloudWatch says more. When the cause is gone, {AGAIN}",
     )
 
 

@@ -24,7 +24,7 @@ from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Endpoints, EndpointState, Instances, Jobs, Serverless, Storage
 from sluicegate.services import datasets
-from sluicegate.services.ledger import Ledger, Step, move_run, move_version, tags
+from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, tags
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ class Rollout:
 
     def _size(self, version: VersionItem) -> Serverless | Instances:
         run = self._registry.run(version["model"], version["run"])
-        endpoint = parse_settings(run.get("settings") or "").endpoint
+        endpoint = _endpoint_settings(run.get("settings"))
         if endpoint.instance is not None:
             return Instances(endpoint.instance, endpoint.min)
         size = endpoint.serverless or Endpoint().serverless
@@ -178,7 +178,8 @@ class Rollout:
                 return None
             message = f"Version {number} is live."
             changes = [moved]
-            run = move_run(self._registry.run(model, version["run"]), "live", now, message, claim=None)
+            run_item = self._registry.run(model, version["run"])
+            run = move_run(run_item, "live", now, message, claim=None)
             if run is not None:
                 changes.append(run)
             if before is not None:
@@ -193,6 +194,8 @@ class Rollout:
             )
             fields: dict[str, Any] = {"live_version": number, "live": live, "previous_version": before}
             fields |= asked_for
+            if _endpoint_settings(item.get("settings")) == _endpoint_settings(run_item.get("settings")):
+                fields["settings_note"] = None
             changes += self._failed_changes(item, number, fields, now)
             fields |= self._released(item, version["run"])
             return Step(message, fields, changes)
@@ -212,7 +215,9 @@ class Rollout:
 
     def _failed(self, model: str, number: int, reason: str, now: datetime) -> None:
         error = ErrorItem(
-            title="Deployment failed", detail=reason, remedy="The endpoint's log in CloudWatch says more."
+            title="Deployment failed",
+            detail=reason,
+            remedy=f"The endpoint's log in CloudWatch says more. When the cause is gone, {AGAIN}",
         )
 
         def plan(item: ModelItem) -> Step | None:
@@ -304,6 +309,10 @@ class Rollout:
                 delete(name)
             except NotFound:
                 log.info("%s is gone already", name)
+
+
+def _endpoint_settings(text: str | None) -> Endpoint:
+    return parse_settings(text or "").endpoint
 
 
 def _lanes(item: Mapping[str, Any]) -> tuple[int | None, list[int]]:

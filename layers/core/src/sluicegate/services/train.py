@@ -61,18 +61,34 @@ class Start:
             settings = parse_settings(item.get("settings") or "")
             uploads = [upload for upload in self._registry.uploads(model) if upload["status"] == "accepted"]
             if not uploads:
-                return "empty"
+                return self._rest(model, "empty", "Waits for data.", now)
             if not self._enough_new_rows(item, uploads, settings, cause):
-                return "few"
+                wanted = settings.retrain.min_new_rows
+                return self._rest(model, "few", f"Waits until {wanted:,} new rows are there.", now)
             claimed = self._claim(item, settings, uploads, message_id, now)
         if claimed is None:
-            return "nothing"
+            return self._rest(model, "nothing", "There is nothing new to train on.", now)
         try:
             self._prepare_and_train(claimed, parse_settings(claimed.get("settings") or ""), now)
         except (UserError, Refused) as error:
             self._ledger.fail_run(model, claimed["run"], now, refusal(error))
             return "failed"
         return claimed["run"]
+
+    def _rest(self, model: str, outcome: str, message: str, now: datetime) -> str:
+        """``outcome``, with the model's state told as what it is when nothing starts: no longer "working"."""
+
+        def plan(item: ModelItem) -> Step | None:
+            idle = item.get("active_run") is None and item.get("live_version") is None
+            if not idle or item.get("state") != "working":
+                return None
+            last = self._run(model, item.get("last_run") or "")
+            if last is None or last["status"] not in ("failed", "rejected"):
+                return Step(message, state="waiting")
+            return Step(f"{message} The last run, {last['run']}, {_ended(last)}", state="failed")
+
+        self._ledger.step(model, now, plan)
+        return outcome
 
     def _begun(self, item: ModelItem, message_id: str) -> RunItem | None:
         """The preparation that an earlier delivery of this message began, whatever came since."""
@@ -88,7 +104,7 @@ class Start:
         return "later"  # a later upload sends its own message after the quiet period
 
     def _enough_new_rows(self, item: ModelItem, uploads: list[UploadItem], settings: ModelSettings, cause: str) -> bool:
-        if settings.retrain.min_new_rows <= 1 or cause.startswith("settings:"):
+        if settings.retrain.min_new_rows <= 1 or cause.startswith("settings:") or item.get("retry"):
             return True
         last = item.get("last_run")
         used = set(self._registry.run(item["model"], last).get("uploads", [])) if last else set()
@@ -121,11 +137,18 @@ class Start:
         """The run, ours to prepare; None when there is nothing new, or another run is under way."""
         model, at = seen["model"], stamp(now)
         dataset = names.dataset_version([upload["upload"] for upload in uploads], settings.preparation_fingerprint())
-        run = names.run_id(dataset, settings.training_fingerprint())
-        known = self._run(model, run)
-        if known is not None:
-            abandoned = known["status"] == "preparing" and _stale(known, now)
-            return self._take_up(known, message_id, now) if abandoned else None
+        attempt, retried = 1, None
+        while True:
+            run = names.run_id(dataset, settings.training_fingerprint(), attempt)
+            known = self._run(model, run)
+            if known is None:
+                break
+            if known["status"] != "failed":
+                abandoned = known["status"] == "preparing" and _stale(known, now)
+                return self._take_up(known, message_id, now) if abandoned else None
+            attempt, retried = attempt + 1, run
+        if retried is not None and seen.get("retry") != retried:
+            return None  # it failed, and nobody asked for another attempt since
 
         def plan(item: ModelItem) -> Step | None:
             changes: list[Change] = []
@@ -135,7 +158,7 @@ class Start:
                 if interrupted is None:
                     return None
                 changes.append(interrupted)
-            if self._run(model, run) is not None:
+            if self._run(model, run) is not None or (retried is not None and item.get("retry") != retried):
                 return None
             created = RunItem(
                 model=model,
@@ -146,6 +169,7 @@ class Start:
                 uploads=sorted(upload["upload"] for upload in uploads),
                 claim=message_id,
                 claimed_at=at,
+                attempt=attempt,
                 transform_jobs=[],
                 champion=item.get("live_version"),
                 settings=seen.get("settings"),
@@ -156,11 +180,12 @@ class Start:
                 run,
                 set={**created},
                 status="preparing",
-                message=f"{len(uploads)} upload{'s' if len(uploads) != 1 else ''}",
+                message=f"{len(uploads)} upload{'s' if len(uploads) != 1 else ''}{_counted(attempt)}",
                 at=at,
                 status_in=(None,),
             )
-            return Step(f"Preparing run {run}.", {"active_run": run, "last_run": run}, [*changes, new])
+            fields = {"active_run": run, "last_run": run, "retry": None}
+            return Step(f"Preparing run {run}.", fields, [*changes, new])
 
         if self._ledger.step(model, now, plan) is None:
             return None
@@ -290,6 +315,18 @@ class Start:
             self._storage.download(part.key, target)
             parts.append(target)
         return parts
+
+
+def _counted(attempt: int) -> str:
+    return f", attempt {attempt}" if attempt > 1 else ""
+
+
+def _ended(run: RunItem) -> str:
+    if run["status"] == "rejected":
+        reason = (run.get("verdict") or {}).get("reason")
+        return f"was rejected: {reason}" if reason else "was rejected."
+    error = run.get("error")
+    return f"failed: {error['detail']}" if error else "failed."
 
 
 def _stale(run: RunItem, now: datetime) -> bool:
