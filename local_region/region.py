@@ -35,6 +35,7 @@ _PARTS = {
     "bus": "local_region.events.bus:EventBusService",
     "functions": "local_region.functions.service:FunctionsService",
     "gateway": "local_region.gateway.service:GatewayService",
+    "alarms": "local_region.alarms.service:AlarmsService",
     "sagemaker": "local_region.sagemaker.service:SageMakerService",
     "sagemaker_runtime": "local_region.sagemaker.runtime:SageMakerRuntimeService",
     "cloudformation": "local_region.cloudformation.service:CloudFormationService",

@@ -1,0 +1,1 @@
+"""CloudWatch's metric alarms: moto keeps them, the region evaluates them."""

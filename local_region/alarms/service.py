@@ -1,0 +1,216 @@
+"""Evaluates metric alarms every few seconds and acts on what changes.
+
+moto keeps alarms and answers for them, but leaves them in their first state for ever. ``start`` puts three narrow hooks
+into its classes, which ``stop`` takes out again: a new alarm begins in INSUFFICIENT_DATA (one that is put again keeps
+its state), alarms that the region can't evaluate are refused, and each change of a state comes to be acted on.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import logging
+import re
+import threading
+from collections import deque
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from moto.cloudwatch import models as moto_cloudwatch
+from moto.cloudwatch.exceptions import ValidationError
+from moto.sns.models import sns_backends
+
+from local_region.alarms.evaluation import OPERATORS, STATISTICS, Rule, evaluate
+from local_region.alarms.messages import (
+    Change,
+    event_detail,
+    function_payload,
+    notification,
+    reason_data,
+    situation,
+)
+from local_region.alarms.sources import QUEUE_NAMESPACE, QueueMetrics
+from local_region.events.targets import kind_of
+from local_region.ports import Region
+from local_region.stores.metrics import MetricKey, MotoMetrics
+
+_log = logging.getLogger(__name__)
+#: seconds between evaluations. CloudWatch's are a minute apart; nobody wants to wait that long here.
+INTERVAL = 5.0
+_PERCENTILE = re.compile(r"p(\d{1,2}(\.\d+)?|100)")
+_ACTIONS = {"OK": "ok_actions", "ALARM": "alarm_actions", "INSUFFICIENT_DATA": "insufficient_data_actions"}
+
+
+def unsupported(alarm: Mapping[str, Any]) -> str | None:
+    """Why the region can't evaluate an alarm, given as ``put_metric_alarm``'s arguments; None when it can."""
+    if alarm.get("rule"):
+        return "composite alarms (AlarmRule)"
+    if alarm.get("metric_data_queries") or alarm.get("threshold_metric_id"):
+        return "alarms on Metrics (metric math, Metrics Insights, anomaly detection); give MetricName and Namespace"
+    if alarm.get("comparison_operator") not in OPERATORS:
+        return f"the ComparisonOperator {alarm.get('comparison_operator')} (one of anomaly detection)"
+    if not (alarm.get("metric_name") and alarm.get("namespace") and alarm.get("period")):
+        return "alarms without MetricName, Namespace and Period"
+    wanted = alarm.get("statistic") or alarm.get("extended_statistic")
+    if wanted not in STATISTICS and not _PERCENTILE.fullmatch(str(wanted)):
+        return f"the statistic {wanted} (it has {', '.join(sorted(STATISTICS))} and percentiles such as p99)"
+    return None
+
+
+class AlarmsService:
+    """One thread. It sleeps while there are no alarms."""
+
+    def __init__(self, region: Region, interval: float = INTERVAL) -> None:
+        self._region = region
+        self._interval = interval
+        self._queues = QueueMetrics(region)
+        self._changes: deque[Change] = deque()
+        self._wake = threading.Event()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+        self._hooks: list[tuple[Any, str, Any]] = []
+
+    def start(self) -> None:
+        self._install()
+        self._stopped = False
+        self._thread = threading.Thread(target=self._run, name="alarms", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped = True
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join(2.0)
+        while self._hooks:
+            owner, name, original = self._hooks.pop()
+            setattr(owner, name, original)
+
+    # moto's side
+
+    @property
+    def _backend(self) -> Any:
+        return moto_cloudwatch.cloudwatch_backends[self._region.config.account_id][self._region.config.region_name]
+
+    def _hook(self, owner: type, name: str, make: Callable[[Any], Any]) -> None:
+        original = getattr(owner, name)
+        self._hooks.append((owner, name, original))
+        setattr(owner, name, functools.wraps(original)(make(original)))
+
+    def _install(self) -> None:
+        def putting(original: Any) -> Any:
+            def put_metric_alarm(backend: Any, **alarm: Any) -> Any:
+                reason = unsupported(alarm)
+                if reason is not None:
+                    raise ValidationError(f"The local region does not support {reason}.")
+                before = backend.alarms.get(alarm["name"])
+                made = original(backend, **alarm)
+                if before is None:
+                    made.state_value = "INSUFFICIENT_DATA"
+                else:
+                    for name in ("state_value", "state_reason", "state_reason_data", "state_updated_timestamp"):
+                        setattr(made, name, getattr(before, name))
+                    made.history = before.history
+                self._wake.set()
+                return made
+
+            return put_metric_alarm
+
+        def updating(original: Any) -> Any:
+            def update_state(alarm: Any, reason: str, reason_data: str, state_value: str) -> None:
+                before = situation(alarm)
+                original(alarm, reason, reason_data or "{}", state_value)
+                if before.value != state_value:
+                    self._changes.append(Change(alarm, before, situation(alarm)))
+                    self._wake.set()
+
+            return update_state
+
+        self._hook(moto_cloudwatch.CloudWatchBackend, "put_metric_alarm", putting)
+        self._hook(moto_cloudwatch.Alarm, "update_state", updating)
+
+    # evaluation
+
+    def _run(self) -> None:
+        while not self._stopped:
+            try:
+                self.look()
+            except Exception:  # noqa: BLE001 - the thread that all alarms hang on; it is logged and tried again
+                _log.exception("the evaluation of alarms failed")
+            self._wake.wait(self._interval if self._backend.alarms else None)
+            self._wake.clear()
+
+    def look(self) -> None:
+        """Evaluate every alarm once and act on the changes."""
+        alarms = list(self._backend.alarms.values())
+        self._act()  # on what somebody else set (SetAlarmState), before it is evaluated away
+        if not alarms:
+            return
+        now = self._region.clock.now()
+        wanted = {key_of(alarm): alarm for alarm in alarms}
+        self._queues.sample(sorted({_queue(key) for key in wanted} - {""}), now)
+        rules = {alarm.name: rule_of(alarm) for alarm in alarms}
+        since: dict[MetricKey, datetime] = {}
+        for alarm in alarms:
+            key, oldest = key_of(alarm), now - rules[alarm.name].window()
+            since[key] = min(since.get(key, oldest), oldest)
+        metrics = self._region.metrics
+        samples = metrics.samples(since) if isinstance(metrics, MotoMetrics) else {}
+        for alarm in alarms:
+            verdict = evaluate(rules[alarm.name], samples.get(key_of(alarm), ()), now)
+            if verdict.state is not None and verdict.state != alarm.state_value:
+                _log.info("alarm %s: %s -> %s: %s", alarm.name, alarm.state_value, verdict.state, verdict.reason)
+                alarm.update_state(verdict.reason, reason_data(rules[alarm.name], verdict, now), verdict.state)
+        self._act()
+
+    # actions
+
+    def _act(self) -> None:
+        while self._changes:
+            change = self._changes.popleft()
+            arn = change.alarm.alarm_arn
+            self._region.events.publish("aws.cloudwatch", "CloudWatch Alarm State Change", event_detail(change), [arn])
+            if not change.alarm.actions_enabled:
+                continue
+            for action in getattr(change.alarm, _ACTIONS[change.after.value]) or ():
+                try:
+                    self._perform(action, change)
+                except Exception:  # noqa: BLE001 - a subscriber's protocol may raise anything; other actions follow
+                    _log.exception("the action %s of alarm %s failed", action, change.alarm.name)
+
+    def _perform(self, action: str, change: Change) -> None:
+        config = self._region.config
+        kind = kind_of(action)
+        if kind == "sns":
+            subject, message = notification(change, config)
+            sns_backends[config.account_id][config.region_name].publish(message, arn=action, subject=subject)
+        elif kind == "lambda":
+            self._region.functions.invoke_async(action, json.dumps(function_payload(change, config)).encode())
+        else:
+            _log.warning("alarm %s: the local region has no action %s", change.alarm.name, action)
+
+
+def key_of(alarm: Any) -> MetricKey:
+    """The metric of one of moto's alarms."""
+    dimensions = tuple(sorted((dimension.name, dimension.value) for dimension in alarm.dimensions))
+    return MetricKey(alarm.namespace, alarm.metric_name, dimensions, alarm.unit or None)
+
+
+def rule_of(alarm: Any) -> Rule:
+    """The numbers of one of moto's alarms, as numbers."""
+    periods = int(alarm.evaluation_periods)
+    return Rule(
+        alarm.statistic or alarm.extended_statistic,
+        int(alarm.period),
+        periods,
+        int(alarm.datapoints_to_alarm or periods),
+        alarm.comparison_operator,
+        float(alarm.threshold),
+        alarm.treat_missing_data or "missing",
+    )
+
+
+def _queue(key: MetricKey) -> str:
+    if key.namespace != QUEUE_NAMESPACE or len(key.dimensions) != 1 or key.dimensions[0][0] != "QueueName":
+        return ""
+    return key.dimensions[0][1]
