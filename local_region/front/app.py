@@ -12,7 +12,7 @@ from typing import Any
 from local_region.front.control import Control
 from local_region.front.downloads import Downloads
 from local_region.front.errors import Answer, not_implemented, render
-from local_region.front.hosts import is_allowed, virtual_bucket
+from local_region.front.hosts import execute_api, is_allowed, virtual_bucket
 from local_region.front.moto_gate import MotoGate
 from local_region.front.operations import Operations, protocol_of
 from local_region.front.own import OwnService
@@ -102,7 +102,7 @@ class Front:
         if path.startswith("/_local/"):
             request.label = "control"
             return _send(self._control.answer(request), start_response)
-        if path.startswith("/_api/"):
+        if path.startswith("/_api/") or execute_api(host):
             request.label = "api"
             return self._gateway(environ, start_response)
         bucket = virtual_bucket(host)

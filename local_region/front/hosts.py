@@ -42,6 +42,17 @@ def is_allowed(header: str | None, bound_host: str) -> bool:
         return False
 
 
+def execute_api(header: str | None) -> bool:
+    """Whether a request is for an API by its own host, ``{api}.execute-api.localhost`` (a region may stand before
+    ``localhost``, as in AWS's own names).
+
+    >>> execute_api("a1.execute-api.localhost:4566"), execute_api("a1.execute-api.us-east-1.localhost")
+    (True, True)
+    """
+    labels = split_host(header or "").split(".")
+    return len(labels) in (3, 4) and labels[1] == "execute-api" and labels[-1] == "localhost" and bool(labels[0])
+
+
 def virtual_bucket(header: str | None) -> str | None:
     """The bucket that a virtual-host style request names, or None.
 

@@ -29,7 +29,8 @@ class MalformedAnswer(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """One HTTP request to a stage. ``path`` is undecoded and without the stage."""
+    """One HTTP request to a stage. ``path`` is undecoded and without the stage; of the stage's own address it is
+    ``/``, and ``bare`` tells that it was sent without that slash."""
 
     verb: str
     path: str
@@ -43,6 +44,7 @@ class Request:
     extended_id: str
     trace_id: str
     at: datetime
+    bare: bool = False
 
     def header(self, name: str) -> str | None:
         return next((value for key, value in self.headers if key.lower() == name), None)
@@ -144,7 +146,7 @@ def _context(request: Request, place: Place) -> Json:
         "httpMethod": request.verb,
         "extendedRequestId": request.extended_id,
         "requestTime": request.at.strftime("%d/%b/%Y:%H:%M:%S +0000"),
-        "path": f"/{place.stage}{request.path}",
+        "path": f"/{place.stage}{'' if request.bare else request.path}",
         "accountId": place.account_id,
         "protocol": "HTTP/1.1",
         "stage": place.stage,

@@ -67,7 +67,7 @@ class Serving:
         """The response to a WSGI request under ``/_api/{api_id}/{stage}/`` (or at ``{api_id}.execute-api.…``)."""
         began = time.perf_counter()
         api_id, stage_name, path = _target(environ)
-        request = self._request(environ, path)
+        request = self._request(environ, path or "/", bare=not path)
         api = self._registry.apis.get(api_id)
         stage = api.stages.get(stage_name) if api else None
         if api is None or stage is None:
@@ -174,7 +174,7 @@ class Serving:
 
     # -- around it ----------------------------------------------------------------------------------------------
 
-    def _request(self, environ: Json, path: str) -> Request:
+    def _request(self, environ: Json, path: str, *, bare: bool) -> Request:
         now = self._region.clock.now()
         forwarded = environ.get("HTTP_X_AMZN_TRACE_ID")
         return Request(
@@ -190,6 +190,7 @@ class Serving:
             secrets.token_urlsafe(11)[:14] + "=",
             forwarded or f"Root=1-{int(now.timestamp()):08x}-{secrets.token_hex(12)}",
             now,
+            bare,
         )
 
     @staticmethod
@@ -226,7 +227,7 @@ class Serving:
             "requestTime": request.at.strftime("%d/%b/%Y:%H:%M:%S +0000"),
             "requestTimeEpoch": int(request.at.timestamp() * 1000),
             "httpMethod": request.verb,
-            "path": f"/{stage.name}{request.path}",
+            "path": f"/{stage.name}{'' if request.bare else request.path}",
             "resourcePath": place.resource if place else "-",
             "status": response.status,
             "responseLength": len(response.body),
@@ -257,7 +258,7 @@ class Serving:
 
 
 def _target(environ: Json) -> tuple[str, str, str]:
-    """API id, stage and undecoded rest of the path."""
+    """API id, stage and undecoded rest of the path (empty when there isn't even a slash)."""
     raw = str(
         environ.get("REQUEST_URI")
         or environ.get("RAW_URI")
@@ -271,7 +272,7 @@ def _target(environ: Json) -> tuple[str, str, str]:
     else:
         api_id, rest = str(environ.get("HTTP_HOST", "")).split(".", 1)[0], path.lstrip("/")
     stage, slash, rest = rest.partition("/")
-    return api_id, stage, slash + rest or "/"
+    return api_id, stage, slash + rest
 
 
 def _incoming_headers(environ: Json) -> Headers:

@@ -12,7 +12,7 @@ import pytest
 
 from local_region.clock import SystemClock
 from local_region.front.errors import not_implemented, render
-from local_region.front.hosts import is_allowed, split_host, virtual_bucket
+from local_region.front.hosts import execute_api, is_allowed, split_host, virtual_bucket
 from local_region.front.models import ServiceDescription, cut
 from local_region.front.operations import Operations, protocol_of, service_of
 from local_region.front.recent import RecentEvents
@@ -66,6 +66,21 @@ class TestHosts:
     def test_buckets_in_names(self) -> None:
         found = [virtual_bucket(f"{name}localhost:1") for name in ("b.", "b.s3.", "a.b.", "s3.", "")]
         assert found == ["b", "b", "a.b", None, None]
+
+    @pytest.mark.parametrize(
+        ("header", "expected"),
+        [
+            ("a1.execute-api.localhost:4566", True),
+            ("a1.execute-api.us-east-1.localhost", True),
+            ("execute-api.localhost", False),
+            ("a1.execute-api.evil.example", False),
+            ("a1.execute-api.x.y.localhost", False),
+            ("bucket.localhost", False),
+            ("localhost", False),
+        ],
+    )
+    def test_apis_in_names(self, header: str, expected: bool) -> None:
+        assert execute_api(header) is expected
 
 
 class TestSigning:

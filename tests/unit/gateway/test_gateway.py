@@ -182,6 +182,15 @@ def test_event_has_aws_s_shape(opened: Gate) -> None:
     }  # fmt: skip
 
 
+def test_the_stages_own_address_keeps_its_form(gate: Gate) -> None:
+    body = {"openapi": "3.0.1", "info": {"title": "t", "version": "1"}, "paths": {"/": {"get": proxied()}}}
+    gate.api = gate.service.put_rest_api(None, "api", {}, body)
+    gate.service.put_stage(gate.api, "v1", {"DeploymentId": gate.service.put_deployment(gate.api, {})})
+    for sent, path in (("", "/v1"), ("/", "/v1/"), ("?a=1", "/v1")):
+        assert gate.call(sent)[0] == 200
+        assert (gate.events[-1]["path"], gate.events[-1]["requestContext"]["path"]) == ("/", path)
+
+
 def test_binary_both_ways(opened: Gate) -> None:
     opened.function = lambda event: {
         "statusCode": 200,
