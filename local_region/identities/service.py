@@ -6,6 +6,7 @@ template whose policies are too narrow (or too wide to notice), not against the 
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from moto.backends import get_backend
+from moto.sts.models import STSBackend
 
 from local_region.identities.actions import Place, needs
 from local_region.identities.policy import Statement, decide
@@ -31,12 +33,41 @@ class IdentitiesService:
     def __init__(self, region: Region) -> None:
         self._region = region
         self._roles: dict[str, Principal] = {}
+        self._original: Any = None
 
     def start(self) -> None:
-        """Nothing to start: the policies are read from IAM when a request is checked."""
+        """Let moto's STS know the region's callers. Policies are read from IAM when a request is checked."""
+        original = self._original = STSBackend.get_caller_identity
+
+        @functools.wraps(original)
+        def get_caller_identity(backend: Any, access_key_id: str, region: str) -> tuple[str, str, str]:
+            known = self.caller(access_key_id)
+            if known is not None:
+                return known
+            answer = original(backend, access_key_id, region)
+            return self.caller(None) or answer if answer[1].endswith(":user/moto") else answer
+
+        setattr(STSBackend, "get_caller_identity", get_caller_identity)  # noqa: B010 (a method of moto's class)
 
     def stop(self) -> None:
-        """Nothing to stop."""
+        """moto's STS is as it was."""
+        if self._original is not None:
+            setattr(STSBackend, "get_caller_identity", self._original)  # noqa: B010
+            self._original = None
+
+    def caller(self, access_key_id: str | None) -> tuple[str, str, str] | None:
+        """UserId, Arn and Account as STS tells them: of a role's session (``AROA…:session``), and for None the
+        owner's, whose id is the account's as a root user's is. None for keys that moto made."""
+        account = self._region.config.account_id
+        if access_key_id is None:
+            return account, self.principal_of(None).arn, account
+        principal = self._roles.get(access_key_id)
+        if principal is None or principal.role_arn is None:
+            return None
+        role = self._role(principal.role_arn)
+        # A role that is gone can't be asked for its id; sessions of one that was deleted answer all the same.
+        role_id = role.id if role is not None else f"AROA{principal.access_key_id.removeprefix('ASIA')}"
+        return f"{role_id}:{principal.arn.rsplit('/', 1)[-1]}", principal.arn, account
 
     def credentials_for(self, role_arn: str) -> Credentials:
         """Credentials of ``role_arn``; the same role gets the same ones for as long as the region lives."""
@@ -90,8 +121,7 @@ class IdentitiesService:
 
     def _statements(self, role_arn: str) -> list[Statement]:
         """The role's inline and attached policies, as moto's IAM holds them. An unknown role may do nothing."""
-        backend = get_backend("iam")[self._region.config.account_id][self._region.config.partition]
-        role = next((role for role in backend.roles.values() if role.arn == role_arn), None)
+        role = self._role(role_arn)
         if role is None:
             return []
         documents = list(role.policies.values())
@@ -102,6 +132,10 @@ class IdentitiesService:
             if version.version_id == policy.default_version_id
         ]
         return [statement for document in documents for statement in _parse(document)]
+
+    def _role(self, role_arn: str) -> Any:
+        backend = get_backend("iam")[self._region.config.account_id][self._region.config.partition]
+        return next((role for role in backend.roles.values() if role.arn == role_arn), None)
 
 
 @lru_cache(maxsize=256)

@@ -163,6 +163,25 @@ def test_calls_show_in_cloudwatch(bench: Bench) -> None:
     assert 0 < statistic("Duration", "Maximum") < 5000
 
 
+def test_a_function_learns_who_it_is(bench: Bench) -> None:
+    code = """
+import boto3
+
+def handler(event, context):
+    found = boto3.client("sts").get_caller_identity()
+    return {name: found[name] for name in ("UserId", "Account", "Arn")}
+"""
+    name = bench.function(code, Timeout=30)
+    _, answer = bench.invoke(name, {})
+    role = bench.region.client("iam").get_role(RoleName=name)["Role"]
+    account = bench.region.account_id
+    assert answer["Account"] == account
+    assert answer["Arn"] == f"arn:aws:sts::{account}:assumed-role/{name}/region"
+    assert answer["UserId"] == f"{role['RoleId']}:region"
+    owner = bench.region.client("sts").get_caller_identity()
+    assert (owner["UserId"], owner["Arn"]) == (account, f"arn:aws:iam::{account}:root")
+
+
 def test_a_timeout_ends_the_worker_with_lambdas_words(bench: Bench) -> None:
     name = bench.function(Timeout=1)
     answer, payload = bench.invoke(name, {"sleep": 5})

@@ -71,3 +71,26 @@ def test_any_other_key_is_the_owner(identities: IdentitiesService) -> None:
 def test_the_same_role_gets_the_same_credentials(identities: IdentitiesService) -> None:
     assert identities.credentials_for("arn:a/b") == identities.credentials_for("arn:a/b")
     assert identities.credentials_for("arn:a/b") != identities.credentials_for("arn:a/c")
+
+
+def test_sts_tells_a_roles_session_from_the_owner(iam: Any, identities: IdentitiesService) -> None:
+    role = iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]
+    keys = identities.credentials_for(role["Arn"])
+
+    def asked(key: str) -> tuple[str, str, str]:
+        client = boto3.client("sts", "us-east-1", aws_access_key_id=key, aws_secret_access_key="s")
+        answer = client.get_caller_identity()
+        return answer["UserId"], answer["Arn"], answer["Account"]
+
+    moto_alone = asked("AKIAANYTHING")
+    identities.start()
+    try:
+        session = "arn:aws:sts::123456789012:assumed-role/r/region"
+        assert asked(keys.access_key_id) == (f"{role['RoleId']}:region", session, "123456789012")
+        assert asked("AKIAANYTHING") == ("123456789012", "arn:aws:iam::123456789012:root", "123456789012")
+        user = iam.create_user(UserName="u")["User"]
+        own = iam.create_access_key(UserName="u")["AccessKey"]["AccessKeyId"]
+        assert asked(own) == (user["UserId"], user["Arn"], "123456789012")
+    finally:
+        identities.stop()
+    assert asked("AKIAANYTHING") == moto_alone
