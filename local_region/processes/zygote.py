@@ -43,9 +43,17 @@ PRELOADED = {
         "numpy",
         "yaml",
         "pydantic",
+        # pydantic and boto3 import these when they are first used
+        "pydantic.main",
+        "pydantic.fields",
+        "pydantic.functional_validators",
+        "boto3.dynamodb.types",
     ),
     "xgboost": ("numpy", "xgboost"),
 }
+
+#: Services whose description boto3 has read before the fork: a function's first client then costs a few milliseconds.
+DESCRIBED = {"function": ("s3", "dynamodb", "sqs", "sagemaker"), "xgboost": ()}
 
 #: Optional companions that XGBoost would load if they are installed: 100 MB that its container has no use for.
 _SKIPPED = {"function": (), "xgboost": ("pandas", "sklearn", "pyarrow", "dask", "cupy")}
@@ -154,6 +162,26 @@ def _preload(names: Iterable[str], skipped: Iterable[str]) -> None:
             del sys.modules[name]
 
 
+def _describe(services: Iterable[str]) -> None:
+    """Let boto3's default session read the descriptions of ``services``, which it keeps.
+
+    The clients made here are thrown away. Settings and credentials of the zygote don't reach a worker: botocore reads
+    them from ``os.environ`` when a client is made, and explicit credentials are not kept in the session.
+    """
+    if not services:
+        return
+    import boto3
+
+    for service in services:
+        boto3.client(  # type: ignore[call-overload] # the stubs want the service's name as a literal
+            service,
+            region_name="us-east-1",
+            endpoint_url="http://127.0.0.1:9",
+            aws_access_key_id="none",
+            aws_secret_access_key="none",  # noqa: S106 (nothing is ever sent with it)
+        )
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="local_region.processes.zygote")
     parser.add_argument("--family", required=True, choices=sorted(PRELOADED))
@@ -163,6 +191,7 @@ def main(arguments: list[str] | None = None) -> None:
     control.set_inheritable(False)
     started = time.perf_counter()
     _preload(PRELOADED[options.family], _SKIPPED[options.family])
+    _describe(DESCRIBED[options.family])
     gc.collect()
     # What is loaded now is never collected, so a worker's garbage collector doesn't touch (and copy) shared pages.
     gc.freeze()
