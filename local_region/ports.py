@@ -163,9 +163,9 @@ class Identities(Protocol):
 
     def credentials_for(self, role_arn: str) -> Credentials: ...  # the same role gets the same credentials
     def principal_of(self, access_key_id: str | None) -> Principal: ...
-    def authorize(
-        self, principal: Principal, action: str, resource: str
-    ) -> None: ...  # AwsError AccessDenied(Exception)
+    # These raise AwsError AccessDenied(Exception).
+    def check(self, principal: Principal, service: str, operation: str, params: Mapping[str, Any]) -> None: ...
+    def check_absence(self, principal: Principal, bucket: str) -> None: ...  # may they know that an object is missing?
 
 
 @dataclass(frozen=True)

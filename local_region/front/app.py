@@ -19,7 +19,7 @@ from local_region.front.own import OwnService
 from local_region.front.recent import RecentEvents
 from local_region.front.request import Incoming
 from local_region.front.s3_events import ObjectEvents
-from local_region.ports import AwsError, Identities
+from local_region.ports import AwsError, Identities, Json
 
 log = logging.getLogger(__name__)
 
@@ -119,9 +119,7 @@ class Front:
         if principal.role_arn is not None:
             found = _INVOCATION.fullmatch(request.path)
             name = found[1] if found else ""
-            self._identities.check(  # type: ignore[attr-defined]
-                principal, "sagemaker-runtime", "InvokeEndpoint", {"EndpointName": name}
-            )
+            self._identities.check(principal, "sagemaker-runtime", "InvokeEndpoint", {"EndpointName": name})
         return self._invoke_endpoint(environ, start_response)
 
     def _aws(self, request: Incoming) -> Any:
@@ -137,16 +135,20 @@ class Front:
                 return service.answer(request, operation, labels, principal)
         elif name in _OURS_ALONE:
             raise not_implemented(str(name), f"{request.method} {request.raw_path}")
+        known: tuple[str, str, Json] | None = None
         if principal.role_arn is not None:
             known = self._operations.find(request)
-            self._identities.check(principal, *known)  # type: ignore[attr-defined]
+            self._identities.check(principal, *known)
         if request.scope.service == "monitoring":
             self._before_metrics()
         streamed = self._downloads.answer(request)
         if streamed is not None:
             return streamed
         with self._object_events.request(request.request_id, request.environ.get("REMOTE_ADDR", "127.0.0.1")):
-            return self._moto.answer(request)
+            answer = self._moto.answer(request)
+        if known is not None and answer[0] == 404 and known[:2] in _READS_OBJECT:
+            self._identities.check_absence(principal, str(known[2].get("Bucket")))
+        return answer
 
     def _note_events(self, request: Incoming) -> None:
         for entry in self._operations.json_body(request).get("Entries", []):
@@ -183,6 +185,7 @@ def _to_path_style(environ: dict[str, Any], bucket: str) -> None:
     environ["RAW_URI"] = environ["REQUEST_URI"] = f"/{bucket}{environ.get('RAW_URI', '/')}"
 
 
+_READS_OBJECT = frozenset({("s3", "GetObject"), ("s3", "HeadObject")})
 _BODILESS = frozenset({204, 304})
 
 

@@ -87,7 +87,7 @@ class IdentitiesService:
         account = self._region.config.account_id
         return Principal(access_key_id or "anonymous", f"arn:{self._region.config.partition}:iam::{account}:root")
 
-    def authorize(
+    def _authorize(
         self,
         principal: Principal,
         action: str,
@@ -117,7 +117,16 @@ class IdentitiesService:
         place = Place(config.region_name, config.account_id, config.partition)
         code = "AccessDenied" if service in _SHORT_CODE else "AccessDeniedException"
         for need in needs(service, operation, params, place):
-            self.authorize(principal, need.action, need.resource, need.context, code)
+            self._authorize(principal, need.action, need.resource, need.context, code)
+
+    def check_absence(self, principal: Principal, bucket: str) -> None:
+        """S3 tells that an object is missing only to those who may list its bucket; others are denied.
+
+        The request names no prefix, so a condition on ``s3:prefix`` has nothing to compare
+        (S3's API reference, GetObject, "Permissions").
+        """
+        arn = f"arn:{self._region.config.partition}:s3:::{bucket}"
+        self._authorize(principal, "s3:ListBucket", arn, {}, "AccessDenied")
 
     def _statements(self, role_arn: str) -> list[Statement]:
         """The role's inline and attached policies, as moto's IAM holds them. An unknown role may do nothing."""

@@ -119,6 +119,13 @@ def as_role(inside: LocalRegion) -> Any:
         "Version": "2012-10-17",
         "Statement": [
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::stores/open/*"},
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "arn:aws:s3:::listed/*"},
+            {
+                "Effect": "Allow",
+                "Action": "s3:ListBucket",
+                "Resource": "arn:aws:s3:::listed",
+                "Condition": {"StringLikeIfExists": {"s3:prefix": "data/*"}},
+            },
             {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "arn:aws:sqs:*:*:allowed"},
         ],
     }
@@ -139,6 +146,17 @@ def as_role(inside: LocalRegion) -> Any:
         )
 
     return client
+
+
+def test_a_missing_object_is_told_only_to_those_who_may_list(inside: LocalRegion, bucket: str, as_role: Any) -> None:
+    inside.client("s3").create_bucket(Bucket="listed")
+    for call in ("get_object", "head_object"):
+        with pytest.raises(ClientError) as listed:
+            getattr(as_role("s3"), call)(Bucket="listed", Key="data/none")
+        with pytest.raises(ClientError) as unlisted:
+            getattr(as_role("s3"), call)(Bucket=bucket, Key="open/none")
+        statuses = [caught.value.response["ResponseMetadata"]["HTTPStatusCode"] for caught in (listed, unlisted)]
+        assert statuses == [404, 403]
 
 
 def test_a_role_may_do_what_its_policy_says(inside: LocalRegion, bucket: str, as_role: Any) -> None:
