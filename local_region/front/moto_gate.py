@@ -7,20 +7,28 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import threading
 from collections.abc import Iterable
 from contextlib import nullcontext
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_region.front.errors import Answer, not_implemented
 from local_region.front.request import Incoming
 from local_region.ports import AwsError, RegionConfig
+
+if TYPE_CHECKING:
+    from local_region.stores.objects import FileContent
 
 log = logging.getLogger(__name__)
 
 #: an object beyond this many bytes lives in a file of the state folder, not in memory
 SPOOL_BYTES = 64 * 1024
 _READ_LIMIT = 4 * 1024 * 1024
+#: an object from this many bytes on is never in memory whole
+_LEFT_IN_FILE = 16 * 1024 * 1024
+#: what a query may hold, beside a signature, when the body is an object's or a part's content
+_WITH_CONTENT = re.compile(r"x-id|x-amz-.*|awsaccesskeyid|signature|expires|uploadid|partnumber", re.IGNORECASE)
 #: S3 sub-resources that moto doesn't know and would answer as if they weren't there (a list of objects, say)
 _S3_MISSING = {
     "analytics": "BucketAnalyticsConfiguration",
@@ -75,6 +83,7 @@ class MotoGate:
         if backend == "s3":
             _refuse_missing(request)
             _keep_content(request)
+            _leave_in_file(request)
         else:
             _described(request)  # reads a form's fields while they can still be put back
         try:
@@ -136,6 +145,34 @@ def _keep_content(request: Incoming) -> None:
     kind = request.header("Content-Type") or ""
     if request.method == "PUT" and kind.startswith("application/x-www-form-urlencoded"):
         request.environ["CONTENT_TYPE"] = "binary/octet-stream"
+
+
+class _Body:
+    """A request's body as Flask reads it: in one go."""
+
+    def __init__(self, content: FileContent) -> None:
+        self._content = content
+
+    def read(self, _size: int = -1) -> FileContent:
+        return self._content
+
+
+def _leave_in_file(request: Incoming) -> None:
+    """A large object's content goes from the server's file into the object's. moto would read it into memory, all
+    of it. Not where moto looks into it: framed in chunks, or with a checksum still to compute."""
+    file: Any = request.environ.get("wsgi.input")
+    size = request.content_length
+    if request.method != "PUT" or size < _LEFT_IN_FILE or not hasattr(file, "fileno"):
+        return
+    framed = (request.header("X-Amz-Content-Sha256") or "").startswith("STREAMING-")
+    algorithm = request.header("X-Amz-Sdk-Checksum-Algorithm")
+    unsummed = bool(algorithm) and not request.header(f"X-Amz-Checksum-{algorithm}")
+    if framed or unsummed or not all(_WITH_CONTENT.fullmatch(name) for name in request.query):
+        return
+    from local_region.stores.objects import FileContent  # it imports moto, which must find its settings
+
+    request.environ["wsgi.input"] = _Body(FileContent(file, size))
+    request.environ["wsgi.input_terminated"] = True  # Flask then takes the body as it is
 
 
 def _described(request: Incoming) -> str:

@@ -25,10 +25,29 @@ _CHUNK = 1024 * 1024
 _JOINED_IN_MEMORY = 32 * 1024 * 1024
 
 
+class FileContent:
+    """The content of a request that is in a file already. It passes through moto as its body's bytes would and gets
+    into an object without ever being in memory whole; all that moto may ask of it is its length."""
+
+    def __init__(self, file: IO[bytes], size: int) -> None:
+        self._file, self._size = file, size
+
+    def __len__(self) -> int:
+        return self._size
+
+    def copy_to(self, sink: IO[bytes]) -> int:
+        self._file.seek(0)
+        copyfileobj(self._file, sink, _CHUNK)
+        return self._size
+
+
 class SpooledFile(tempfile.SpooledTemporaryFile):  # type: ignore[type-arg]
     """Goes to disk *before* a write that would exceed its bound; the standard one holds it in memory first."""
 
     def write(self, data: Any) -> int:
+        if isinstance(data, FileContent):
+            self.rollover()
+            return data.copy_to(self._file)
         if not self._rolled and self._max_size and self.tell() + len(data) > self._max_size:  # type: ignore[attr-defined]
             self.rollover()
         return super().write(data)
@@ -170,4 +189,4 @@ def _info(key: Any) -> ObjectInfo:
     return ObjectInfo(key.name, key.size, key.etag.strip('"'))
 
 
-__all__ = ["MotoObjects", "SpooledFile", "join_parts_on_disk", "spool_objects"]
+__all__ = ["FileContent", "MotoObjects", "SpooledFile", "join_parts_on_disk", "spool_objects"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import http.client
 import io
@@ -181,6 +182,44 @@ def test_large_objects_are_fetched_in_parts_and_whole(region: RunningRegion, buc
     url = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "big"}, ExpiresIn=60)
     with urllib.request.urlopen(url, timeout=10) as answer:
         assert answer.read() == content
+
+
+def memory_peak(region: RunningRegion) -> int:
+    """Bytes; Linux only."""
+    lines = Path(f"/proc/{region.process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM:"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peaks are read from /proc")
+def test_a_large_put_is_not_held_in_memory(region: RunningRegion, bucket: str) -> None:
+    s3, content = region.client("s3"), os.urandom(120 * MB)
+    before = memory_peak(region)
+    put = s3.put_object(Bucket=bucket, Key="large", Body=content, Metadata={"kept": "yes"})
+    assert memory_peak(region) - before < 80 * MB
+    assert put["ETag"] == f'"{hashlib.md5(content).hexdigest()}"'
+    got = s3.get_object(Bucket=bucket, Key="large")
+    assert (got["Body"].read() == content, got["Metadata"]) == (True, {"kept": "yes"})
+
+
+@pytest.mark.parametrize("way", ["presigned", "summed later", "part"])
+def test_large_content_by_other_ways(region: RunningRegion, bucket: str, way: str) -> None:
+    s3, content = region.client("s3"), os.urandom(17 * MB)
+    if way == "presigned":
+        url = s3.generate_presigned_url("put_object", Params={"Bucket": bucket, "Key": way})
+        urllib.request.urlopen(urllib.request.Request(url, content, {"Content-Type": "text/csv"}, method="PUT")).close()
+        assert s3.head_object(Bucket=bucket, Key=way)["ContentType"] == "text/csv"
+    elif way == "summed later":
+        headers = {"Authorization": SIGNED, "X-Amz-Sdk-Checksum-Algorithm": "SHA256"}
+        request = urllib.request.Request(f"{region.endpoint}/{bucket}/summed%20later", content, headers, method="PUT")
+        with urllib.request.urlopen(request) as answer:
+            expected = base64.b64encode(hashlib.sha256(content).digest()).decode()
+            assert answer.headers["x-amz-checksum-sha256"] == expected
+    else:
+        upload = s3.create_multipart_upload(Bucket=bucket, Key=way)["UploadId"]
+        named = {"Bucket": bucket, "Key": way, "UploadId": upload}
+        etag = s3.upload_part(**named, PartNumber=1, Body=content)["ETag"]
+        s3.complete_multipart_upload(**named, MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]})
+    assert s3.get_object(Bucket=bucket, Key=way)["Body"].read() == content
 
 
 def test_a_very_large_upload_is_joined_in_order_and_checked(region: RunningRegion, bucket: str) -> None:
