@@ -41,6 +41,7 @@ class Deployment:
         self._region, self._stacks, self._stack, self._token = region, stacks, stack, token
         self._journal: list[tuple[str, Undo]] = []
         self._replaced: list[StackResource] = []
+        self._shown: dict[str, Json] = {}  # properties by logical id, as events may tell them
 
     # -- operations ---------------------------------------------------------------------------------------------
 
@@ -126,9 +127,11 @@ class Deployment:
             self._stacks.export,
         )
         active: dict[str, Resource] = scope.active()
+        masked = scope.masked()
         for name in definition.template.sequence(active):
             with self._failing(name, active[name]):
                 properties = resolve(active[name].properties, scope)
+                self._shown[name] = _shown(active[name], masked) if masked else properties
                 needs = tuple(need for need in active[name].needs() if need in active)
                 scope.made[name] = self._bring(active[name], properties, needs).made
         with self._failing_outputs():
@@ -175,13 +178,18 @@ class Deployment:
 
     def _create(self, resource: Resource, properties: Json, needs: tuple[str, ...], generation: int) -> StackResource:
         name, handler = resource.logical_id, _handler(resource.type)
-        self._event(name, "", resource.type, "CREATE_IN_PROGRESS", None, properties)
+        self._event(name, "", resource.type, "CREATE_IN_PROGRESS", None, self._shown[name])
         made = handler.create(self._env(name, generation), properties)
         self._event(
-            name, made.physical_id, resource.type, "CREATE_IN_PROGRESS", "Resource creation Initiated", properties
+            name,
+            made.physical_id,
+            resource.type,
+            "CREATE_IN_PROGRESS",
+            "Resource creation Initiated",
+            self._shown[name],
         )
         item = self._keep(resource, made, properties, needs, "CREATE_COMPLETE", generation)
-        self._event(name, made.physical_id, resource.type, "CREATE_COMPLETE", None, properties)
+        self._event(name, made.physical_id, resource.type, "CREATE_COMPLETE", None, self._shown[name])
         if generation == 0:
             self._journal.append((name, lambda: self._remove(item)))
         return item
@@ -201,6 +209,7 @@ class Deployment:
             resource.deletion_policy,
             resource.update_replace_policy,
             resource.metadata,
+            shown=self._shown[resource.logical_id],
         )
         self._stack.resources[resource.logical_id] = item
         return item
@@ -210,19 +219,19 @@ class Deployment:
     ) -> StackResource:
         name, handler = resource.logical_id, _handler(resource.type)
         env = self._env(name, old.generation)
-        self._event(name, old.made.physical_id, old.type, "UPDATE_IN_PROGRESS", None, properties)
+        self._event(name, old.made.physical_id, old.type, "UPDATE_IN_PROGRESS", None, self._shown[name])
 
         def undo() -> None:
-            self._event(name, old.made.physical_id, old.type, "UPDATE_IN_PROGRESS", None, old.properties)
+            self._event(name, old.made.physical_id, old.type, "UPDATE_IN_PROGRESS", None, old.shown)
             handler.update(env, old.made, properties, old.properties)
             old.status, old.reason = "UPDATE_COMPLETE", None
             self._stack.resources[name] = old
-            self._event(name, old.made.physical_id, old.type, "UPDATE_COMPLETE", None, old.properties)
+            self._event(name, old.made.physical_id, old.type, "UPDATE_COMPLETE", None, old.shown)
 
         self._journal.append((name, undo))  # before the update: one that fails half way is put back, too
         made = handler.update(env, old.made, old.properties, properties)
         item = self._keep(resource, made, properties, needs, "UPDATE_COMPLETE", old.generation)
-        self._event(name, made.physical_id, old.type, "UPDATE_COMPLETE", None, properties)
+        self._event(name, made.physical_id, old.type, "UPDATE_COMPLETE", None, self._shown[name])
         return item
 
     def _replace(
@@ -236,10 +245,10 @@ class Deployment:
                 f"Rename {properties[own]} and update the stack again."
             )
         because = "Requested update requires the creation of a new physical resource; hence creating one."
-        self._event(name, old.made.physical_id, old.type, "UPDATE_IN_PROGRESS", because, properties)
+        self._event(name, old.made.physical_id, old.type, "UPDATE_IN_PROGRESS", because, self._shown[name])
         made = handler.create(self._env(name, old.generation + 1), properties)
         item = self._keep(resource, made, properties, needs, "UPDATE_COMPLETE", old.generation + 1)
-        self._event(name, made.physical_id, old.type, "UPDATE_COMPLETE", None, properties)
+        self._event(name, made.physical_id, old.type, "UPDATE_COMPLETE", None, self._shown[name])
         self._replaced.append(old)
 
         def undo() -> None:
@@ -247,7 +256,7 @@ class Deployment:
             self._replaced.remove(old)
             old.status, old.reason = "UPDATE_COMPLETE", None
             self._stack.resources[name] = old
-            self._event(name, old.made.physical_id, old.type, "UPDATE_COMPLETE", None, old.properties)
+            self._event(name, old.made.physical_id, old.type, "UPDATE_COMPLETE", None, old.shown)
 
         self._journal.append((name, undo))
         return item
@@ -342,13 +351,13 @@ class Deployment:
 
     def _delete_physical(self, item: StackResource) -> None:
         name, physical = item.logical_id, item.made.physical_id
-        self._event(name, physical, item.type, "DELETE_IN_PROGRESS", None, item.properties)
+        self._event(name, physical, item.type, "DELETE_IN_PROGRESS", None, item.shown)
         try:
             _handler(item.type).delete(self._env(name, item.generation), item.made, item.properties)
         except (ClientError, AwsError) as error:
             if not is_gone(error):
                 raise
-        self._event(name, physical, item.type, "DELETE_COMPLETE", None, item.properties)
+        self._event(name, physical, item.type, "DELETE_COMPLETE", None, item.shown)
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
@@ -376,6 +385,14 @@ class Deployment:
         )
         with self._stacks.lock:
             self._stack.events.append(event)
+
+
+def _shown(resource: Resource, masked: StackScope) -> Json:
+    """What events tell of a resource's properties; nothing when they can't be said without a hidden value."""
+    try:
+        return dict(resolve(resource.properties, masked))
+    except TemplateError:  # a hidden value chose something, in Fn::FindInMap for one
+        return {}
 
 
 def _handler(kind: str) -> Handler:

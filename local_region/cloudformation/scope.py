@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from local_region.cloudformation import intrinsics
 from local_region.cloudformation.errors import TemplateError
-from local_region.cloudformation.parameters import Parameter
+from local_region.cloudformation.parameters import MASK, Parameter
 from local_region.cloudformation.template import Template
 from local_region.ports import Json
 
@@ -79,6 +79,16 @@ class StackScope:
             raise TemplateError(f"No export named {name} found.")
         self.imported.add(name)
         return value
+
+    def masked(self) -> StackScope | None:
+        """The same with ``****`` for the values of NoEcho parameters, but conditions as they are; None without any."""
+        if not any(parameter.no_echo for parameter in self.parameters.values()):
+            return None
+        hidden = {
+            name: replace(item, value=[MASK] if isinstance(item.value, list) else MASK) if item.no_echo else item
+            for name, item in self.parameters.items()
+        }
+        return replace(self, parameters=hidden)
 
     def zones(self, region: str) -> list[str]:
         return [f"{region or self.pseudo['AWS::Region']}{letter}" for letter in "abc"]

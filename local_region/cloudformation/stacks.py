@@ -33,7 +33,8 @@ class Event:
 
 @dataclass
 class StackResource:
-    """One resource that exists. ``properties`` are resolved; ``needs`` are the logical ids it was made after."""
+    """One resource that exists. ``properties`` are resolved; ``needs`` are the logical ids it was made after; ``shown``
+    is what events tell of the properties: all of it, but for the values of NoEcho parameters."""
 
     logical_id: str
     type: str
@@ -47,6 +48,7 @@ class StackResource:
     update_replace_policy: str = "Delete"
     metadata: Json = field(default_factory=dict)
     reason: str | None = None
+    shown: Json = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

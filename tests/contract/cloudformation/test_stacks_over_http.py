@@ -394,6 +394,37 @@ def test_templates_and_events_can_be_looked_at(region: RunningRegion, name: str)
     assert len(listed) == len(BACKING["Resources"])
 
 
+def test_events_hide_what_is_not_to_be_echoed(region: RunningRegion, name: str) -> None:  # noqa: F811
+    template: Json = {
+        "Parameters": {"Secret": {"Type": "String", "NoEcho": True}, "Open": {"Type": "String", "Default": "seen"}},
+        "Conditions": {"IsWord": {"Fn::Equals": [{"Ref": "Secret"}, "swordfish"]}},
+        "Resources": {
+            "Topic": {
+                "Type": "AWS::SNS::Topic",
+                "Properties": {
+                    "DisplayName": {"Fn::Sub": "${Open} ${Secret}"},
+                    "Tags": [{"Key": "word", "Value": {"Fn::If": ["IsWord", "yes", "no"]}}],
+                },
+            }
+        },
+        "Outputs": {"Topic": {"Value": {"Ref": "Topic"}}},
+    }
+    client = region.client("cloudformation")
+    stack = deploy(region, name, template, Parameters=[{"ParameterKey": "Secret", "ParameterValue": "swordfish"}])
+    topic = region.client("sns").get_topic_attributes(TopicArn=outputs(stack)["Topic"])["Attributes"]
+    assert topic["DisplayName"] == "seen swordfish"
+    deploy(region, name, template, "update", Parameters=[{"ParameterKey": "Secret", "ParameterValue": "herring"}])
+    client.delete_stack(StackName=name)
+    client.get_waiter("stack_delete_complete").wait(StackName=stack["StackId"], WaiterConfig={"Delay": 1})
+    events = client.get_paginator("describe_stack_events").paginate(StackName=stack["StackId"]).search("StackEvents[]")
+    told = [(event["ResourceStatus"], event.get("ResourceProperties", "")) for event in events]
+    assert not [text for _, text in told if "swordfish" in text or "herring" in text]
+    shown = {status: json.loads(text) for status, text in told if text}
+    assert shown["CREATE_COMPLETE"] == {"DisplayName": "seen ****", "Tags": [{"Key": "word", "Value": "yes"}]}
+    assert shown["UPDATE_COMPLETE"] == {"DisplayName": "seen ****", "Tags": [{"Key": "word", "Value": "no"}]}
+    assert shown["DELETE_COMPLETE"]["DisplayName"] == "seen ****"
+
+
 def test_capabilities_are_asked_for(region: RunningRegion) -> None:  # noqa: F811
     role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "x", "AssumeRolePolicyDocument": {}}}
     with pytest.raises(ClientError, match=r"Requires capabilities : \[CAPABILITY_NAMED_IAM\]"):
