@@ -14,6 +14,7 @@ from moto import mock_aws
 from sluicegate import bootstrap
 from sluicegate.adapters import aws
 from sluicegate.events import MalformedEvent, bus_event, queue_records
+from sluicegate.ports import Change
 
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS = ("ingest_data", "evaluate_model", "register_model", "deploy_model", "track_endpoint")
@@ -124,3 +125,25 @@ def test_a_setting_that_lacks_is_named(account: str, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("DATA_BUCKET")
     with pytest.raises(bootstrap.Misconfigured, match="DATA_BUCKET"):
         handler("ingest_data")(sample("ingest_data"), None)
+
+
+def test_a_file_put_again_after_its_run_failed_asks_for_another_attempt_once(account: str) -> None:
+    event = sample("ingest_data")
+    body = b"height,won\n" + b"".join(b"%d,%s\n" % (n, b"yes" if n > 20 else b"no") for n in range(40))
+    put = boto3.client("s3").put_object(Bucket="sluicegate-data", Key=event["detail"]["object"]["key"], Body=body)
+    event["detail"]["object"]["etag"] = put["ETag"].strip('"')
+    handler("ingest_data")(event, None)
+    registry = bootstrap.registry()
+    failed = {"run": "1f2e3d4c", "model": "churn", "created_at": "2026-01-02T03:05:00.000Z"}
+    item = registry.model("churn")
+    last = Change("model", "churn", "", set={**item, "last_run": "1f2e3d4c", "revision": item["revision"] + 1})
+    registry.commit([last, Change("run", "churn", "1f2e3d4c", set=failed, status="failed", at="t")])
+    handler("ingest_data")(event, None)  # the same event once more
+    assert "retry" not in registry.model("churn")
+    event["detail"]["object"]["sequencer"] = "00617F08299329D18A"
+    for _ in range(2):
+        assert handler("ingest_data")(event, None) == {"outcome": "known"}
+        assert registry.model("churn")["retry"] == "1f2e3d4c"
+    found = boto3.client("sqs").receive_message(QueueUrl=account, MaxNumberOfMessages=10)["Messages"]
+    causes = [json.loads(message["Body"])["cause"] for message in found]
+    assert len({cause for cause in causes if cause.startswith("again:")}) == 1

@@ -1,0 +1,116 @@
+"""Nothing that is asynchronous can be lost, and the sample events are events that the rules let through."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moto.events.models import EventPattern
+
+from sluice.packaging import read_template
+
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = read_template(ROOT / "template.yaml")
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+FUNCTIONS = {
+    name: item["Properties"] for name, item in RESOURCES.items() if item["Type"] == "AWS::Serverless::Function"
+}
+QUEUES = {name: item["Properties"] for name, item in RESOURCES.items() if item["Type"] == "AWS::SQS::Queue"}
+#: what is left of a failure ends here, and an alarm says so
+LAST = {"TrainingDeadLetterQueue", "EventsDeadLetterQueue"}
+RULES = [
+    (name, event["Properties"])
+    for name, item in FUNCTIONS.items()
+    for event in item.get("Events", {}).values()
+    if event["Type"] == "EventBridgeRule"
+]
+
+
+def arn(queue: str) -> dict[str, Any]:
+    return {"Fn::GetAtt": [queue, "Arn"]}
+
+
+def test_every_queue_gives_up_into_another_or_is_the_last() -> None:
+    assert set(QUEUES) > LAST
+    for name, queue in QUEUES.items():
+        assert queue["MessageRetentionPeriod"] == 14 * 24 * 3600
+        assert queue["SqsManagedSseEnabled"] is True
+        if name not in LAST:
+            assert queue["RedrivePolicy"]["deadLetterTargetArn"] in [arn(last) for last in LAST]
+
+
+def test_every_event_is_of_a_kind_whose_failures_are_kept() -> None:
+    """An HTTP caller hears of a failure, the queue's source leaves the message there; a rule has its own queue."""
+    kinds = {event["Type"] for item in FUNCTIONS.values() for event in item.get("Events", {}).values()}
+    assert kinds == {"Api", "SQS", "EventBridgeRule"}
+    assert not {"AWS::Events::Rule", "AWS::Scheduler::Schedule", "AWS::Lambda::Permission"} & {
+        item["Type"] for item in RESOURCES.values()
+    }
+    assert {name for name, _ in RULES} == {name for name, item in FUNCTIONS.items() if "EventInvokeConfig" in item}
+    for name, rule in RULES:
+        assert rule["DeadLetterConfig"]["Arn"] == arn("EventsDeadLetterQueue")
+        assert rule["RetryPolicy"]["MaximumEventAgeInSeconds"] >= 3600
+        invoke = FUNCTIONS[name]["EventInvokeConfig"]
+        assert invoke["MaximumRetryAttempts"] == 2
+        assert invoke["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": arn("EventsDeadLetterQueue")}
+
+
+@pytest.mark.parametrize(("name", "rule"), RULES, ids=[name for name, _ in RULES])
+def test_a_sample_event_passes_its_rule_and_no_other(name: str, rule: dict[str, Any]) -> None:
+    def filled(value: Any) -> Any:
+        if isinstance(value, dict):
+            known = {"Ref": {"DataBucket": "sluicegate-data"}, "Fn::Sub": {"${NamePrefix}-": "sluicegate-"}}
+            for intrinsic, values in known.items():
+                if intrinsic in value:
+                    return values[value[intrinsic]]
+            return {key: filled(item) for key, item in value.items()}
+        return [filled(item) for item in value] if isinstance(value, list) else value
+
+    pattern = EventPattern.load(json.dumps(filled(rule["Pattern"])))
+    for other, _ in RULES:
+        folder = Path(FUNCTIONS[other]["CodeUri"]).name
+        event = json.loads((ROOT / "events" / f"{folder}.json").read_text())
+        assert pattern.matches_event(event) is (other == name), f"{folder}.json and the rule of {name}"
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_what_a_function_may_do_in_sagemaker_ends_at_the_prefix(name: str) -> None:
+    for policy in FUNCTIONS[name].get("Policies", []):
+        for statement in policy["Statement"]:
+            actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+            if not any(action.startswith("sagemaker:") for action in actions) or statement["Resource"] == "*":
+                continue  # test_template holds which actions may name every resource
+            given = statement["Resource"]
+            for resource in given if isinstance(given, list) else [given]:
+                assert re.search(r"/\$\{NamePrefix\}-\*(/\*)?$", resource["Fn::Sub"]), resource
+
+
+def test_only_the_rule_that_forbids_names_everybody() -> None:
+    for name, item in RESOURCES.items():
+        if item["Type"] in ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy"):
+            for statement in item["Properties"]["PolicyDocument"]["Statement"]:
+                everybody = statement["Principal"] == "*" or statement["Action"] == "s3:*"
+                assert not everybody or statement["Effect"] == "Deny", name
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATE["Parameters"]))
+def test_a_default_keeps_to_its_own_bounds(name: str) -> None:
+    parameter = TEMPLATE["Parameters"][name]
+    default = parameter["Default"]
+    if "AllowedValues" in parameter:
+        assert default in parameter["AllowedValues"]
+    if "AllowedPattern" in parameter:
+        assert re.fullmatch(parameter["AllowedPattern"], default)
+        assert parameter["ConstraintDescription"]
+    if "MinValue" in parameter:
+        assert parameter["MinValue"] <= default <= parameter["MaxValue"]
+
+
+@pytest.mark.parametrize("name", sorted(TEMPLATE["Outputs"]))
+def test_outputs_are_described_and_fit(name: str) -> None:
+    output = TEMPLATE["Outputs"][name]
+    assert 0 < len(output["Description"].encode()) <= 1024
+    assert len(str(output["Value"]).encode()) <= 1024
