@@ -10,12 +10,16 @@ from moto.logs.models import logs_backends
 
 from local_region.ports import Clock, RegionConfig
 
+#: events that a group keeps; beyond them the oldest go, a tenth at once. moto keeps all, in memory.
+KEPT = 100_000
+
 
 class MotoLogs:
     """``ports.LogStore``. Each message gets the time at which it is written (milliseconds, never running back)."""
 
-    def __init__(self, config: RegionConfig, clock: Clock) -> None:
-        self._config, self._clock = config, clock
+    def __init__(self, config: RegionConfig, clock: Clock, kept: int = KEPT) -> None:
+        self._config, self._clock, self._kept = config, clock, kept
+        self._unchecked: dict[str, int] = {}
         # moto's log streams say of themselves that they aren't thread-safe
         self._lock = threading.Lock()
 
@@ -32,3 +36,22 @@ class MotoLogs:
             if stream not in streams:
                 backend.create_log_stream(group, stream)
             streams[stream].put_log_events(events)
+            written = self._unchecked.get(group, 0) + len(events)
+            # Counting a group takes time, too: not for each line
+            self._unchecked[group] = 0 if written > self._kept // 10 else written
+            if not self._unchecked[group]:
+                self._forget(streams)
+
+    def _forget(self, streams: dict[str, Any]) -> None:
+        """Drop the oldest events of a group that has too many, and the streams that have none left."""
+        times = sorted(event.timestamp for stream in streams.values() for event in stream.events)
+        surplus = len(times) - self._kept
+        if surplus <= 0:
+            return
+        oldest = times[min(surplus + self._kept // 10, len(times) - 1)]
+        for name, stream in list(streams.items()):
+            left = [event for event in stream.events if event.timestamp >= oldest]
+            stream.stored_bytes -= sum(len(event.message) for event in stream.events if event.timestamp < oldest)
+            stream.events = left
+            if not left:
+                del streams[name]
