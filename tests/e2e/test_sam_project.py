@@ -91,6 +91,19 @@ def refusal(url: str, key: str = "") -> tuple[int, dict[str, Any], Any]:
     return caught.value.code, dict(caught.value.headers), json.load(caught.value)
 
 
+def drop_the_example(project: Project) -> dict[str, Any]:
+    """The example's model, once a version of it is live."""
+    project.shell("aws s3 cp --quiet examples/churn/churn.csv s3://$SLUICE_BUCKET/data/churn/churn.csv")
+
+    def settled() -> dict[str, Any] | None:
+        model = project.application.api.find("models/churn")
+        return model if model and model["state"] in ("live", "failed") else None
+
+    model = eventually(settled, 60, "the example's model is live")
+    assert model["state"] == "live", model["message"]
+    return model
+
+
 # The steps follow each other, as they do for a person.
 
 
@@ -113,15 +126,9 @@ def test_it_is_built_and_deployed(project: Project) -> None:
 
 
 def test_the_example_becomes_a_model_that_predicts(project: Project) -> None:
-    project.shell("aws s3 cp --quiet examples/churn/churn.csv s3://$SLUICE_BUCKET/data/churn/churn.csv")
+    model = drop_the_example(project)
+    assert model["live_version"] == 1
     application = project.application
-
-    def settled() -> dict[str, Any] | None:
-        model = application.api.find("models/churn")
-        return model if model and model["state"] in ("live", "failed") else None
-
-    model = eventually(settled, 60, "the example's model is live")
-    assert (model["state"], model["live_version"]) == ("live", 1), model["message"]
     record = json.loads((project.folder / "examples/churn/record.json").read_text())
     answer = application.predict("churn", *record["records"])
     assert answer["version"] == 1
@@ -180,3 +187,13 @@ def test_what_the_outputs_print_takes_everything_down(project: Project) -> None:
     project.shell(outputs["DeleteData"])
     assert bucket not in [item["Name"] for item in region.client("s3").list_buckets()["Buckets"]]
     assert table not in region.client("dynamodb").list_tables()["TableNames"]
+
+
+def test_a_stack_made_again_starts_anew_with_the_same_file(project: Project) -> None:
+    """SageMaker still has the training job and the package of the stack before."""
+    project.sam("deploy", *LOCAL)
+    project.application = Application(project.application.state_dir)
+    model = drop_the_example(project)
+    assert model["last_run"]["status"] == "live"
+    jobs = project.region.client("sagemaker").list_training_jobs()["TrainingJobSummaries"]
+    assert len([job for job in jobs if job["TrainingJobName"].startswith(f"{STACK}-churn-")]) == 2

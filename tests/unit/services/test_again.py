@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -183,6 +182,6 @@ def test_the_order_of_writes(sequencer: str, other: str, newer: bool) -> None:
 
 
 def test_the_attempt_is_part_of_the_runs_name() -> None:
-    names: list[Any] = [run_id("d", "t", attempt) for attempt in (1, 2, 3)]
+    names = [run_id("s3://a/", "d", "t", attempt) for attempt in (1, 2, 3)]
     assert len(set(names)) == 3
-    assert names[0] == run_id("d", "t")
+    assert names[0] == run_id("s3://a/", "d", "t") != run_id("s3://b/", "d", "t")

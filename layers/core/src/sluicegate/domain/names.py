@@ -58,10 +58,13 @@ def dataset_version(uploads: Iterable[str], preparation: str) -> str:
     return digest(["dataset", preparation, *sorted(uploads)], 12)
 
 
-def run_id(dataset: str, training: str, attempt: int = 1) -> str:
-    """One dataset version trained one way; ``attempt`` counts from 1, each after one that failed."""
-    again = [str(attempt)] if attempt > 1 else []
-    return digest(["run", dataset, training, *again], RUN_LENGTH)
+def run_id(place: str, dataset: str, training: str, attempt: int = 1) -> str:
+    """One dataset version trained one way; ``attempt`` counts from 1, each after one that failed.
+
+    ``place`` is where the data are. SageMaker keeps its training jobs for ever: a stack that is made again, with a
+    bucket of its own, must not take the jobs of the one before for its own.
+    """
+    return digest(["run", place, dataset, training, str(attempt)], RUN_LENGTH)
 
 
 def training_job(prefix: str, model: str, run: str) -> str:

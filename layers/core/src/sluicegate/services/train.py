@@ -137,9 +137,9 @@ class Start:
         """The run, ours to prepare; None when there is nothing new, or another run is under way."""
         model, at = seen["model"], stamp(now)
         dataset = names.dataset_version([upload["upload"] for upload in uploads], settings.preparation_fingerprint())
-        attempt, retried = 1, None
+        place, attempt, retried = self._storage.uri(""), 1, None
         while True:
-            run = names.run_id(dataset, settings.training_fingerprint(), attempt)
+            run = names.run_id(place, dataset, settings.training_fingerprint(), attempt)
             known = self._run(model, run)
             if known is None:
                 break
