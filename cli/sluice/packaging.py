@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ _IGNORED_FOLDERS = frozenset({"__pycache__", ".mypy_cache", ".ruff_cache", ".pyt
 _IGNORED_SUFFIXES = (".pyc", ".pyo", ".DS_Store")
 _ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip entry can have
 MARKER = "python/.sluice-local"
+_PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==", re.MULTILINE)
 
 
 class _TemplateLoader(yaml.SafeLoader):
@@ -185,9 +187,13 @@ def _asset(name: str, resource: Mapping[str, Any], source: Path, local: bool) ->
 
 
 def _local_layer(name: str, source: Path) -> Asset:
-    """Only a marker, which names the lock that the region's interpreter was installed from."""
+    """Only a marker, which names the lock that the region's interpreter was installed from, and the packages in it:
+    the region lets functions import those (local_region/functions/imports.py)."""
     files = list(files_below(source)) if source.is_dir() else [(source.name, source)]
+    lock = next((path.read_text() for relative, path in files if relative.endswith("requirements.txt")), "")
+    packages = sorted(set(_PINNED.findall(lock)))
     text = f"{name}: the local region's own interpreter has these packages.\nsource {content_hash(files)}\n"
+    text += f"packages {' '.join(packages)}\n"
     body = zip_entries(iter([(MARKER, text.encode(), False)]))
     return Asset(name, f"packages/{hashlib.sha256(body).hexdigest()[:32]}.zip", body)
 

@@ -16,6 +16,8 @@ from collections.abc import Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
+from local_region.functions.imports import guard
+
 #: written to standard output before an answer is posted, so the region knows that all of the call's output was read
 END_MARK = "\x1esluice-end "
 _OWN = {"awslambdaric", "runtime_client", "local_region", "simplejson"}
@@ -45,7 +47,8 @@ def forget(names: Sequence[str]) -> None:
 
 
 def main(argv: Sequence[str]) -> int:
-    """``argv``: handler, JSON of ``{"missing": {module: reason}, "replace": [module]}``. Runs until it is ended."""
+    """``argv``: handler, JSON of ``{"missing": {module: reason}, "replace": [module], "allowed": [module], "own":
+    [folder]}`` (``model.import_options``). Runs until it is ended."""
     handler, options = argv[0], json.loads(argv[1])
     time.tzset()
     forget(options["replace"])
@@ -53,6 +56,7 @@ def main(argv: Sequence[str]) -> int:
     # Afresh, should the zygote have imported it: without the function's environment it knows no endpoint.
     for module in [m for m in sys.modules if m.split(".", 1)[0] in {"awslambdaric", "runtime_client"}]:
         del sys.modules[module]
+    guard(options["allowed"], [*options["own"], os.environ["TMPDIR"]])
     runtime = importlib.import_module("awslambdaric.bootstrap")
     base: Any = importlib.import_module("awslambdaric.lambda_runtime_client").LambdaRuntimeClient
 

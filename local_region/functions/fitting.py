@@ -19,6 +19,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from local_region.functions.imports import marked_distributions, modules_of
+
 _TAGGED = re.compile(r"\.(cpython-\d+[a-z]*-[\w-]+|abi3|cp\d+-\w+)\.(so|pyd)$")
 #: e_machine of an ELF file (offset 18, little endian) by ``platform.machine()``; System V ABI, ELF header.
 _ELF_MACHINES = {"x86_64": 62, "aarch64": 183, "arm64": 183}
@@ -28,12 +30,14 @@ _ELF_MACHINES = {"x86_64": 62, "aarch64": 183, "arm64": 183}
 class Fit:
     """``folder`` goes on the path; ``left_out`` are top-level modules that the environment must supply;
     ``missing`` those that it lacks; ``replace`` top-level modules that must come from here even when the zygote
-    has imported another version already."""
+    has imported another version already; ``names`` are all top-level modules that come with the folder, also those
+    that the environment supplies: what didn't fit, and what the marker of an empty layer names."""
 
     folder: Path
     left_out: tuple[str, ...]
     missing: tuple[str, ...]
     replace: tuple[str, ...]
+    names: tuple[str, ...] = ()
 
 
 def _wrong_machine(path: Path) -> bool:
@@ -106,6 +110,12 @@ def _importable(entries: Iterable[str], folder: Path) -> set[str]:
     return names
 
 
+def _supplied(folder: Path) -> set[str]:
+    """Top-level modules that the environment has of the distributions in ``folder``, shipped or named by a marker."""
+    shipped = [info.name.removesuffix(".dist-info").partition("-")[0] for info in folder.glob("*.dist-info")]
+    return modules_of([*shipped, *marked_distributions(folder)])
+
+
 def fit(folder: Path, views: Path, name: str) -> Fit:
     """What of ``folder`` may go on the path. When a part must be left out, a folder of links to the rest is made at
     ``views / name``."""
@@ -114,10 +124,11 @@ def fit(folder: Path, views: Path, name: str) -> Fit:
     for info, entries in _distributions(folder).items():
         if _same_version(info):
             same |= entries
+    names = tuple(sorted(_importable({entry.name for entry in folder.iterdir()}, folder) | _supplied(folder)))
     kept = [entry for entry in sorted(folder.iterdir()) if entry.name not in bad]
     replace = tuple(sorted(_importable({entry.name for entry in kept} - same, folder)))
     if not bad:
-        return Fit(folder, (), (), replace)
+        return Fit(folder, (), (), replace, names)
     left_out = tuple(sorted(_importable(bad, folder)))
     view = views / name
     if not view.exists():  # a worker may be running from it
@@ -126,4 +137,4 @@ def fit(folder: Path, views: Path, name: str) -> Fit:
         for entry in kept:
             (staging / entry.name).symlink_to(entry.resolve())
         staging.rename(view)
-    return Fit(view, left_out, tuple(module for module in left_out if _lacks(module)), replace)
+    return Fit(view, left_out, tuple(module for module in left_out if _lacks(module)), replace, names)

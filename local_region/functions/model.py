@@ -177,7 +177,7 @@ def python_path(function: Function) -> list[str]:
 
 
 def import_options(function: Function) -> dict[str, Any]:
-    """What the bootstrap must know of modules that don't fit, as JSON."""
+    """What the bootstrap must know of the modules that function and layers have, as JSON."""
     parts: list[tuple[str, Fit]] = [("the function's code", function.fit)]
     parts += [(f"the layer {layer.arn}", layer.fit) for layer in function.layers if layer.fit is not None]
     missing: dict[str, str] = {}
@@ -188,7 +188,12 @@ def import_options(function: Function) -> dict[str, Any]:
                 "another Python or machine, and the region's own environment has none. "
                 "Install it there (see docs/decisions/0004-functions-run-in-the-regions-interpreter.md)"
             )
-    return {"missing": missing, "replace": sorted({name for _, part in parts for name in part.replace})}
+    return {
+        "missing": missing,
+        "replace": sorted({name for _, part in parts for name in part.replace}),
+        "allowed": sorted({name for _, part in parts for name in part.names}),
+        "own": python_path(function),
+    }
 
 
 def stream_name(now: datetime) -> str:

@@ -215,6 +215,55 @@ def test_a_module_that_is_not_there_is_an_init_error(bench: Bench) -> None:
     assert "nowhere_at_all" in payload["errorMessage"]
 
 
+def test_what_is_not_attached_is_not_there(bench: Bench) -> None:
+    """The region's environment has all of these, and some are loaded before the function starts."""
+    for module in ("duckdb", "numpy", "pydantic", "moto", "local_region", "sluicegate"):
+        answer, payload = bench.invoke(bench.function(f"import {module}"), {})
+        assert answer["FunctionError"] == "Unhandled"
+        assert payload["errorType"] == "Runtime.ImportModuleError"
+        assert (
+            f"No module named '{module}': {module} is not in the function nor in its layers"
+            in (payload["errorMessage"])
+        )
+
+
+def test_what_the_runtime_brings_is_there_without_a_layer(bench: Bench) -> None:
+    code = """
+import importlib.util, os, sys, sqlite3, xml.etree.ElementTree, zoneinfo
+import boto3, botocore, dateutil, jmespath, s3transfer, six, urllib3
+
+def handler(event, context):
+    made = os.path.join(os.environ["TMPDIR"], "made")
+    os.makedirs(made)
+    with open(os.path.join(made, "made_here.py"), "w") as file:
+        file.write("VALUE = 7")
+    sys.path.insert(0, made)
+    import made_here
+    try:
+        import pandas
+    except ImportError as error:
+        kind = type(error).__name__
+    loaded = sorted({"numpy", "duckdb", "local_region"} & set(sys.modules))
+    found = [importlib.util.find_spec(name) is not None for name in ("pandas", "boto3")]
+    return [made_here.VALUE, kind, found, loaded]
+"""
+    answer = bench.functions.invoke(FunctionName=bench.function(code, Timeout=20))
+    assert json.loads(answer["Payload"].read()) == [7, "ModuleNotFoundError", [False, True], []]
+
+
+def test_an_empty_layers_marker_stands_for_what_it_names(bench: Bench) -> None:
+    """As ``sluice deploy`` makes them: the environment supplies what the lock names, and nothing beside it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as opened:
+        opened.writestr("python/.sluice-local", "L: the environment has these.\nsource 0\npackages numpy pyyaml\n")
+    published = bench.functions.publish_layer_version(LayerName="marked", Content={"ZipFile": buffer.getvalue()})
+    code = "import numpy, yaml\n\ndef handler(event, context):\n    import duckdb"
+    answer, payload = bench.invoke(bench.function(code, Layers=[published["LayerVersionArn"]], Timeout=20), {})
+    assert answer["FunctionError"] == "Unhandled"
+    assert payload["errorType"] == "ModuleNotFoundError"
+    assert "duckdb is not in the function nor in its layers" in payload["errorMessage"]
+
+
 def test_reserved_concurrency_throttles_at_once(bench: Bench) -> None:
     name = bench.function(Timeout=10)
     bench.functions.put_function_concurrency(FunctionName=name, ReservedConcurrentExecutions=1)

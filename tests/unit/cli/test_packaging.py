@@ -70,6 +70,16 @@ def test_another_content_is_another_key_and_only_there(project: Path) -> None:
     assert before["Core"] == after["Core"]
 
 
+def test_a_local_layer_names_the_packages_of_its_lock(project: Path) -> None:
+    lock = "# comment\nPyYAML==6.0.3 \\\n    --hash=sha256:00\n    # via x\naws-lambda-powertools[all]==3.0 \\\n"
+    (project / "wheels" / "requirements.txt").write_text(lock)
+    (layer,) = (
+        asset for asset in package(project / "template.yaml", "b", local=True).assets if asset.resource == "Wheels"
+    )
+    marker = zipfile.ZipFile(io.BytesIO(layer.body)).read(MARKER).decode()
+    assert marker.splitlines()[-1] == "packages PyYAML aws-lambda-powertools"
+
+
 def test_a_name_and_an_executable_bit_are_content(tmp_path: Path) -> None:
     (tmp_path / "run").write_text("x")
     plain = content_hash(list(files_below(tmp_path)))

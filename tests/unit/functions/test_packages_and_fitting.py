@@ -115,7 +115,7 @@ def test_a_distribution_with_an_unfitting_module_is_left_out_as_a_whole(tmp_path
 
 def test_a_folder_that_fits_is_used_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("")
-    assert fitting.fit(tmp_path, tmp_path / "views", "v") == fitting.Fit(tmp_path, (), (), ("app",))
+    assert fitting.fit(tmp_path, tmp_path / "views", "v") == fitting.Fit(tmp_path, (), (), ("app",), ("app",))
 
 
 def test_a_missing_module_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
