@@ -6,8 +6,10 @@ import csv
 import io
 import json
 import random
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -233,40 +235,71 @@ def test_wrong_records_are_answered_with_every_mistake(
     assert caught.value.status == 404
 
 
-def test_the_aws_cli_sees_what_it_would_see_in_an_account(
-    application: Application, tumours: tuple[list[str], Rows]
-) -> None:
-    header, rows = tumours
+@pytest.fixture
+def as_env_says(application: Application) -> Iterator[None]:
+    """Commands run with what `sluice env` prints, as in a person's shell."""
     lines = application.sluice("env").stdout.splitlines()
     application.environment = dict(line.removeprefix("export ").split("=", 1) for line in lines)
-    try:
-        jobs = json.loads(application.run(["aws", "sagemaker", "list-training-jobs"]).stdout)
-        run = application.runs("tumours")[-1]
-        states = {job["TrainingJobName"]: job["TrainingJobStatus"] for job in jobs["TrainingJobSummaries"]}
-        assert states[run["training_job"]] == "Completed"
-        endpoint = application.run(
-            ["aws", "sagemaker", "describe-endpoint", "--endpoint-name", "sluicegate-tumours"]
-        ).stdout
-        assert json.loads(endpoint)["EndpointStatus"] == "InService"
-        listed = application.run(["aws", "s3", "ls", f"s3://{application.target.bucket}/data/tumours/"]).stdout
-        assert "first.csv" in listed
-        job = application.client("sagemaker").describe_training_job(TrainingJobName=run["training_job"])
-        artifact = job["ModelArtifacts"]["S3ModelArtifacts"]
-        assert "model.tar.gz" in application.run(["aws", "s3", "ls", artifact]).stdout
-        body, answer = application.state_dir.parent / "row.csv", application.state_dir.parent / "answer"
-        body.write_text(
-            application.read(next(iter(application.keys(f"datasets/tumours/{run['dataset_version']}/holdout/"))))
-            .decode()
-            .splitlines()[0]
-        )
-        command = ["aws", "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", "sluicegate-tumours"]
-        command += ["--content-type", "text/csv", "--body", f"fileb://{body}", str(answer)]
-        assert json.loads(application.run(command).stdout)["InvokedProductionVariant"].startswith("v")
-        assert 0 <= float(answer.read_text()) <= 1
-    finally:
-        application.environment = {}
-    assert header[-1] == "diagnosis"
-    assert rows
+    yield
+    application.environment = {}
+
+
+@pytest.mark.usefixtures("as_env_says", "tumours")
+def test_the_aws_cli_sees_what_it_would_see_in_an_account(application: Application) -> None:
+    jobs = json.loads(application.run(["aws", "sagemaker", "list-training-jobs"]).stdout)
+    run = application.runs("tumours")[-1]
+    states = {job["TrainingJobName"]: job["TrainingJobStatus"] for job in jobs["TrainingJobSummaries"]}
+    assert states[run["training_job"]] == "Completed"
+    endpoint = application.run(
+        ["aws", "sagemaker", "describe-endpoint", "--endpoint-name", "sluicegate-tumours"]
+    ).stdout
+    assert json.loads(endpoint)["EndpointStatus"] == "InService"
+    listed = application.run(["aws", "s3", "ls", f"s3://{application.target.bucket}/data/tumours/"]).stdout
+    assert "first.csv" in listed
+    job = application.client("sagemaker").describe_training_job(TrainingJobName=run["training_job"])
+    artifact = job["ModelArtifacts"]["S3ModelArtifacts"]
+    assert "model.tar.gz" in application.run(["aws", "s3", "ls", artifact]).stdout
+    body, answer = application.state_dir.parent / "row.csv", application.state_dir.parent / "answer"
+    body.write_text(
+        application.read(next(iter(application.keys(f"datasets/tumours/{run['dataset_version']}/holdout/"))))
+        .decode()
+        .splitlines()[0]
+    )
+    command = ["aws", "sagemaker-runtime", "invoke-endpoint", "--endpoint-name", "sluicegate-tumours"]
+    command += ["--content-type", "text/csv", "--body", f"fileb://{body}", str(answer)]
+    assert json.loads(application.run(command).stdout)["InvokedProductionVariant"].startswith("v")
+    assert 0 <= float(answer.read_text()) <= 1
+
+
+#: what a person would write with the SageMaker SDK; it knows nothing of this project
+_WITH_THE_SDK = """
+import json, sys
+from sagemaker.core.resources import Endpoint, Model, ModelPackage, TrainingJob
+job = TrainingJob.get(sys.argv[1])
+endpoint = Endpoint.get("sluicegate-tumours")
+answer = endpoint.invoke(body=sys.argv[2], content_type="text/csv")
+print(json.dumps({
+    "job": job.training_job_status,
+    "jobs": [found.training_job_name for found in TrainingJob.get_all(name_contains="tumours")],
+    "image": Model.get(sys.argv[1]).primary_container.image,
+    "package": [found.model_approval_status for found in ModelPackage.get_all(model_package_group_name=sys.argv[3])],
+    "endpoint": endpoint.endpoint_status,
+    "score": float(answer.body.read()),
+}))
+"""
+
+
+@pytest.mark.usefixtures("as_env_says", "tumours")
+def test_the_sagemaker_sdk_works_with_what_the_application_made(application: Application) -> None:
+    run = application.runs("tumours")[-1]
+    held_out = next(iter(application.keys(f"datasets/tumours/{run['dataset_version']}/holdout/")))
+    row = application.read(held_out).decode().splitlines()[0]
+    said = application.run([sys.executable, "-c", _WITH_THE_SDK, run["training_job"], row, "sluicegate-tumours"]).stdout
+    found = json.loads(said.splitlines()[-1])
+    assert found["job"] == "Completed" and run["training_job"] in found["jobs"]
+    assert found["image"].endswith("sagemaker-xgboost:3.0-5")
+    assert "Approved" in found["package"]
+    assert found["endpoint"] == "InService" and 0 <= found["score"] <= 1
 
 
 def test_what_sluice_shows_of_a_live_model(application: Application, tumours: tuple[list[str], Rows]) -> None:

@@ -3,7 +3,7 @@
 >>> xgboost("us-east-1")
 '683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5'
 >>> xgboost("cn-north-1")
-'390948362332.dkr.ecr.cn-north-1.amazonaws.com.cn/sagemaker-xgboost:3.0-5'
+'450853457545.dkr.ecr.cn-north-1.amazonaws.com.cn/sagemaker-xgboost:3.0-5'
 """
 
 from __future__ import annotations

@@ -1,0 +1,21 @@
+"""The images' table is the SageMaker SDK's."""
+
+from __future__ import annotations
+
+import pytest
+from sagemaker.core import image_uris  # type: ignore[import-untyped]
+
+from sluicegate.domain import images
+from sluicegate.domain.errors import SettingsError
+from sluicegate.domain.image_table import ACCOUNTS, VERSION
+
+
+@pytest.mark.parametrize("region", ACCOUNTS)
+def test_each_image_is_the_one_that_the_sdk_names(region: str) -> None:
+    assert images.xgboost(region) == image_uris.retrieve("xgboost", region, version=VERSION)
+
+
+def test_a_region_without_the_image_is_refused_with_those_that_have_it() -> None:
+    with pytest.raises(SettingsError, match=r"us-east-1") as refused:
+        images.xgboost("mars-north-1")
+    assert "mars-north-1" in refused.value.detail
