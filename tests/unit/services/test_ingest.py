@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.services.ingest import Arrived, Ingest, place
+from sluicegate.services.ingest import Arrived, Ingest, _shown, place
 from tests.support.fakes import START, FakeWorkspace
 from tests.support.flow import Flow, table
 
@@ -166,3 +166,12 @@ def test_a_model_yaml_that_is_no_text_is_refused() -> None:
     flow.put("models/churn/model.yaml", "target: wön\n".encode("utf-16"))
     flow.play()
     assert flow.registry.model("churn")["settings_problem"]["title"] == "model.yaml is not text"
+
+
+def test_the_first_rejected_rows_are_told_with_the_upload() -> None:
+    examples = [{"line": line, "column": "", "reason": "5 fields instead of 11"} for line in (4, 9, 12, 30)]
+    shown = _shown({"rejected": 1204, "examples": examples})
+    assert shown[0] == "line 4: 5 fields instead of 11"
+    assert shown[3:] == ["and 1,201 more, see the report"]
+    assert _shown({"rejected": 1, "examples": examples[:1]}) == ["line 4: 5 fields instead of 11"]
+    assert _shown({"rejected": 0, "examples": []}) == []
