@@ -8,7 +8,7 @@ from aws_lambda_powertools import Logger
 
 from sluicegate import bootstrap
 from sluicegate.events import bus_event
-from sluicegate.services.ingest import Arrived
+from sluicegate.services.arrivals import Arrived
 
 logger = Logger()
 

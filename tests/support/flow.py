@@ -11,9 +11,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from sluicegate.services.arrivals import Arrived
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.evaluate import Evaluate
-from sluicegate.services.ingest import Arrived, Ingest
+from sluicegate.services.ingest import Ingest
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
@@ -76,7 +77,8 @@ class Flow:
         now = self.world.tick()
         ledger = self.ledger()
         if kind == "object":
-            return Ingest(ledger, self.storage, self.workspace).object_created(Arrived(*about[:2], now, about[2]))
+            key, etag, sequencer = about
+            return Ingest(ledger, self.storage, self.workspace).object_created(Arrived(key, etag, now, sequencer))
         if kind == "message":
             start = Start(ledger, self.storage, self.jobs, self.workspace, REGION, PREFIX)
             return start.look(about["model"], about["cause"], identity, now)

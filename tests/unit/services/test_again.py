@@ -8,7 +8,7 @@ import pytest
 
 from sluicegate.domain.errors import Refused
 from sluicegate.domain.names import run_id
-from sluicegate.services.ingest import _newer
+from sluicegate.services.arrivals import newer
 from tests.support.fakes import FakeWorkspace, World
 from tests.support.flow import Flow, table
 
@@ -164,7 +164,7 @@ def test_an_older_model_yaml_that_comes_late_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sequencer", "other", "newer"),
+    ("sequencer", "other", "later"),
     [
         ("00A1", "00A0", True),
         ("00A0", "00A0", False),
@@ -177,8 +177,8 @@ def test_an_older_model_yaml_that_comes_late_changes_nothing() -> None:
         ("", "00A0", False),
     ],
 )
-def test_the_order_of_writes(sequencer: str, other: str, newer: bool) -> None:
-    assert _newer(sequencer, other) is newer
+def test_the_order_of_writes(sequencer: str, other: str, later: bool) -> None:
+    assert newer(sequencer, other) is later
 
 
 def test_the_attempt_is_part_of_the_runs_name() -> None:

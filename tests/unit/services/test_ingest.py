@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from sluicegate.services.ingest import Arrived, Ingest, _shown, place
+from sluicegate.services.arrivals import Arrived, place
+from sluicegate.services.ingest import Ingest, _shown
 from tests.support.fakes import START, FakeWorkspace
 from tests.support.flow import Flow, table
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from sluicegate.domain.schema import Schema
 from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Registry, Storage, StoredObject, Workspace
+from sluicegate.services.arrivals import Arrived, newer, place
 from sluicegate.services.ledger import Ledger, Step, move_upload, refusal
 
 log = logging.getLogger(__name__)
@@ -29,55 +29,6 @@ _MB = 1024 * 1024
 _SHARE_OF_DISK = 0.4
 _SHOWN_REJECTS = 3
 _UNPLACED = "_unplaced"
-_NAME_RULE = (
-    "A model's name has 1 to 40 lower-case letters, digits and hyphens, starts with a letter, "
-    "and does not end in a hyphen."
-)
-
-
-@dataclass(frozen=True)
-class Arrived:
-    """What S3 says of a new object. ``etag`` is without quotes.
-
-    ``sequencer`` orders the writes of one key, the same whenever the event is delivered; "" when it is not known.
-    """
-
-    key: str
-    etag: str
-    at: datetime
-    sequencer: str = ""
-
-
-@dataclass(frozen=True)
-class Place:
-    """What a key is for: ``data`` or ``settings`` of ``model``, or neither (``problem`` says why, if one should)."""
-
-    kind: str
-    model: str = ""
-    problem: str = ""
-
-
-def place(key: str) -> Place:
-    """
-    >>> place("data/churn/2026/may.csv")
-    Place(kind='data', model='churn', problem='')
-    >>> place("data/churn.csv").kind
-    'unplaced'
-    """
-    if key.endswith("/"):
-        return Place("none")  # a folder that a console made
-    parts = key.split("/")
-    if parts[0] == "data" and len(parts) == 2:
-        return Place("unplaced", problem="The file lies directly under data/; a model's files lie under data/<model>/.")
-    if parts[0] == "data" and len(parts) > 2:
-        if names.is_model(parts[1]):
-            return Place("data", parts[1])
-        return Place("unplaced", problem=f"{parts[1]!r} can't be a model's name. {_NAME_RULE}")
-    if parts[0] == "models" and len(parts) == 3 and parts[2] == "model.yaml":
-        if names.is_model(parts[1]):
-            return Place("settings", parts[1])
-        return Place("unplaced", problem=f"{parts[1]!r} can't be a model's name. {_NAME_RULE}")
-    return Place("none")
 
 
 class Ingest:
@@ -132,14 +83,14 @@ class Ingest:
         def plan(item: ModelItem) -> Step | None:
             before = item.get("settings_sequencer") or ""
             ordered = bool(before and arrived.sequencer)
-            if _newer(before, arrived.sequencer) if ordered else (item.get("settings_at") or "") > stamp(now):
+            if newer(before, arrived.sequencer) if ordered else (item.get("settings_at") or "") > stamp(now):
                 return None  # a newer model.yaml was read before this one
             fields: dict[str, Any] = {"settings_at": stamp(now), "settings_sequencer": arrived.sequencer or None}
             if problem is not None:
                 return Step(f"model.yaml: {problem['detail']}", {**fields, "settings_problem": problem}, state="failed")
             note = self._note(item, endpoint)
             fields |= {"settings": text, "settings_note": note, "settings_problem": None, "latest_cause": cause}
-            if _newer(arrived.sequencer, before):  # the same event again asks for nothing more
+            if newer(arrived.sequencer, before):  # the same event again asks for nothing more
                 fields |= self._again(item)
             message = f"model.yaml was read. {note or ''}".rstrip()
             return Step(message, fields, state="working" if item.get("columns") else "waiting")
@@ -243,10 +194,10 @@ class Ingest:
         def plan(item: ModelItem) -> Step | None:
             known = self._known(model, upload)
             if known is not None:
-                newer = found.size >= 0 and _newer(arrived.sequencer, known.get("sequencer") or "")
-                if newer and known["status"] == "accepted":
+                again_put = found.size >= 0 and newer(arrived.sequencer, known.get("sequencer") or "")
+                if again_put and known["status"] == "accepted":
                     return self._put_again(item, known, arrived.sequencer, again)
-                if not (newer and known["status"] == "rejected") and not (
+                if not (again_put and known["status"] == "rejected") and not (
                     known["status"] == "ignored" and found.size >= 0
                 ):
                     return None
@@ -388,16 +339,6 @@ class Ingest:
         content = json.dumps(whole, indent=2, ensure_ascii=False).encode()
         self._storage.write(key, content, "application/json")
         return key
-
-
-def _newer(sequencer: str, other: str) -> bool:
-    """Whether the write with ``sequencer`` came after the one with ``other`` (both of one key; "" is before all).
-
-    S3: hexadecimal; the shorter of two is filled with zeros on the right before they are compared as text ("Event
-    message structure", Amazon S3 User Guide).
-    """
-    length = max(len(sequencer), len(other))
-    return bool(sequencer) and sequencer.upper().ljust(length, "0") > other.upper().ljust(length, "0")
 
 
 def _received(model: str | None, upload: str, found: StoredObject, now: datetime) -> UploadItem:

@@ -1,0 +1,68 @@
+"""What S3 says of a new object: what its key is for, and which of two writes came later."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sluicegate.domain import names
+
+_NAME_RULE = (
+    "A model's name has 1 to 40 lower-case letters, digits and hyphens, starts with a letter, "
+    "and does not end in a hyphen."
+)
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """What S3 says of a new object. ``etag`` is without quotes.
+
+    ``sequencer`` orders the writes of one key, the same whenever the event is delivered; "" when it is not known.
+    """
+
+    key: str
+    etag: str
+    at: datetime
+    sequencer: str = ""
+
+
+@dataclass(frozen=True)
+class Place:
+    """What a key is for: ``data`` or ``settings`` of ``model``, or neither (``problem`` says why, if one should)."""
+
+    kind: str
+    model: str = ""
+    problem: str = ""
+
+
+def place(key: str) -> Place:
+    """
+    >>> place("data/churn/2026/may.csv")
+    Place(kind='data', model='churn', problem='')
+    >>> place("data/churn.csv").kind
+    'unplaced'
+    """
+    if key.endswith("/"):
+        return Place("none")  # a folder that a console made
+    parts = key.split("/")
+    if parts[0] == "data" and len(parts) == 2:
+        return Place("unplaced", problem="The file lies directly under data/; a model's files lie under data/<model>/.")
+    if parts[0] == "data" and len(parts) > 2:
+        if names.is_model(parts[1]):
+            return Place("data", parts[1])
+        return Place("unplaced", problem=f"{parts[1]!r} can't be a model's name. {_NAME_RULE}")
+    if parts[0] == "models" and len(parts) == 3 and parts[2] == "model.yaml":
+        if names.is_model(parts[1]):
+            return Place("settings", parts[1])
+        return Place("unplaced", problem=f"{parts[1]!r} can't be a model's name. {_NAME_RULE}")
+    return Place("none")
+
+
+def newer(sequencer: str, other: str) -> bool:
+    """Whether the write with ``sequencer`` came after the one with ``other`` (both of one key; "" is before all).
+
+    S3: hexadecimal; the shorter of two is filled with zeros on the right before they are compared as text ("Event
+    message structure", Amazon S3 User Guide).
+    """
+    length = max(len(sequencer), len(other))
+    return bool(sequencer) and sequencer.upper().ljust(length, "0") > other.upper().ljust(length, "0")
