@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import IO
 
 from local_region.events.targets import Deliverer
-from local_region.functions import api
+from local_region.functions import api, sqs_store
 from local_region.functions.asynchronous import AsyncCalls, Settings
 from local_region.functions.fleet import Fleet
 from local_region.functions.mappings import Mappings
@@ -34,6 +34,7 @@ class FunctionsService:
     def start(self) -> None:
         """Ready to take functions. Runs until ``stop``."""
         region = self._region
+        sqs_store.install()  # at once: moto's queues are used by many threads before a mapping reads one
         self.registry = Registry(region)
         self._logs = LogWriter(region)
         self.fleet = Fleet(region, self._logs)

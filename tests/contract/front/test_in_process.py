@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,17 @@ def test_a_role_may_do_nothing_else(as_role: Any, bucket: str, service: str, cal
         call(as_role(service))
     assert caught.value.response["Error"]["Code"] in code.split("|")
     assert caught.value.response["ResponseMetadata"]["HTTPStatusCode"] == 403
+
+
+def test_queues_stand_many_readers_from_the_start(inside: LocalRegion) -> None:
+    """No mapping has been made here. moto's own queues fail when a set changes under another reader."""
+    sqs = inside.client("sqs")
+    url = sqs.create_queue(QueueName="many-readers")["QueueUrl"]
+    for number in range(40):
+        sqs.send_message(QueueUrl=url, MessageBody=str(number))
+    with ThreadPoolExecutor(40) as pool:
+        answers = list(pool.map(lambda _: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=5), range(40)))
+    assert sorted(int(answer["Messages"][0]["Body"]) for answer in answers) == list(range(40))
 
 
 def test_clients_are_made_once(inside: LocalRegion) -> None:
