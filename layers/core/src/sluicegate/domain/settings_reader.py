@@ -45,7 +45,7 @@ _KINDS = {
     "model_attributes_type": "keys with values",
     "finite_number": "a finite number",
 }
-_REMEDY = "Correct model.yaml and upload it again; until then the settings before it hold."
+_REMEDY = "Correct model.yaml and upload it again; until then nothing starts."
 _SHOWN = 80
 
 
