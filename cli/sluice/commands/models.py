@@ -44,6 +44,16 @@ def watch_command(context: Context, model: str, timeout: float, quiet: bool) -> 
     sys.exit(outcome.exit_code)
 
 
+#: as much of a message as a table's row shows
+_LINE = 120
+
+
+def _first_line(message: object) -> str:
+    """A table shows how a message begins; `sluice model` shows all of it."""
+    first, _, rest = str(message or "").partition("\n")
+    return first[: _LINE - 1] + "…" if len(first) > _LINE else first + (" …" if rest else "")
+
+
 @click.command("models")
 @_json_option
 @pass_context
@@ -54,7 +64,14 @@ def models_command(context: Context, as_json: bool) -> None:
         output.as_json(answer)
         return
     rows = [
-        (m["model"], m.get("state"), m.get("live_version"), m.get("problem"), m.get("target"), m.get("message"))
+        (
+            m["model"],
+            m.get("state"),
+            m.get("live_version"),
+            m.get("problem"),
+            m.get("target"),
+            _first_line(m.get("message")),
+        )
         for m in answer.get("models") or []
     ]
     bucket = context.target.bucket

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sluice.commands.models import _first_line
 from sluice.commands.settings import TEMPLATE
 from sluice.main import _MODULES, main
 from sluicegate.domain.settings import ModelSettings, parse_settings
@@ -161,3 +162,9 @@ def test_the_examples_data_is_what_its_script_makes() -> None:
 def test_the_examples_settings_are_right() -> None:
     settings = parse_settings((ROOT / "examples" / "churn" / "model.yaml").read_text())
     assert (settings.target, settings.retrain.quiet_seconds) == ("churned", 0)
+
+
+def test_a_table_shows_how_a_message_begins() -> None:
+    assert _first_line("3 mistakes: a\nb") == "3 mistakes: a …"
+    assert _first_line("x" * 500) == "x" * 119 + "…"
+    assert _first_line(None) == ""

@@ -53,3 +53,10 @@ def test_both_failures_are_said() -> None:
 def test_what_was_not_measured_is_refused() -> None:
     verdict = judge("f1", METRICS, None, Evaluation(), None)
     assert not verdict.accepted and "could not be measured" in verdict.reason
+
+
+@pytest.mark.parametrize(("low", "warned"), [(0.45, True), (0.5, True), (0.61, False)])
+def test_a_version_that_may_only_guess_says_so(low: float, warned: bool) -> None:
+    verdict = judge("auc", {"auc": Estimate(0.66, low, 0.8)}, None, Evaluation(), None)
+    assert verdict.accepted and "first version and no minimum" in verdict.reason
+    assert ("no better than guessing, which has AUC 0.5" in verdict.reason) is warned

@@ -12,9 +12,15 @@ if TYPE_CHECKING:
     from sluicegate.domain.settings import Evaluation
 
 
+#: what a model that knows nothing of the features reaches; it decides nothing and is told
+_GUESSING = {"auc": 0.5, "r2": 0.0}
+
+
 @dataclass(frozen=True)
 class Check:
-    """One question that was asked: ``minimum`` or ``champion``."""
+    """One question that was asked (``minimum``, ``champion``), or what else a person should know (``first``,
+    ``guessing``: always passed).
+    """
 
     name: str
     passed: bool
@@ -77,10 +83,16 @@ def judge(
         else:
             checks.append(_champion(metric, comparison, evaluation_settings.tolerance, champion_version))
 
+    guess = _GUESSING.get(metric)
+    if guess is not None and value.low <= guess:
+        checks.append(Check("guessing", True, f"it may be no better than guessing, which has {shown} {_number(guess)}"))
+
     failed = [check.detail for check in checks if not check.passed]
     if failed:
         return Verdict(False, f"Rejected with {measured}: {'; and '.join(failed)}.", tuple(checks))
-    why = "; ".join(check.detail for check in checks) or "it is the first version and no minimum is set"
+    if champion_version is None and evaluation_settings.minimum is None:
+        checks.insert(0, Check("first", True, "it is the first version and no minimum is set"))
+    why = "; ".join(check.detail for check in checks)
     return Verdict(True, f"Accepted with {measured}: {why}.", tuple(checks))
 
 
