@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -147,7 +148,7 @@ def tag_map(tags: Any) -> dict[str, str]:
     return {str(tag["Key"]): str(tag["Value"]) for tag in tags or []}
 
 
-class Handler:
+class Handler(ABC):
     """One resource type.
 
     ``honoured`` properties do what AWS documents; ``recorded`` ones are kept and shown but change nothing here
@@ -168,15 +169,17 @@ class Handler:
         """Problems with property values that can be seen beforehand (values may be ``UNKNOWN``)."""
         yield from ()
 
+    @abstractmethod
     def create(self, env: Env, properties: Json) -> Made:
-        raise NotImplementedError
+        """Make the resource. ``ResourceFailure``, or a client's error, when it can't be."""
 
     def update(self, env: Env, made: Made, old: Json, new: Json) -> Made:
         """Change the resource in place. Only called when no ``replaces`` property differs."""
-        raise NotImplementedError
+        raise ResourceFailure(f"{self.type} can't be changed in place here.")
 
+    @abstractmethod
     def delete(self, env: Env, made: Made, properties: Json) -> None:
-        raise NotImplementedError
+        """Take the resource away; one that is gone already is fine."""
 
     def problems(self, logical_id: str, properties: Json) -> Iterator[str]:
         """All problems of a resource's properties, each a sentence that names the resource."""
