@@ -43,6 +43,8 @@ class StubAws:
     #: answers given instead of the real ones, first come first served; "close" ends the connection without a word
     script: list[Reply | str] = field(default_factory=list)
     before: Callable[[Seen], None] = lambda seen: None
+    #: whether an endpoint answers with the variant it has, whichever is asked for
+    deaf_to_targets: bool = False
     secret: str = SECRET_TEXT
     url: str = ""
 
@@ -75,6 +77,8 @@ class StubAws:
         if endpoint not in self.variants:
             message = f"Endpoint {endpoint} of account 123456789012 not found."
             return error(400, "ValidationError", Message=message)
+        if self.deaf_to_targets:
+            variant = next(iter(self.variants[endpoint]))
         score = self.variants[endpoint].get(variant)
         if score is None:
             return error(400, "ValidationError", Message=f"Variant {variant} not found for endpoint {endpoint}.")

@@ -239,6 +239,15 @@ def test_the_coming_lane_answers_with_its_own_encoding_while_the_endpoint_switch
     assert fields["v2"] < fields["v1"]
 
 
+def test_an_answer_of_another_version_than_was_asked_is_no_answer(aws: Any, ask: Any) -> None:
+    """Should SageMaker take no notice of the target where there is one variant only: the answer says who gave it."""
+    aws.objects["routing/churn.json"] = routing([lane(1)], [lane(2)])
+    aws.variants["sluicegate-churn"] = {"v2": score(0.1)}
+    aws.deaf_to_targets = True
+    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    assert (status, body["version"]) == (200, 2)
+
+
 def test_a_version_that_the_copy_does_not_know_is_found_by_reading_again(aws: Any, ask: Any) -> None:
     assert ask(prediction_event({"records": [RECORD]}))[1]["version"] == 1
     aws.objects["routing/churn.json"] = routing([lane(2)])

@@ -29,9 +29,15 @@ class SageMakerEndpoints:
         }
         path = f"/endpoints/{lane.endpoint}/invocations"
         try:
-            return self._http.send(SAGEMAKER_RUNTIME, "POST", path, headers, body, timeout=timeout).body
+            answer = self._http.send(SAGEMAKER_RUNTIME, "POST", path, headers, body, timeout=timeout)
         except Refused as refused:
             raise _translated(refused.answer, lane) from refused
+        # Documented for endpoints of several variants; should one of a single variant take no notice of the target,
+        # what another version made of this encoding must not pass for an answer.
+        invoked = answer.headers.get("x-amzn-invoked-production-variant", lane.variant)
+        if invoked != lane.variant:
+            raise VariantRefused(f"variant {invoked} answered instead of {lane.variant}")
+        return answer.body
 
 
 def _translated(answer: Answer, lane: Lane) -> SluicegateError:
