@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sluicegate.domain import images, names
+from sluicegate.domain import hyperparameters, images, names
 from sluicegate.domain.encoder import Encoder
-from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UnusableData, UserError
+from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, SettingsError, UnusableData, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, UploadItem, moment, stamp
 from sluicegate.domain.schema import Problem, Schema
-from sluicegate.domain.settings import ModelSettings, duration_seconds, xgboost_hyperparameters
+from sluicegate.domain.settings import METRICS, ModelSettings, duration_seconds, xgboost_hyperparameters
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Storage, TrainingSpec, Workspace
 from sluicegate.services import datasets
@@ -216,6 +216,7 @@ class Start:
             with self._workspace.folder() as folder:
                 document = self._prepare(run, settings, folder)
         problem = Problem.from_json(document["problem"])
+        _check_fit(settings, problem)
         rows = {part: int(document["counts"].get(part, 0)) for part in ("train", "validation", "holdout")}
         job = names.training_job(self._prefix, model, run["run"])
         root = self._storage.uri(f"datasets/{model}/{dataset}")
@@ -315,6 +316,26 @@ class Start:
             self._storage.download(part.key, target)
             parts.append(target)
         return parts
+
+
+def _check_fit(settings: ModelSettings, problem: Problem) -> None:
+    """Where model.yaml leaves the problem to the data, only now is it clear what fits it."""
+    found = []
+    metric = settings.metric_for(problem)
+    if metric not in METRICS[problem.kind]:
+        found.append(
+            f"evaluation.metric: given {metric!r}; accepted for a {problem.kind} problem is "
+            f"{', '.join(METRICS[problem.kind])}"
+        )
+    given = settings.algorithm.hyperparameters
+    for name, mistake in hyperparameters.problem_mistakes(given, problem.kind).items():
+        found.append(f"algorithm.hyperparameters.{name}: given {given[name]!r}; {mistake}")
+    if found:
+        raise SettingsError(
+            "model.yaml doesn't fit the data",
+            f"The data make it a {problem.kind} problem. " + "; ".join(found),
+            "Correct model.yaml, or set problem if the data were taken for the wrong one.",
+        )
 
 
 def _counted(attempt: int) -> str:
