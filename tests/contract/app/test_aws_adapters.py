@@ -202,6 +202,11 @@ def test_an_endpoint_that_is_busy_or_missing(sagemaker: Any) -> None:
         stub.add_client_error("update_endpoint", "ValidationException", busy)
         with pytest.raises(Conflict):
             endpoints.update("e", "c")
+        # what never passes is not "busy": nobody would ever say that it is free
+        never = "Cannot update endpoint from instance-based to serverless."
+        stub.add_client_error("update_endpoint", "ValidationException", never)
+        with pytest.raises(Refused):
+            endpoints.update("e", "c")
         stub.add_client_error("describe_endpoint", "ValidationException", 'Could not find endpoint "e".')
         with pytest.raises(NotFound):
             endpoints.endpoint("e")

@@ -34,7 +34,7 @@ _TRANSIENT = frozenset(
 #: SageMaker says "not there" and "busy" with ValidationException and tells them apart in words only
 _ABSENT_WORDS = re.compile(r"could not find|does not exist|not found|cannot be found", re.IGNORECASE)
 _TAKEN_WORDS = re.compile(r"already exist", re.IGNORECASE)
-_BUSY_WORDS = re.compile(r"in-progress|in progress|cannot update|while (?:creating|updating)", re.IGNORECASE)
+_BUSY_WORDS = re.compile(r"in-progress|in progress|already has|while (?:creating|updating)", re.IGNORECASE)
 
 
 @cache

@@ -47,7 +47,7 @@ class Deploy:
         try:
             return self._rollout.advance(model, now)
         except Refused as error:
-            self._undeployable(model, package.version, now, refusal(error))
+            self._rollout.undeployable(model, package.version, now, refusal(error))
             return "failed"
 
     def _version(self, model: str, package: Package) -> VersionItem | None:
@@ -109,26 +109,6 @@ class Deploy:
             return Step(f"Version {found['version']}: {message}", {}, changes, "failed" if item else None)
 
         return "ignored" if self._ledger.step(model, now, plan) is None else "rejected"
-
-    def _undeployable(self, model: str, number: int, now: datetime, error: ErrorItem) -> None:
-        """SageMaker would refuse it again: the version that serves goes on."""
-
-        def plan(item: ModelItem) -> Step | None:
-            version = self._registry.version(model, number)
-            moved = _moves(move_version(version, "failed", now, error["detail"]))
-            if not moved:
-                return None
-            run = self._registry.run(model, version["run"])
-            moved += _moves(move_run(run, "failed", now, error["detail"], error=error, claim=None))
-            fields = {"desired_version": item.get("live_version")}
-            if item.get("active_run") == version["run"]:
-                fields["active_run"] = None
-            return Step(f"Version {number} could not be deployed: {error['detail']}", fields, moved, "failed")
-
-        if self._ledger.step(model, now, plan) is not None:
-            self._rollout.publish(model)
-        run = self._registry.version(model, number)["run"]
-        self._ledger.look_again(model, f"run:{run}", now)
 
 
 def _moves(change: Change | None) -> list[Change]:

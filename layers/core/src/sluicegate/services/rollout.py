@@ -18,13 +18,13 @@ from datetime import datetime
 from typing import Any
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Transient
+from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, LiveItem, ModelItem, VersionItem, stamp
 from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Endpoints, EndpointState, Instances, Jobs, Serverless, Storage
 from sluicegate.services import datasets
-from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, tags
+from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,33 @@ class Rollout:
         version = self._registry.version(model, desired)
         if version["status"] != "approved":
             return settled
-        return self._deploy(item, version, state, now)
+        try:
+            return self._deploy(item, version, state, now)
+        except Refused as error:
+            self.undeployable(model, desired, now, refusal(error))
+            return "failed"
+
+    def undeployable(self, model: str, number: int, now: datetime, error: ErrorItem) -> None:
+        """SageMaker would refuse it again: the version that serves goes on."""
+
+        def plan(item: ModelItem) -> Step | None:
+            version = self._registry.version(model, number)
+            if version["status"] != "approved":
+                return None  # another delivery's order was taken
+            moved = move_version(version, "failed", now, error["detail"])
+            if moved is None:
+                return None
+            run = move_run(
+                self._registry.run(model, version["run"]), "failed", now, error["detail"], error=error, claim=None
+            )
+            fields = {"desired_version": item.get("live_version"), **self._released(item, version["run"])}
+            changes = [moved] if run is None else [moved, run]
+            return Step(f"Version {number} could not be deployed: {error['detail']}", fields, changes, "failed")
+
+        if self._ledger.step(model, now, plan) is not None:
+            self.publish(model)
+        run = self._registry.version(model, number)["run"]
+        self._ledger.look_again(model, f"run:{run}", now)
 
     def _endpoint(self, model: str) -> EndpointState | None:
         try:
