@@ -61,17 +61,16 @@ class Evaluate:
         root = self._storage.uri(f"datasets/{model}/{dataset}")
         output = self._storage.uri(f"evaluations/{model}/{run['run']}")
         instance = parse_settings(run.get("settings") or "").training.instance
-        artifact = self._storage.uri(f"artifacts/{model}/{name}/output/model.tar.gz")
-        try:
-            self._jobs.create_model(name, images.xgboost(self._region), artifact, tags(model, run["run"]))
-        except AlreadyExists:
-            log.info("SageMaker Model %s is there already", name)
+        self._make_model(model, name)
         transforms = [
             TransformSpec(name, name, f"{root}/holdout/", f"{output}/challenger", instance, tags(model, run["run"]))
         ]
         champion = run.get("champion")
         if champion is not None:
             transforms.append(self._champion_transform(run, champion, root, output, instance))
+        for spec in transforms[1:]:
+            # a champion that was retired meanwhile, or tidied up by hand, has no SageMaker Model; its artifact stays
+            self._make_model(model, spec.model_name)
         for spec in transforms:
             try:
                 self._jobs.create_transform_job(spec)
@@ -93,6 +92,17 @@ class Evaluate:
             return None if moved is None else Step(f"Evaluating run {run['run']}.", changes=[moved])
 
         self._ledger.step(model, now, plan)
+
+    def _make_model(self, model: str, job: str) -> None:
+        """The SageMaker Model of what ``job`` trained."""
+        owner = names.owner(self._prefix, job)
+        artifact = self._storage.uri(f"artifacts/{model}/{job}/output/model.tar.gz")
+        try:
+            self._jobs.create_model(
+                job, images.xgboost(self._region), artifact, tags(model, owner.run if owner else None)
+            )
+        except AlreadyExists:
+            log.info("SageMaker Model %s is there already", job)
 
     def _champion_transform(self, run: RunItem, champion: int, root: str, output: str, instance: str) -> TransformSpec:
         model = run["model"]
