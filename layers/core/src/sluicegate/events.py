@@ -64,7 +64,8 @@ def bus_event(event: Any) -> BusEvent:
 
 @dataclass(frozen=True)
 class QueueRecord:
-    """A message of the training queue. ``at`` is when it was first received, the same over redeliveries."""
+    """A message of the training queue. ``at`` is when it was received. A message that comes again does so now: with the
+    time of its first delivery, the work that it takes up again would at once look abandoned."""
 
     id: str
     body: str
@@ -85,5 +86,6 @@ def _queue_record(record: Any) -> QueueRecord:
     received = attributes.get("ApproximateFirstReceiveTimestamp") if isinstance(attributes, Mapping) else None
     if not isinstance(record.get("body"), str) or not str(received).isdigit():
         raise MalformedEvent("a record has no body or no ApproximateFirstReceiveTimestamp")
-    at = datetime.fromtimestamp(int(str(received)) / 1000, UTC)
+    again = isinstance(attributes, Mapping) and attributes.get("ApproximateReceiveCount", "1") != "1"
+    at = datetime.now(UTC) if again else datetime.fromtimestamp(int(str(received)) / 1000, UTC)
     return QueueRecord(record["messageId"], record["body"], at)
