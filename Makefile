@@ -8,7 +8,7 @@ REGION_STAMP := $(VENV)/.region-installed
 DEV_STAMP := $(VENV)/.dev-installed
 # A package's hash is checked and nothing is resolved here: the locks name everything.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
-PATHS := cli local_region layers/core/src functions tests benchmarks examples requirements
+PATHS := cli local_region layers/core/src functions tests benchmarks examples requirements scripts
 UNIT_WORKERS ?= 2
 
 .DEFAULT_GOAL := help
@@ -46,7 +46,7 @@ test-e2e: $(DEV_STAMP) chromium ## only the end-to-end and browser tests
 lint: $(DEV_STAMP) ## ruff, formatting and mypy
 	$(BIN)/ruff check $(PATHS)
 	$(BIN)/ruff format --check $(PATHS)
-	$(BIN)/mypy cli local_region layers/core/src
+	$(BIN)/mypy $(PATHS)
 
 bench: $(DEV_STAMP) ## measure speed and size; prints one table
 	$(BIN)/python -m benchmarks

@@ -1,7 +1,8 @@
-"""``python -m benchmarks``: every script of this folder, one after the other, and their lines in one table."""
+"""``python -m benchmarks [NAME …]``: the scripts of this folder, one after the other, and their lines in one table."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import subprocess
@@ -13,7 +14,13 @@ FOLDER = Path(__file__).resolve().parent
 
 
 def main() -> int:
-    scripts = sorted(path for path in FOLDER.glob("*.py") if not path.name.startswith("_"))
+    known = {path.stem: path for path in sorted(FOLDER.glob("*.py")) if not path.name.startswith("_")}
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure, and print one table.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"only these; there are {', '.join(known)}")
+    names = parser.parse_args().names
+    if unknown := sorted(set(names) - set(known)):
+        parser.error(f"there is no {', '.join(unknown)}; there are {', '.join(known)}")
+    scripts = [known[name] for name in names or known]
     rows, failed = [], []
     for script in scripts:
         print(f"running {script.name} …", file=sys.stderr, flush=True)

@@ -73,9 +73,9 @@ def pandas_and_sklearn(source: Path, workdir: Path, small_integers: bool) -> dic
     started = time.perf_counter()
     import numpy as np
     import pandas as pd  # type: ignore[import-untyped]
-    from sklearn.compose import ColumnTransformer  # type: ignore[import-untyped]
-    from sklearn.model_selection import train_test_split  # type: ignore[import-untyped]
-    from sklearn.preprocessing import OneHotEncoder  # type: ignore[import-untyped]
+    from sklearn.compose import ColumnTransformer
+    from sklearn.model_selection import train_test_split
+    from sklearn.preprocessing import OneHotEncoder
 
     frame = pd.read_csv(source)
     label = (frame.pop("churned") == "yes").astype(int)

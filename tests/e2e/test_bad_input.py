@@ -10,6 +10,7 @@ import random
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
@@ -101,10 +102,10 @@ def reports(application: Application) -> Iterator[dict[str, str]]:
         text = f"retrain: {{quiet_period: 0s}}\n{case.settings}"
         application.put(f"models/{case.model}/model.yaml", text)
     for case in CASES:
-        eventually(lambda case=case: application.api.find(f"models/{case.model}"), 90, f"settings of {case.model}")
+        eventually(partial(application.api.find, f"models/{case.model}"), 90, f"settings of {case.model}")
     for case in CASES:
         application.put(f"data/{case.model}/{case.name}", case.body)
-    yield {case.model: eventually(lambda case=case: ended(application, case.model), 150, case.model) for case in CASES}
+    yield {case.model: eventually(partial(ended, application, case.model), 150, case.model) for case in CASES}
 
 
 def ended(application: Application, model: str) -> str | None:

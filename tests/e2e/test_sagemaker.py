@@ -365,14 +365,15 @@ def test_an_endpoint_answers_in_every_form(work: Work, cancer: Any, trained: dic
     row = " ".join(f"{i}:{v!r}" for i, v in enumerate(x[0].tolist())).encode()
     answer = work.invoke(endpoint, row, ContentType="text/libsvm")["Body"].read()
     assert float(answer) == pytest.approx(float(expected[0]), abs=1e-6)
-    for status, more in {
+    refused: dict[int, dict[str, Any]] = {
         400: {"Body": b"1,2"},
         406: {"Accept": "image/png"},
         415: {"ContentType": "image/png"},
-    }.items():
+    }
+    for status, more in refused.items():
         with pytest.raises(ClientError) as caught:
             work.invoke(endpoint, csv(x[:1]), **more)
-        response = caught.value.response
+        response: Any = caught.value.response
         assert response["Error"]["Code"] == "ModelError"
         assert response["ResponseMetadata"]["HTTPStatusCode"] == 424
         assert response["OriginalStatusCode"] == status

@@ -69,7 +69,7 @@ class RunningRegion:
         if not settings and service in self._clients:
             return self._clients[service]
         config = settings.pop("config", Config(retries={"max_attempts": 0}))
-        client = boto3.Session().client(
+        client: Any = boto3.Session().client(  # type: ignore[call-overload]
             service,
             endpoint_url=settings.pop("endpoint_url", self.endpoint),
             aws_access_key_id=settings.pop("aws_access_key_id", self.access_key_id),

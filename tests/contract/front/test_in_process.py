@@ -136,7 +136,7 @@ def as_role(inside: LocalRegion) -> Any:
     credentials = inside.identities.credentials_for(ROLE)
 
     def client(service: str) -> Any:
-        return boto3.client(
+        return boto3.client(  # type: ignore[call-overload]
             service,
             endpoint_url=inside.config.endpoint,
             region_name="us-east-1",

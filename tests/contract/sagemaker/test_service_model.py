@@ -21,7 +21,7 @@ ROLE = "arn:aws:iam::123456789012:role/r"
 
 
 class FakeRegion(SimpleNamespace):
-    __hash__ = object.__hash__  # a region is itself, not what it holds
+    __hash__ = object.__hash__  # type: ignore[assignment] # a region is itself, not what it holds
 
 
 @pytest.fixture

@@ -183,7 +183,7 @@ def test_records_from_csv_and_standard_input(tmp_path: Path, monkeypatch: pytest
 
 
 def test_parameters_given_win_and_the_rest_keep_their_values() -> None:
-    template = {"Parameters": {"A": {}, "B": {}}}
+    template: dict[str, dict[str, dict[str, str]]] = {"Parameters": {"A": {}, "B": {}}}
     stack = {"Parameters": [{"ParameterKey": "A"}, {"ParameterKey": "B"}, {"ParameterKey": "Gone"}]}
     assert stack_parameters(template, stack, {"A": "1"}) == [
         {"ParameterKey": "A", "ParameterValue": "1"},

@@ -26,7 +26,7 @@ def texts(story: Story, now: Snapshot) -> list[str]:
     return [line.text for line in story.observe(now)]
 
 
-MEASURED = {
+MEASURED: dict[str, Any] = {
     "metric": "auc",
     "metrics": {"auc": {"value": 0.9134, "low": 0.889, "high": 0.9341}},
     "version": 2,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -95,7 +96,7 @@ def test_several_models_are_averaged_or_vote(tmp_path: Path) -> None:
     assert load(tmp_path / "v").predict(_rows(ROWS)).tolist() == majority
 
 
-def _rows(values: np.ndarray) -> object:
+def _rows(values: np.ndarray) -> Any:
     from local_region.containers.xgboost.payload import Rows
 
     return Rows(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from sagemaker.core import image_uris  # type: ignore[import-untyped]
+from sagemaker.core import image_uris
 
 from sluicegate.domain import images
 from sluicegate.domain.errors import SettingsError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn import metrics as theirs  # type: ignore[import-untyped]
+from sklearn import metrics as theirs
 
 from sluicegate.domain.metrics import align_predictions, compare, evaluate, measure, read_labels, read_predictions
 from sluicegate.domain.schema import Problem

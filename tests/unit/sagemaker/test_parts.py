@@ -113,7 +113,8 @@ def record(name: str, minutes: int) -> Record:
 
 def test_lists_filter_sort_and_page() -> None:
     records = [record(f"job-{n}", n) for n in range(25)]
-    seen, token = [], {}
+    seen: list[str] = []
+    token: dict[str, str] = {}
     for _ in range(3):
         page, token = listed({"MaxResults": 10, **token}, records)
         seen += [each.name for each in page]
