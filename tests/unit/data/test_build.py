@@ -285,3 +285,14 @@ def test_what_callers_must_send_never_grows(build: Build) -> None:
 
     third = build(customers(300), wider, champion=second)
     assert [column.name for column in third.schema.columns if column.optional] == ["region"]
+
+
+def test_a_column_whose_type_is_changed_moves_no_row(build: Build) -> None:
+    """Else rows that the live version learned from would judge it."""
+    text = "zip,day,x,won\n" + "".join(
+        f"{1000 + n % 37},2026-01-{n % 28 + 1:02d},{n / 7},{'yes' if n % 3 else 'no'}\n" for n in range(300)
+    )
+    before = build(text)
+    # the same rows, read as text now
+    again = build(text, features={"types": {"zip": "category", "day": "category", "x": "category"}})
+    assert before.files["holdout-labels"][0].read_text() == again.files["holdout-labels"][0].read_text()

@@ -45,6 +45,22 @@ def test_a_worse_version_is_rejected_with_its_reason_and_changes_nothing() -> No
     assert report["comparison"]["high"] < 0
 
 
+@pytest.mark.parametrize(
+    ("settings", "compared"),
+    [(b"split: {holdout: 0.3}\n", False), (b"split: {holdout: 0.1}\n", True), (b"id_column: height\n", False)],
+)
+def test_a_champion_is_not_judged_on_rows_that_it_learned_from(settings: bytes, compared: bool) -> None:
+    """A larger holdout, or another key of the split, holds rows out that the champion was trained on."""
+    flow = Flow()
+    flow.put("data/churn/a.csv", table(400))
+    flow.play()
+    flow.put("models/churn/model.yaml", settings)
+    flow.play()
+    version = flow.registry.version("churn", 2)
+    report = flow.storage.json(f"evaluations/churn/{version['run']}/report.json")
+    assert (report["comparison"] is not None) == compared
+
+
 def test_a_version_that_waits_for_a_person_holds_nothing_up() -> None:
     flow = Flow()
     flow.put("models/churn/model.yaml", b"approval: manual\n")

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from sluicegate.domain.dates import parse_date
@@ -20,7 +19,6 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "holdout")
 #: the hash is reduced to this many buckets; shares are rounded to a millionth
 BUCKETS = 1_000_000
 _UNIT = "\x1f"
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def thresholds(validation: float, holdout: float) -> tuple[int, int]:
@@ -53,7 +51,8 @@ def split_sql(key: str, validation: float, holdout: float) -> str:
 def row_key(values: Mapping[str, Value], columns: Sequence[Column]) -> str:
     """A row's content as text: ``name=value`` of what is not missing, by name.
 
-    A column that comes later is missing in earlier rows and so changes nothing for them.
+    A column that comes later is missing in earlier rows and so changes nothing for them. A value has the text that it
+    would have as a category: a column whose type is changed later moves no row that a version has learned from.
     """
     parts = []
     for column in sorted(columns, key=lambda column: column.name):
@@ -65,13 +64,15 @@ def row_key(values: Mapping[str, Value], columns: Sequence[Column]) -> str:
 
 def _value_text(column: Column, value: Value) -> str:
     if column.type == "number" and isinstance(value, (int, float)):
-        return repr(float(value) + 0.0)  # + 0.0: no minus before a zero
+        number = float(value)
+        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
     if column.type == "boolean":
         return "true" if value else "false"
     if column.type == "date" and isinstance(value, str):
         moment = parse_date(value)
         if moment is not None:
-            return str((moment - _EPOCH) // timedelta(microseconds=1))
+            text = moment.replace(tzinfo=None).isoformat(" ")
+            return text.removesuffix(" 00:00:00") if not moment.microsecond else text.rstrip("0")
     return str(value)
 
 
@@ -82,9 +83,11 @@ def row_key_sql(columns: Sequence[Column], quoted: Mapping[str, str]) -> str:
         expression = quoted[column.name]
         prefix = "'" + column.name.replace("'", "''") + "='"
         if column.type == "number":
-            text = f"({expression} + 0.0::DOUBLE)::VARCHAR"
+            whole = f"{expression} = trunc({expression}) AND abs({expression}) < 1e15"
+            text = f"(CASE WHEN {whole} THEN {expression}::BIGINT::VARCHAR ELSE {expression}::VARCHAR END)"
         elif column.type == "date":
-            text = f"epoch_us({expression})::VARCHAR"
+            day = f"{expression}::DATE"
+            text = f"(CASE WHEN {expression} = {day} THEN {day}::VARCHAR ELSE {expression}::VARCHAR END)"
         else:
             text = f"{expression}::VARCHAR"
         parts.append(f"{prefix} || {text}")

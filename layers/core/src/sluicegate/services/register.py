@@ -162,7 +162,7 @@ class Register:
             comparison = None
             try:
                 metrics = evaluate(problem, labels, predictions, seed=run["run"])
-                if champion is not None and self._problem(run["model"], champion) == problem:
+                if champion is not None and self._comparable(run["model"], champion, document, settings):
                     older = self._predictions(run, "champion", len(labels), folder)
                     comparison = compare(problem, metric, labels, predictions, older, seed=run["run"])
             except ValueError as error:
@@ -185,10 +185,19 @@ class Register:
         self._storage.write(self._report_key(run), content, "application/json")
         return Judged(metric, shown, verdict)
 
-    def _problem(self, model: str, version: int) -> Problem | None:
-        """What ``version`` predicts: with other classes its predictions mean something else."""
-        document = datasets.read(self._storage, model, self._registry.version(model, version)["dataset_version"])
-        return Problem.from_json(document["problem"]) if document else None
+    def _comparable(self, model: str, version: int, document: dict[str, Any], settings: ModelSettings) -> bool:
+        """Whether ``version`` predicts the same thing (with other classes its predictions mean something else), and
+        has not learned from rows that are held out now: it would win by memory."""
+        item = self._registry.version(model, version)
+        older = datasets.read(self._storage, model, item["dataset_version"])
+        if older is None or older["problem"] != document["problem"]:
+            return False
+        before = parse_settings(self._registry.run(model, item["run"]).get("settings") or "")
+        return (
+            older["schema"].get("target") == document["schema"].get("target")
+            and before.id_column == settings.id_column
+            and before.split.holdout >= settings.split.holdout
+        )
 
     def _report_key(self, run: RunItem) -> str:
         return f"evaluations/{run['model']}/{run['run']}/report.json"
