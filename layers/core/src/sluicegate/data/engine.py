@@ -9,6 +9,8 @@ from pathlib import Path
 
 import duckdb
 
+from sluicegate.domain.errors import UserError
+
 
 @contextmanager
 def connect(workdir: Path, memory_limit_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
@@ -29,6 +31,13 @@ def connect(workdir: Path, memory_limit_mb: int) -> Iterator[duckdb.DuckDBPyConn
         # A time without a zone is UTC, whatever the machine's own zone.
         connection.execute("SET GLOBAL TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield connection
+    except duckdb.OutOfMemoryException as error:
+        # memory and disk together: another try ends the same way
+        raise UserError(
+            "Too large for the function",
+            f"Its memory ({memory_limit_mb:,} MB for this) and disk are not enough: {str(error).splitlines()[0][:300]}",
+            "Deploy the stack with a larger DataMemoryMb or EphemeralStorageMb, or send smaller files.",
+        ) from error
     finally:
         connection.close()
 

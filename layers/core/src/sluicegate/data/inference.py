@@ -17,6 +17,8 @@ from sluicegate.domain.settings import ModelSettings
 SHARE = 0.95
 #: a given type that fewer of a column's values have is called a misfit
 _FITTING = 0.7
+#: columns that one query looks at
+_AT_ONCE = 40
 _GROUPED = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 _DECIMAL_COMMA = r"[+-]?[0-9]+,[0-9]+"
 MARKERS_SQL = ", ".join(text_sql(marker) for marker in MISSING_MARKERS)
@@ -156,7 +158,16 @@ def _looks_like(counts: _Counts, *, is_target: bool) -> ColumnType:
 
 
 def _counts(connection: duckdb.DuckDBPyConnection, sample: str, width: int) -> list[_Counts]:
-    """One row a column. A nested query for each keeps the trimmed text from being computed again and again."""
+    """One row a column, some columns at a time: DuckDB holds the states of a query's every part at once, about a
+    megabyte each."""
+    found: list[_Counts] = []
+    for start in range(0, width, _AT_ONCE):
+        found += _counts_of(connection, sample, range(start, min(start + _AT_ONCE, width)))
+    return found
+
+
+def _counts_of(connection: duckdb.DuckDBPyConnection, sample: str, positions: range) -> list[_Counts]:
+    """A nested query for each column keeps the trimmed text from being computed again and again."""
     parts = [
         f"""SELECT {position} AS p, count(*), count(*) FILTER (TRY_CAST(v AS DOUBLE) IS NOT NULL),
             count(*) FILTER (regexp_full_match(v, '[+-]?[0-9]+')), count(*) FILTER (contains(v, '.')),
@@ -166,13 +177,13 @@ def _counts(connection: duckdb.DuckDBPyConnection, sample: str, width: int) -> l
             count(*) FILTER (regexp_full_match(v, {text_sql(DATE_PATTERN)}) AND TRY_CAST(v AS TIMESTAMPTZ) IS NOT NULL)
             FROM (SELECT trim(c{position}) AS v FROM {sample} WHERE c{position} IS NOT NULL)
             WHERE v NOT IN ({MARKERS_SQL})"""
-        for position in range(width)
+        for position in positions
     ]
     rows = connection.execute(" UNION ALL ".join(parts) + " ORDER BY p").fetchall()
     padded = [
         f"SELECT DISTINCT {position} AS p, c{position} AS v FROM {sample} WHERE c{position} NOT IN ({MARKERS_SQL}) "
         f"AND length(c{position}) < 16 AND trim(c{position}) IN ({MARKERS_SQL})"
-        for position in range(width)
+        for position in positions
     ]
     found: dict[int, list[str]] = {}
     for position, value in connection.execute(" UNION ALL ".join(padded) + " LIMIT 40").fetchall():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Registry, Storage, StoredObject, Workspace
 from sluicegate.services.arrivals import Arrived, newer, place
-from sluicegate.services.ledger import Ledger, Step, move_upload, refusal
+from sluicegate.services.ledger import Ledger, Step, move_upload, refusal, shortened
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +28,9 @@ _MB = 1024 * 1024
 #: beside the file itself the disk holds its rows as Parquet and what DuckDB spills
 _SHARE_OF_DISK = 0.4
 _SHOWN_REJECTS = 3
+#: a note for each of two thousand columns is for the report, not for an item of at most 400 KB
+_NOTES = 40
+_LONGEST_NOTE = 1_000
 _UNPLACED = "_unplaced"
 
 
@@ -285,7 +288,7 @@ class Ingest:
                 message,
                 accepted_rows=reading.accepted_rows,
                 rejected_rows=reading.rejected_rows,
-                notes=[*reading.notes, *_shown(reading.report)],
+                notes=_noted(reading.notes) + [shortened(line, _LONGEST_NOTE) for line in _shown(reading.report)],
                 report=report,
             )
             if moved is None:
@@ -346,6 +349,12 @@ def _received(model: str | None, upload: str, found: StoredObject, now: datetime
     if model is not None:
         item["model"] = model
     return item
+
+
+def _noted(notes: Sequence[str]) -> list[str]:
+    shown = [shortened(note, _LONGEST_NOTE) for note in notes[:_NOTES]]
+    further = len(notes) - len(shown)
+    return [*shown, f"and {further:,} more notes, see the report"] if further > 0 else shown
 
 
 def _shown(report: Mapping[str, Any]) -> list[str]:

@@ -22,7 +22,12 @@ from sluicegate.ports import Change, Kind, Registry, TrainingQueue
 
 log = logging.getLogger(__name__)
 
-_ATTEMPTS = 12
+#: hundreds of files that come at once are as many writers of one item: they have to spread over seconds, together
+#: less than the half minute that the shortest function leaves for it
+_ATTEMPTS = 14
+_LONGEST_PAUSE = 5.0
+#: a list of everything that is wrong with two thousand columns must not fill the item's 400 KB
+_LONGEST_DETAIL = 6_000
 #: how a person asks for another attempt of a run that failed (``services.ingest`` sees to it)
 AGAIN = "save model.yaml or upload a file again (unchanged is fine) for another attempt."
 
@@ -77,7 +82,7 @@ class Ledger:
             try:
                 self.registry.commit([Change("model", model, "", set=changed, expect=expect), *step.changes])
             except Conflict:
-                self._pause(random.uniform(0, 0.02 * 2 ** min(attempt, 5)))  # noqa: S311 (spreads retries, no secret)
+                self._pause(random.uniform(0, min(0.02 * 2**attempt, _LONGEST_PAUSE)))  # noqa: S311 (spreads retries)
                 continue
             return cast("ModelItem", {**item, **changed})
         raise Transient(f"{model}: {_ATTEMPTS} steps of others came between")
@@ -228,12 +233,21 @@ def move_upload(item: UploadItem, to: str, now: datetime, message: str, **fields
 def refusal(error: UserError | Refused) -> ErrorItem:
     """What the user reads."""
     if isinstance(error, UserError):
-        return ErrorItem(title=error.title, detail=error.detail, remedy=error.remedy)
+        return ErrorItem(title=error.title, detail=shortened(error.detail), remedy=shortened(error.remedy))
     return ErrorItem(
         title="AWS refused",
-        detail=str(error),
+        detail=shortened(str(error)),
         remedy=f"Correct what the message names (often a quota or a permission), then {AGAIN}",
     )
+
+
+def shortened(text: str, longest: int = _LONGEST_DETAIL) -> str:
+    """``text``, or so much of it as an item can hold, with a word that there was more.
+
+    >>> shortened("abcdef", 3)
+    'abc… (3 more characters)'
+    """
+    return text if len(text) <= longest else f"{text[:longest]}… ({len(text) - longest:,} more characters)"
 
 
 def job_failed(what: str, reason: str) -> ErrorItem:
