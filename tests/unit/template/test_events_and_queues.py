@@ -58,6 +58,18 @@ def test_every_event_is_of_a_kind_whose_failures_are_kept() -> None:
         assert invoke["DestinationConfig"]["OnFailure"] == {"Type": "SQS", "Destination": arn("EventsDeadLetterQueue")}
 
 
+def test_the_rules_may_leave_their_failures_whatever_the_stack_is_called() -> None:
+    """A name pattern would miss the rules of a stack whose name CloudFormation had to cut (64 characters a rule)."""
+    (statement,) = RESOURCES["EventsDeadLetterQueuePolicy"]["Properties"]["PolicyDocument"]["Statement"]
+    wanted = [
+        {"Fn::GetAtt": [f"{name}{event}", "Arn"]}
+        for name, item in FUNCTIONS.items()
+        for event, properties in item.get("Events", {}).items()
+        if properties["Type"] == "EventBridgeRule"
+    ]
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": wanted}}
+
+
 @pytest.mark.parametrize(("name", "rule"), RULES, ids=[name for name, _ in RULES])
 def test_a_sample_event_passes_its_rule_and_no_other(name: str, rule: dict[str, Any]) -> None:
     def filled(value: Any) -> Any:
