@@ -150,6 +150,7 @@ class LocalRegion:
         runtime = self.parts["sagemaker_runtime"]
         return Front(
             bound_host=self.config.host,
+            region_name=self.config.region_name,
             control=Control(self.config, self.clock, self.recent, self.processes.running),
             services={part.service: OwnService(part, self.identities) for part in own},
             invoke_endpoint=runtime.invoke_raw,

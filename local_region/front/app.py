@@ -17,6 +17,7 @@ from local_region.front.moto_gate import MotoGate
 from local_region.front.operations import Operations, protocol_of
 from local_region.front.own import OwnService
 from local_region.front.recent import RecentEvents
+from local_region.front.refusals import refuse_other_region
 from local_region.front.request import Incoming
 from local_region.front.s3_events import ObjectEvents
 from local_region.ports import AwsError, Identities, Json
@@ -44,6 +45,7 @@ class Front:
     def __init__(
         self,
         bound_host: str,
+        region_name: str,
         control: Control,
         services: Mapping[str, OwnService],
         invoke_endpoint: Wsgi,
@@ -56,6 +58,7 @@ class Front:
         before_metrics: Callable[[], None],
     ) -> None:
         self._bound_host = bound_host
+        self._region_name = region_name
         self._control = control
         self._services = services
         self._invoke_endpoint = invoke_endpoint
@@ -123,6 +126,7 @@ class Front:
         return self._invoke_endpoint(environ, start_response)
 
     def _aws(self, request: Incoming) -> Any:
+        refuse_other_region(request, self._region_name)
         principal = self._identities.principal_of(request.scope.access_key_id)
         name = _own_service(request)
         service = self._services.get(name) if name else None

@@ -14,6 +14,7 @@ from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 from local_region.front.errors import Answer, not_implemented
+from local_region.front.refusals import refuse_idle
 from local_region.front.request import Incoming
 from local_region.ports import AwsError, RegionConfig
 
@@ -81,11 +82,13 @@ class MotoGate:
         if backend is None:
             raise not_implemented(service, _described(request))
         if backend == "s3":
+            refuse_idle(backend, "", request)
             _refuse_missing(request)
             _keep_content(request)
             _leave_in_file(request)
         else:
-            _described(request)  # reads a form's fields while they can still be put back
+            # this also reads a form's fields while they can still be put back
+            refuse_idle(backend, _described(request), request)
         try:
             with self._one_at_a_time.get(backend, nullcontext()):
                 return _call(self._app(backend), service, request)

@@ -64,8 +64,8 @@ class ObjectEvents:
         original_delete = inspect.unwrap(S3Backend.delete_object)
 
         @functools.wraps(original_send)
-        def send_event(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:
-            self._sent(original_send, account_id, event_name, bucket, key)
+        def send_event(account_id: str, event_name: Any, bucket: Any, key: Any) -> None:  # noqa: ARG001 (moto's)
+            self._sent(event_name, bucket, key)
 
         @functools.wraps(original_delete)
         def delete_object(backend: Any, bucket_name: str, key_name: str, *args: Any, **kwargs: Any) -> Any:
@@ -91,18 +91,14 @@ class ObjectEvents:
             for detail_type, detail, resources in context.events:
                 self._publish("aws.s3", detail_type, detail, resources)
 
-    def _sent(self, original: Callable[..., None], account_id: str, event_name: Any, bucket: Any, key: Any) -> None:
+    def _sent(self, event_name: Any, bucket: Any, key: Any) -> None:
         name = str(getattr(event_name, "value", event_name))
         configuration = bucket.notification_configuration
         if configuration is None or name.startswith(_DELETED):
-            return
+            return  # notices straight to functions, queues and topics are refused when they are asked for
         # A completed multipart upload passes through moto's put_object first: the second notice is the true one.
         if name == "s3:ObjectCreated:Put" and getattr(key, "multipart", None) is not None:
             return
-        if configuration.cloud_function:
-            log.warning("bucket %s notifies a function directly; use an EventBridge rule instead", bucket.name)
-        if configuration.queue or configuration.topic:
-            original(account_id, event_name, _WithoutBus(bucket), key)
         reason = _CREATED.get(name)
         if configuration.event_bridge is None or reason is None:
             return
@@ -141,22 +137,3 @@ class ObjectEvents:
             self._publish("aws.s3", detail_type, detail, [bucket.arn])
         else:
             context.events.append((detail_type, detail, [bucket.arn]))
-
-
-class _WithoutBus:
-    """A bucket whose notifications go to queues and topics only (moto's own sender does those right)."""
-
-    def __init__(self, bucket: Any) -> None:
-        self._bucket = bucket
-        self.notification_configuration = _Configuration(bucket.notification_configuration)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._bucket, name)
-
-
-class _Configuration:
-    cloud_function: tuple[Any, ...] = ()
-    event_bridge = None
-
-    def __init__(self, configuration: Any) -> None:
-        self.queue, self.topic = configuration.queue, configuration.topic

@@ -114,6 +114,8 @@ def check_spec(spec: FunctionSpec) -> None:
         raise invalid(f"The local region runs Python functions only: the runtime {spec.runtime} is not supported.")
     if (spec.properties.get("SnapStart") or {}).get("ApplyOn", "None") != "None":
         raise invalid("The local region does not support SnapStart.")
+    if any((spec.properties.get("VpcConfig") or {}).get(name) for name in ("SubnetIds", "SecurityGroupIds")):
+        raise invalid("The local region has no networks: the function property VpcConfig is not supported.")
     for name in _REFUSED_PROPERTIES:
         if spec.properties.get(name):
             raise invalid(f"The local region does not support the function property {name}.")
