@@ -18,6 +18,8 @@ from local_region.state import StartupError, StateFolder
 
 #: the parts get this long to stop; then the process ends anyway (its workers end with it)
 _STOP_SECONDS = 5.0
+#: between looks whether the state folder is still there
+_LOOK_SECONDS = 2.0
 log = logging.getLogger("local_region")
 
 
@@ -82,7 +84,11 @@ def _run(config: RegionConfig, state: StateFolder, stop: threading.Event) -> int
             "started_at": region.clock.now().isoformat(),
         }
     )
-    stop.wait()
+    while not stop.wait(_LOOK_SECONDS):
+        if not state.is_there():
+            # Objects and workers live in it; and `sluice down` would no longer find this process.
+            log.error("the state folder %s was deleted: the region ends", config.state_dir)
+            break
     log.info("stopping")
     state.unpublish()
     _stop(region.stop)

@@ -58,6 +58,15 @@ class StateFolder:
     def unpublish(self) -> None:
         (self.path / "region.json").unlink(missing_ok=True)
 
+    def is_there(self) -> bool:
+        """Whether the folder is still the one that was claimed: somebody may have deleted it."""
+        if self._lock is None:
+            return False
+        try:
+            return (self.path / "region.lock").stat().st_ino == os.fstat(self._lock.fileno()).st_ino
+        except FileNotFoundError:
+            return False
+
     def fresh_tmp(self) -> Path:
         """An empty folder for this run's temporary files."""
         folder = self.path / "tmp"

@@ -32,7 +32,7 @@ def translate(error: BaseException) -> CliError | None:
     if isinstance(error, aws.NoRegionError):
         return CliError(
             "No local region runs here, and no AWS region is set.",
-            "Start the local region with `sluice up`; for AWS add --region, or set AWS_REGION.",
+            "Start the local region with `sluice up`; for AWS add --region, or set AWS_DEFAULT_REGION.",
         )
     if isinstance(error, aws.ProfileNotFound):
         return CliError(f"{error}.".replace("..", "."), "`aws configure list-profiles` lists those that exist.")

@@ -17,6 +17,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def read_info(state_dir: Path) -> RegionInfo | None:
             started_at=str(data["started_at"]),
             state_dir=state_dir,
         )
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, KeyError):
         return None
 
 
@@ -143,34 +144,75 @@ def free_port() -> int:
 
 
 def start(state_dir: Path, port: int, progress: Callable[[str], None]) -> RegionInfo:
-    """Start a region in the background and wait until it is healthy.
+    """Start a region in the background and wait until it is healthy. One that somebody else is starting in this
+    folder right now is waited for instead.
 
     Raises:
-        CliError: the port is taken, or the region ended or didn't answer in time.
+        CliError: folder or port can't be used, or the region ended or didn't answer in time.
     """
-    if not port_is_free(port):
+    free = port_is_free(port)  # asked first: whoever listens for this folder has taken it before
+    other = _holder(state_dir)
+    if other is not None:
+        return _wait(state_dir, other, partial(_ended_meanwhile, other), progress)
+    if not free:
         raise _taken(port)
-    state_dir.mkdir(parents=True, exist_ok=True)
     log = state_dir / "region.log"
     command = [sys.executable, "-m", "local_region", "serve", "--port", str(port), "--state-dir", str(state_dir)]
-    with log.open("ab") as output:
-        process = subprocess.Popen(  # its own session: Ctrl-C in this terminal is not for the region
-            command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-        )
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            process = subprocess.Popen(  # its own session: Ctrl-C in this terminal is not for the region
+                command, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
+    except OSError as error:
+        raise CliError(
+            f"The state folder {state_dir} can't be used: {error.strerror or error}.",
+            "Name another one with --state-dir (or SLUICE_STATE_DIR).",
+        ) from error
+
+    def ended() -> str | None:
+        return None if process.poll() is None else f"exit status {process.returncode}"
+
+    try:
+        return _wait(state_dir, process.pid, ended, progress)
+    except BaseException as error:
+        if process.poll() is None:  # nobody waits for it any more: too slow, or Ctrl-C
+            process.terminate()
+        other = _holder(state_dir)
+        if isinstance(error, CliError) and other not in (None, process.pid):
+            return start(state_dir, port, progress)
+        raise
+
+
+def _wait(state_dir: Path, pid: int, ended: Callable[[], str | None], progress: Callable[[str], None]) -> RegionInfo:
+    """The region of process ``pid`` once it is healthy. ``ended`` says how the process ended, None while it runs."""
+    log = state_dir / "region.log"
     began = time.monotonic()
     while time.monotonic() - began < START_SECONDS:
-        if process.poll() is not None:
+        how = ended()
+        if how is not None:
             raise CliError(
-                f"The local region ended while starting (exit status {process.returncode}).\n{_tail(log)}",
-                f"The whole log is in {log}.",
+                f"The local region ended while starting ({how}).\n{_tail(log)}", f"The whole log is in {log}."
             )
         info = read_info(state_dir)
-        if info and info.pid == process.pid and health(info.endpoint, timeout=2.0) is not None:
+        if info and info.pid == pid and health(info.endpoint, timeout=2.0) is not None:
             return info
         progress(f"starting the local region ({time.monotonic() - began:.0f} s)")
         time.sleep(0.05)
-    process.terminate()
     raise CliError(f"The local region did not answer within {START_SECONDS:.0f} s.", f"Its log is in {log}.")
+
+
+def _ended_meanwhile(pid: int) -> str | None:
+    return None if is_region(pid) else "it was started by another command"
+
+
+def _holder(state_dir: Path) -> int | None:
+    """The region's process that has taken the folder, healthy already or not."""
+    try:
+        text = (state_dir / "region.lock").read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() and is_region(int(text)) else None
 
 
 def stop(info: RegionInfo) -> None:
@@ -204,8 +246,9 @@ def _gone(pid: int, seconds: float) -> bool:
 
 
 def _taken(port: int) -> CliError:
-    if health(f"http://{HOST}:{port}", timeout=2.0) is not None:
-        who = "another local region (of another folder)"
+    found = health(f"http://{HOST}:{port}", timeout=2.0)
+    if found is not None:
+        who = f"another local region (of another folder: process {found.get('pid')})"
     else:
         who = _speaks(port)
     return CliError(

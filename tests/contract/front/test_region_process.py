@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -88,3 +89,36 @@ def test_a_port_of_another_program_is_left_alone(tmp_path: Path) -> None:
         done = serve(tmp_path, other.getsockname()[1])
     assert done.returncode == 1
     assert "taken by another program" in done.stderr
+
+
+def test_a_region_whose_folder_is_deleted_ends(tmp_path: Path) -> None:
+    with running_region(tmp_path / "state") as region:
+        shutil.rmtree(region.state_dir)
+        assert region.process.wait(15) == 0
+
+
+def test_two_that_start_it_at_once_get_the_same_region(tmp_path: Path) -> None:
+    state, port = tmp_path / "with space" / "state", free_port()
+    sluice = [sys.executable, "-m", "sluice", "--state-dir", str(state)]
+    both = [
+        subprocess.Popen(
+            [*sluice, "up", "--port", str(port)], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        )
+        for _ in range(2)
+    ]
+    try:
+        said = [process.communicate(timeout=90)[0].decode() for process in both]
+        assert [process.returncode for process in both] == [0, 0], said
+        pid = json.loads((state / "region.json").read_text())["pid"]
+        assert all(f"process {pid}" in text for text in said), said
+    finally:
+        subprocess.run([*sluice, "down"], cwd=ROOT, check=True, capture_output=True, timeout=60)
+
+
+def test_a_state_folder_that_cannot_be_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    command = [sys.executable, "-m", "sluice", "--state-dir", str(tmp_path / "file"), "up", "--port", str(free_port())]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert "can't be used" in ended.stderr
+    assert "--state-dir" in ended.stderr
