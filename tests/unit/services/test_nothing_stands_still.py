@@ -81,3 +81,13 @@ def test_a_message_that_comes_again_counts_from_now() -> None:
     record["attributes"]["ApproximateReceiveCount"] = "2"  # type: ignore[index]
     before = datetime.now(UTC)
     assert queue_records({"Records": [record]})[0].at >= before
+
+
+def test_an_instance_that_only_trains_does_not_waste_the_training() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"training: {instance: ml.r5.xlarge}\n")
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    assert {spec.instance_type for spec in flow.jobs.training.values()} == {"ml.r5.xlarge"}
+    assert {spec.instance_type for spec in flow.jobs.transforms.values()} == {"ml.m5.large"}
+    assert flow.registry.model("churn")["live_version"] == 1

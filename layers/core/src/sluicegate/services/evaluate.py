@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from sluicegate.domain import images, names
+from sluicegate.domain import images, instances, names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.items import ModelItem, RunItem
 from sluicegate.domain.settings_reader import parse_settings
@@ -60,7 +60,7 @@ class Evaluate:
         model, dataset = run["model"], run["dataset_version"]
         root = self._storage.uri(f"datasets/{model}/{dataset}")
         output = self._storage.uri(f"evaluations/{model}/{run['run']}")
-        instance = parse_settings(run.get("settings") or "").training.instance
+        instance = instances.for_predicting(parse_settings(run.get("settings") or "").training.instance)
         self._make_model(model, name)
         transforms = [
             TransformSpec(name, name, f"{root}/holdout/", f"{output}/challenger", instance, tags(model, run["run"]))

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.domain import images, names
+from sluicegate.domain import images, instances, names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.gate import Verdict, judge
 from sluicegate.domain.items import ModelItem, RunItem, VersionItem, moment, stamp
@@ -256,7 +256,7 @@ class Register:
                 description=description,
                 image=images.xgboost(self._region),
                 artifact_uri=self._storage.uri(f"artifacts/{model}/{job}/output/model.tar.gz"),
-                instance_type=settings.training.instance,
+                instance_type=instances.for_predicting(settings.training.instance),
                 metadata={
                     "run": run["run"],
                     "dataset": run["dataset_version"],

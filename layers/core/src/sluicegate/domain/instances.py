@@ -1,0 +1,21 @@
+"""Which instance types SageMaker takes for what: the lists for training, transform jobs and endpoints differ.
+
+>>> for_predicting("ml.m5.xlarge"), for_predicting("ml.r5.xlarge")
+('ml.m5.xlarge', 'ml.m5.large')
+"""
+
+from __future__ import annotations
+
+#: families with transform instances, each in all sizes that train (``TransformInstanceType`` of SageMaker's API)
+_TRANSFORM = frozenset(
+    {"c4", "c5", "c6i", "c7i", "g4dn", "g5", "g6", "g6e", "inf2", "m4", "m5", "m6i", "m7i"}
+    | {"p2", "p3", "r6i", "r7i", "trn1"}
+)
+#: batches of 6 MB and a model of some MB fit the smallest
+_USUAL = "ml.m5.large"
+
+
+def for_predicting(training: str) -> str:
+    """The instance type for transform jobs of a model that was trained on ``training``: the same, or one that there
+    is. A quota or a region may have been the reason for ``training``, so it is kept wherever it can be."""
+    return training if training.split(".")[1] in _TRANSFORM else _USUAL
