@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sluicegate.domain.errors import Transient
 from sluicegate.domain.inference_id import lane_digest, verify
+from sluicegate.domain.records import FieldError, InvalidRecords
 from sluicegate.services.predict import (
     EndpointMissing,
     Lane,
@@ -191,3 +192,34 @@ def test_pieces_put_together_are_the_body(lines: list[bytes], largest: int) -> N
 def test_a_record_larger_than_a_payload_is_refused() -> None:
     with pytest.raises(TooLarge, match="11 bytes"):
         parts(b"1\n" + b"x" * 10 + b"\n", 10)
+
+
+@dataclass(frozen=True)
+class StrictLane(FakeLane):
+    """Version 2 knows one field more."""
+
+    def encode(self, body: bytes, content_type: str) -> bytes:
+        if self.version == 1 and b"region" in body:
+            raise InvalidRecords([FieldError(0, "region", "unknown field")])
+        return body
+
+
+def test_a_field_of_a_version_that_has_just_gone_live_is_no_mistake() -> None:
+    """What the API said is live must be what predictions go by, though the routing is kept for some seconds."""
+
+    def switched(world: World) -> None:
+        world.routing = Routing((StrictLane(2),), ())
+
+    world = World(Routing((StrictLane(1),), ()), {"v2"}, [switched])
+    predictor = Predictor(world, world, lambda: KEY, world.pause, lambda: world.now)
+    found = predictor.predict("m", b"region\n", "text/csv", subject="s", time_ms=0, timeout=10)
+    assert found.lane.version == 2
+
+
+def test_a_mistake_stays_one_and_costs_one_look_at_the_routing() -> None:
+    looks: list[int] = []
+    world = World(Routing((StrictLane(1),), ()), {"v1"}, [lambda _: looks.append(1)] * 2)
+    predictor = Predictor(world, world, lambda: KEY, world.pause, lambda: world.now)
+    with pytest.raises(InvalidRecords, match="unknown field"):
+        predictor.predict("m", b"region\n", "text/csv", subject="s", time_ms=0, timeout=10)
+    assert (looks, world.asked) == ([1], [])

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from sluicegate.domain.errors import SluicegateError, Transient
 from sluicegate.domain.inference_id import issue_many
-from sluicegate.domain.records import RecordLimits
+from sluicegate.domain.records import InvalidRecords, RecordLimits
 
 #: what a request may hold
 LIMITS = RecordLimits(records=1000, bytes=4 * 1024 * 1024)
@@ -120,13 +120,21 @@ class Predictor:
         deadline = start + timeout
         give_up = min(deadline, start + SWITCH_SECONDS)
         routing = self.routes.read(model)
-        wait, tries = _FIRST_PAUSE, 0
+        wait, tries, fresh = _FIRST_PAUSE, 0, False
         while True:
             if routing is None or not (routing.lanes or routing.coming):
                 raise NotLive(model)
             missing: EndpointMissing | None = None
+            invalid: InvalidRecords | None = None
             for lane in candidates(routing, subject):
-                lines = lane.encode(body, content_type)
+                try:
+                    lines = lane.encode(body, content_type)
+                except InvalidRecords as error:
+                    if fresh or not any(one.field for one in error.errors):
+                        raise
+                    # the routing is some seconds old: the fields may be those of a version that is live since
+                    invalid = error
+                    break
                 tries += 1
                 try:
                     answers = self._ask(model, lane, lines, time_ms, deadline)
@@ -137,8 +145,12 @@ class Predictor:
                     continue
                 return Predicted(lane, answers, tries)
             before = _targets(routing)
-            routing = self.routes.read(model, fresh=True)
+            routing, fresh = self.routes.read(model, fresh=True), True
             unchanged = routing is not None and _targets(routing) == before
+            if invalid is not None:
+                if unchanged:
+                    raise invalid
+                continue
             if missing is not None and unchanged:
                 raise Unavailable(self._why(model, routing), retry_after=5) from missing
             if self.clock() + wait > give_up:
