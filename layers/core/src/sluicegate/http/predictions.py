@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -24,6 +25,8 @@ from sluicegate.services.predict import (
 
 #: API Gateway ends a request after 29 s
 LONGEST_SECONDS = 27.0
+#: Lambda takes 6 MB as an answer ("Lambda quotas"); headers need some of it
+LARGEST_ANSWER = 6 * 1024 * 1024 - 8 * 1024
 
 
 def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, log: Callable[[Json], None]) -> Json:
@@ -42,6 +45,18 @@ def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, 
             line["cause"] = str(problem.__cause__)[:1000]  # for the log only: it may name accounts and roles
         log(line)
         return problem.to_answer(request_id_of(event))
+    if _wants_csv(request):
+        found = text_answer(200, _csv(predicted.predictions), "text/csv; charset=utf-8")
+    else:
+        whole = {"model": model, "version": predicted.lane.version, "predictions": predicted.predictions}
+        found = answer(200, whole)
+    if _too_large(found["body"]):
+        detail = (
+            f"The answer for {len(predicted.predictions):,} records with a probability for each class is larger than "
+            "6 MB; send fewer records at a time."
+        )
+        log(line | {"status": 413, "detail": detail})
+        return Problem(413, detail).to_answer(request.request_id)
     line |= {
         "status": 200,
         "version": predicted.lane.version,
@@ -51,9 +66,12 @@ def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, 
         "inference_id": predicted.predictions[0]["inference_id"],
     }
     log(line)
-    if _wants_csv(request):
-        return text_answer(200, _csv(predicted.predictions), "text/csv; charset=utf-8")
-    return answer(200, {"model": model, "version": predicted.lane.version, "predictions": predicted.predictions})
+    return found
+
+
+def _too_large(body: str) -> bool:
+    """Whether Lambda would refuse the answer: the body is a text inside of JSON there, each quote takes two bytes."""
+    return len(body) > LARGEST_ANSWER // 6 and len(json.dumps(body)) > LARGEST_ANSWER
 
 
 def _predict(predictor: Predictor, model: str, body: bytes, request: Request, timeout: float) -> Predicted:

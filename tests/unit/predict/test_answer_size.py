@@ -1,0 +1,51 @@
+"""An answer that Lambda would refuse is a problem that says what to do, not a 502."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from sluicegate.http.predictions import handle
+from sluicegate.services.predict import Predicted
+
+EVENT = {
+    "httpMethod": "POST",
+    "resource": "/models/{model}/predictions",
+    "pathParameters": {"model": "m"},
+    "body": "{}",
+    "requestContext": {"requestId": "r"},
+}
+
+
+class Lane:
+    version, endpoint, variant, weight = 1, "e", "v1", 1.0
+
+    def encode(self, body: bytes, content_type: str) -> bytes:
+        raise NotImplementedError
+
+    def decode(self, answer: bytes) -> list[dict[str, Any]]:
+        raise NotImplementedError
+
+
+class Many:
+    """1,000 predictions of 100 classes with names of ``length`` characters."""
+
+    def __init__(self, length: int) -> None:
+        self.names = [f"{number:0{length}d}" for number in range(100)]
+
+    def predict(self, *_: Any, **__: Any) -> Predicted:
+        shares = dict.fromkeys(self.names, 0.0123456789012345)
+        one = {"prediction": self.names[0], "probabilities": shares, "inference_id": "i" * 56}
+        return Predicted(Lane(), [dict(one) for _ in range(1000)], 1)
+
+
+@pytest.mark.parametrize(("length", "status"), [(3, 200), (60, 413)])
+def test_an_answer_larger_than_lambda_takes_is_told(length: int, status: int) -> None:
+    lines: list[dict[str, Any]] = []
+    found = handle(EVENT, Many(length), 10, lines.append)  # type: ignore[arg-type]
+    assert found["statusCode"] == lines[-1]["status"] == status
+    assert len(json.dumps(found)) < 6 * 1024 * 1024
+    if status == 413:
+        assert "fewer records" in json.loads(found["body"])["detail"]
