@@ -49,6 +49,7 @@ def build(tmp_path: Path) -> Build:
             champion=champion.encoder if champion else None,
             serving=champion.schema if champion else None,
             known_target=known.target if known else None,
+            serving_problem=champion.problem if champion else None,
             workdir=tmp_path / "build",
             memory_limit_mb=200,
         )
@@ -296,3 +297,13 @@ def test_a_column_whose_type_is_changed_moves_no_row(build: Build) -> None:
     # the same rows, read as text now
     again = build(text, features={"types": {"zip": "category", "day": "category", "x": "category"}})
     assert before.files["holdout-labels"][0].read_text() == again.files["holdout-labels"][0].read_text()
+
+
+def test_a_mistyped_label_does_not_change_the_kind_of_problem(build: Build) -> None:
+    first = build(customers(300), id_column="id")
+    mistyped = customers(300).rstrip("\n") + "\n" + "\n".join(f"x{n},40,pro,true,2025-01-11,yess" for n in range(40))
+    with pytest.raises(UnusableData, match=r"binary.*'yess'.*multiclass") as refused:
+        build(mistyped, id_column="id", champion=first)
+    assert "problem: multiclass" in refused.value.remedy
+    meant = build(mistyped, id_column="id", champion=first, problem="multiclass")
+    assert meant.problem.classes == ("no", "yes", "yess")

@@ -51,12 +51,13 @@ def build_dataset(
     memory_limit_mb: int,
     serving: Schema | None = None,
     known_target: str | None = None,
+    serving_problem: Problem | None = None,
 ) -> DatasetBuild:
     """Builds the data set from the uploads' Parquet files, in their order. Raises ``UnusableData``.
 
     ``champion`` and ``serving`` are the live version's encoder and schema. What callers must send never grows: a
     column that ``serving`` doesn't ask for is optional. ``known_target`` is what the first upload said of the target;
-    the settings win.
+    the settings win. A kind of problem other than ``serving_problem`` has to be said in the settings.
     """
     if not parts:
         raise UnusableData("No data", "No upload has been accepted yet.", "Upload a CSV file with a header.")
@@ -64,7 +65,22 @@ def build_dataset(
     with connect(workdir, memory_limit_mb) as connection:
         table = union(connection, parts, settings)
         target = resolve_target(connection, table, settings, known_target)
+        if serving_problem is not None and settings.problem is None:
+            _refuse_another_kind(target, serving_problem)
         return _Builder(connection, table, target, settings, champion, serving, workdir).build()
+
+
+def _refuse_another_kind(target: Target, serving: Problem) -> None:
+    """One mistyped label makes three classes of two: that must not turn what callers get into something else."""
+    if target.problem.kind == serving.kind:
+        return
+    found = target.problem.classes
+    said = f"now has the classes {', '.join(map(repr, found[:10]))}" if found else "now holds numbers"
+    raise UnusableData(
+        "Another kind of problem",
+        f"The live version's problem is {serving.kind}; {target.name!r} {said}, which is {target.problem.kind}.",
+        f"Correct the rows, or say problem: {target.problem.kind} in model.yaml if it is meant.",
+    )
 
 
 class _Builder:

@@ -151,7 +151,7 @@ class Register:
 
     def _judge(self, run: RunItem, document: dict[str, Any], settings: ModelSettings) -> Judged:
         # numpy takes long to import: only where something is measured
-        from sluicegate.domain.metrics import compare, evaluate
+        from sluicegate.domain.metrics import align_predictions, compare, evaluate
 
         problem = Problem.from_json(document["problem"])
         metric = settings.metric_for(problem)
@@ -162,9 +162,12 @@ class Register:
             comparison = None
             try:
                 metrics = evaluate(problem, labels, predictions, seed=run["run"])
-                if champion is not None and self._comparable(run["model"], champion, document, settings):
-                    older = self._predictions(run, "champion", len(labels), folder)
-                    comparison = compare(problem, metric, labels, predictions, older, seed=run["run"])
+                learned = self._comparable(run["model"], champion, document, settings) if champion else None
+                if learned is not None:
+                    given = self._predictions(run, "champion", len(labels), folder)
+                    older = align_predictions(given, learned, problem)
+                    if older is not None:
+                        comparison = compare(problem, metric, labels, predictions, older, seed=run["run"])
             except ValueError as error:
                 raise Unreadable("Evaluation failed", f"The predictions can't be measured: {error}.") from error
         verdict = judge(metric, metrics, comparison, settings.evaluation, champion)
@@ -185,19 +188,22 @@ class Register:
         self._storage.write(self._report_key(run), content, "application/json")
         return Judged(metric, shown, verdict)
 
-    def _comparable(self, model: str, version: int, document: dict[str, Any], settings: ModelSettings) -> bool:
-        """Whether ``version`` predicts the same thing (with other classes its predictions mean something else), and
-        has not learned from rows that are held out now: it would win by memory."""
+    def _comparable(
+        self, model: str, version: int, document: dict[str, Any], settings: ModelSettings
+    ) -> Problem | None:
+        """What ``version`` learned; None when it predicts another target, or has learned from rows that are held out
+        now: it would win by memory."""
         item = self._registry.version(model, version)
         older = datasets.read(self._storage, model, item["dataset_version"])
-        if older is None or older["problem"] != document["problem"]:
-            return False
+        if older is None:
+            return None
         before = parse_settings(self._registry.run(model, item["run"]).get("settings") or "")
-        return (
+        same = (
             older["schema"].get("target") == document["schema"].get("target")
             and before.id_column == settings.id_column
             and before.split.holdout >= settings.split.holdout
         )
+        return Problem.from_json(older["problem"]) if same else None
 
     def _report_key(self, run: RunItem) -> str:
         return f"evaluations/{run['model']}/{run['run']}/report.json"

@@ -276,12 +276,14 @@ class Start:
         champion = self._champion(run)
         encoder: Encoder | None = None
         serving: Schema | None = None
+        serving_problem: Problem | None = None
         if champion is not None and champion.dataset != dataset:
             document = datasets.read(self._storage, model, champion.dataset)
             if document is None:
                 raise NotFound(f"the data set {champion.dataset} of version {champion.version}")
             encoder = Encoder.from_json(document["encoder"])
             serving = Schema.from_json(document["schema"])
+            serving_problem = Problem.from_json(document["problem"])
         parts = self._download(model, run["uploads"], folder)
         workdir = folder / "dataset"
         workdir.mkdir()
@@ -292,6 +294,7 @@ class Start:
             workdir=workdir,
             memory_limit_mb=self._workspace.memory_limit_mb,
             serving=serving,
+            serving_problem=serving_problem,
             known_target=(self._registry.model(model).get("columns") or {}).get("target"),
         )
         for part, files in build.files.items():
