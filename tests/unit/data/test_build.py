@@ -46,10 +46,8 @@ def build(tmp_path: Path) -> Build:
         return build_dataset(
             parts,
             settings=settings,
-            champion=champion.encoder if champion else None,
-            serving=champion.schema if champion else None,
+            champion=read_dataset_json(dataset_json(champion, [], "champion")) if champion else None,
             known_target=known.target if known else None,
-            serving_problem=champion.problem if champion else None,
             workdir=tmp_path / "build",
             memory_limit_mb=200,
         )

@@ -16,6 +16,7 @@ from sluicegate.data.engine import connect, name_sql, text_sql
 from sluicegate.data.profile import ColumnProfile, profile_source
 from sluicegate.data.tables import Union, converted, union
 from sluicegate.data.target import MINIMUM_ROWS, Target, resolve_target
+from sluicegate.domain.dataset import Dataset
 from sluicegate.domain.encoder import LONGEST_CATEGORY, ONE_HOT_LIMIT, Encoder
 from sluicegate.domain.errors import UnusableData
 from sluicegate.domain.schema import Column, Problem, Schema
@@ -46,18 +47,16 @@ def build_dataset(
     parts: Sequence[Path],
     *,
     settings: ModelSettings,
-    champion: Encoder | None,
+    champion: Dataset | None,
     workdir: Path,
     memory_limit_mb: int,
-    serving: Schema | None = None,
     known_target: str | None = None,
-    serving_problem: Problem | None = None,
 ) -> DatasetBuild:
     """Builds the data set from the uploads' Parquet files, in their order. Raises ``UnusableData``.
 
-    ``champion`` and ``serving`` are the live version's encoder and schema. What callers must send never grows: a
-    column that ``serving`` doesn't ask for is optional. ``known_target`` is what the first upload said of the target;
-    the settings win. A kind of problem other than ``serving_problem`` has to be said in the settings.
+    ``champion`` is the live version's data set. What callers must send never grows: a column that it doesn't ask for
+    is optional; and another kind of problem than its own has to be said in the settings. ``known_target`` is what the
+    first upload said of the target; the settings win.
     """
     if not parts:
         raise UnusableData("No data", "No upload has been accepted yet.", "Upload a CSV file with a header.")
@@ -65,9 +64,9 @@ def build_dataset(
     with connect(workdir, memory_limit_mb) as connection:
         table = union(connection, parts, settings)
         target = resolve_target(connection, table, settings, known_target)
-        if serving_problem is not None and settings.problem is None:
-            _refuse_another_kind(target, serving_problem)
-        return _Builder(connection, table, target, settings, champion, serving, workdir).build()
+        if champion is not None and settings.problem is None:
+            _refuse_another_kind(target, champion.problem)
+        return _Builder(connection, table, target, settings, champion, workdir).build()
 
 
 def _refuse_another_kind(target: Target, serving: Problem) -> None:
@@ -90,12 +89,11 @@ class _Builder:
         table: Union,
         target: Target,
         settings: ModelSettings,
-        champion: Encoder | None,
-        serving: Schema | None,
+        champion: Dataset | None,
         workdir: Path,
     ) -> None:
         self.connection, self.table, self.target = connection, table, target
-        self.settings, self.champion, self.serving, self.workdir = settings, champion, serving, workdir
+        self.settings, self.champion, self.workdir = settings, champion, workdir
         self.notes = [*table.notes, *target.notes]
         self.rows = f"(SELECT * FROM {table.source} WHERE {name_sql(target.name)} IS NOT NULL)"
 
@@ -157,9 +155,9 @@ class _Builder:
         ]
 
     def _optional(self, name: str) -> bool:
-        if self.serving is None:
+        if self.champion is None:
             return False
-        before = self.serving.column(name)
+        before = self.champion.schema.column(name)
         return before is None or before.optional
 
     def _useless(self, column: ColumnProfile) -> str | None:
@@ -170,7 +168,7 @@ class _Builder:
             return "it has the same value in every row"
         if column.name in self.settings.features.types or present < MINIMUM_ROWS:
             return None
-        known_id = self.serving is not None and column.name in self.serving.ignored
+        known_id = self.champion is not None and column.name in self.champion.schema.ignored
         if column.distinct >= (_STILL_UNIQUE if known_id else _UNIQUE) * present:
             if column.type == "category":
                 return "it differs in nearly every row, like an id or free text"
@@ -268,10 +266,10 @@ class _Builder:
         if self.champion is not None:
             typed = {
                 block.column: converted(columns[block.column], self.table.columns[block.column], block.source_type)
-                for block in self.champion.blocks
+                for block in self.champion.encoder.blocks
                 if block.column in columns
             }
-            parts = [f"{part} AS f{index}" for index, part in enumerate(self.champion.sql(typed))]
+            parts = [f"{part} AS f{index}" for index, part in enumerate(self.champion.encoder.sql(typed))]
             selects["champion-holdout"] = f"SELECT {', '.join(parts)} FROM {source} WHERE split = 2"
         # A positional join runs in one thread, so two copies at a time use two processors.
         with ThreadPoolExecutor(max_workers=2) as pool:

@@ -42,6 +42,14 @@ def read(storage: Storage, model: str, dataset: str) -> dict[str, Any] | None:
     return document
 
 
+def of_version(storage: Storage, model: str, version: int, dataset: str) -> dict[str, Any]:
+    """The document of the data set that ``version`` learned. ``NotFound`` names both."""
+    document = read(storage, model, dataset)
+    if document is None:
+        raise NotFound(f"the data set {dataset} of version {version}")
+    return document
+
+
 def write(
     storage: Storage, model: str, dataset: str, document: Mapping[str, Any], champion: Champion | None
 ) -> dict[str, Any]:

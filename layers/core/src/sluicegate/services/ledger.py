@@ -177,56 +177,35 @@ def move(kind: Kind, model: str | None, name: str | int, current: str | None, to
 
 def move_run(item: RunItem, to: str, now: datetime, message: str, **fields: Any) -> Change | None:
     """The run's move to ``to``, or None when its status allows none."""
-    passing = move("run", item["model"], item["run"], item["status"], to)
-    if passing is None:
-        return None
     at = max(stamp(now), item["updated_at"])
-    return Change(
-        "run",
-        item["model"],
-        item["run"],
-        set={**fields, "updated_at": at},
-        status=to,
-        message=message,
-        at=at,
-        passing=passing,
-        status_in=(item["status"],),
-    )
+    return _moved("run", item["model"], item["run"], item["status"], to, at, message, {**fields, "updated_at": at})
 
 
 def move_version(item: VersionItem, to: str, now: datetime, message: str, **fields: Any) -> Change | None:
     """The version's move to ``to``, or None when its status allows none."""
-    passing = move("version", item["model"], item["version"], item["status"], to)
-    if passing is None:
-        return None
-    return Change(
-        "version",
-        item["model"],
-        item["version"],
-        set=fields,
-        status=to,
-        message=message,
-        at=stamp(now),
-        passing=passing,
-        status_in=(item["status"],),
-    )
+    return _moved("version", item["model"], item["version"], item["status"], to, stamp(now), message, fields)
 
 
 def move_upload(item: UploadItem, to: str, now: datetime, message: str, **fields: Any) -> Change | None:
     """The upload's move to ``to``, or None when its status allows none."""
-    passing = move("upload", item.get("model"), item["upload"], item["status"], to)
+    return _moved("upload", item.get("model"), item["upload"], item["status"], to, stamp(now), message, fields)
+
+
+def _moved(
+    kind: Kind,
+    model: str | None,
+    name: str | int,
+    status: str,
+    to: str,
+    at: str,
+    message: str,
+    fields: dict[str, Any],
+) -> Change | None:
+    passing = move(kind, model, name, status, to)
     if passing is None:
         return None
     return Change(
-        "upload",
-        item.get("model"),
-        item["upload"],
-        set=fields,
-        status=to,
-        message=message,
-        at=stamp(now),
-        passing=passing,
-        status_in=(item["status"],),
+        kind, model, name, set=fields, status=to, message=message, at=at, passing=passing, status_in=(status,)
     )
 
 

@@ -305,10 +305,7 @@ class Rollout:
         }
 
     def _document(self, model: str, version: VersionItem) -> dict[str, Any]:
-        document = datasets.read(self._storage, model, version["dataset_version"])
-        if document is None:
-            raise NotFound(f"the data set {version['dataset_version']} of version {version['version']}")
-        return document
+        return datasets.of_version(self._storage, model, version["version"], version["dataset_version"])
 
     # cleaning up
 

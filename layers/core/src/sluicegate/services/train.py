@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.domain import hyperparameters, images, names
-from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.dataset import Dataset, read_dataset_json
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, SettingsError, UnusableData, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, UploadItem, moment, stamp
-from sluicegate.domain.schema import Problem, Schema
+from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings import METRICS, ModelSettings, duration_seconds, xgboost_hyperparameters
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Storage, TrainingSpec, Workspace
@@ -274,27 +274,19 @@ class Start:
 
         model, dataset = run["model"], run["dataset_version"]
         champion = self._champion(run)
-        encoder: Encoder | None = None
-        serving: Schema | None = None
-        serving_problem: Problem | None = None
+        serving: Dataset | None = None
         if champion is not None and champion.dataset != dataset:
-            document = datasets.read(self._storage, model, champion.dataset)
-            if document is None:
-                raise NotFound(f"the data set {champion.dataset} of version {champion.version}")
-            encoder = Encoder.from_json(document["encoder"])
-            serving = Schema.from_json(document["schema"])
-            serving_problem = Problem.from_json(document["problem"])
+            document = datasets.of_version(self._storage, model, champion.version, champion.dataset)
+            serving = read_dataset_json(document)
         parts = self._download(model, run["uploads"], folder)
         workdir = folder / "dataset"
         workdir.mkdir()
         build = build_dataset(
             parts,
             settings=settings,
-            champion=encoder,
+            champion=serving,
             workdir=workdir,
             memory_limit_mb=self._workspace.memory_limit_mb,
-            serving=serving,
-            serving_problem=serving_problem,
             known_target=(self._registry.model(model).get("columns") or {}).get("target"),
         )
         for part, files in build.files.items():
