@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from sluicegate.domain import algorithms
 from sluicegate.domain.errors import SettingsError
 from sluicegate.domain.schema import Problem
-from sluicegate.domain.settings import ModelSettings, duration_seconds, parse_settings, xgboost_hyperparameters
+from sluicegate.domain.settings import ModelSettings, duration_seconds, parse_settings
 
 BINARY = Problem("binary", ("no", "yes"), "yes")
 
@@ -73,7 +74,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
     joined = "\n".join(found)
     for expected in (
         "targt: unknown key (did you mean target?)",
-        'problem: given "ranking"; accepted is binary, multiclass or regression',
+        'problem: given "ranking"; accepted is binary, multiclass, regression, clustering, decomposition or',
         'features.types.a: "text" is not available in this version',
         'algorithm.name: "linear-learner" is not available in this version; accepted is xgboost',
         "algorithm.tuning: not available in this version",
@@ -124,6 +125,7 @@ def test_unreadable_documents(text: str, said: str) -> None:
         ("endpoint: {instance: ml.m5.large, serverless: {memory_mb: 1024}}", "exclude each other"),
         ("endpoint: {min: 3}", "min needs instance"),
         ("algorithm: {hyperparameters: {eta: 0.1, learning_rate: 0.2}}", "the same as eta"),
+        ("problem: clustering", "accepted for xgboost is binary, multiclass, regression"),
         ("algorithm: {hyperparameters: {max_depth: 2.5}}", "a whole number at least 0"),
         ("algorithm: {hyperparameters: {subsample: 0}}", "above 0 and at most 1"),
         ("algorithm: {hyperparameters: {monotone_constraints: '(1,0)'}}", "needs tree_method"),
@@ -160,7 +162,7 @@ def test_fingerprints_follow_what_they_stand_for() -> None:
     ],
 )
 def test_hyperparameters_by_problem(problem: Problem, expected: dict[str, str]) -> None:
-    chosen = xgboost_hyperparameters(ModelSettings(), problem)
+    chosen = algorithms.of(ModelSettings()).hyperparameters(ModelSettings(), problem, {}, 2)
     assert expected.items() <= chosen.items()
     assert all(isinstance(value, str) for value in chosen.values())
     assert int(chosen["num_round"]) >= 1
@@ -170,7 +172,7 @@ def test_the_users_hyperparameters_win() -> None:
     settings = parse_settings(
         "algorithm: {hyperparameters: {learning_rate: 0.3, num_round: 7, eval_metric: [auc, error]}}"
     )
-    chosen = xgboost_hyperparameters(settings, BINARY)
+    chosen = algorithms.of(settings).hyperparameters(settings, BINARY, {}, 2)
     assert (chosen["eta"], chosen["num_round"], chosen["eval_metric"]) == ("0.3", "7", "auc,error")
     assert "learning_rate" not in chosen
 

@@ -113,6 +113,8 @@ class TrainingSpec:
     max_runtime_seconds: int
     spot: bool
     tags: Mapping[str, str]
+    channels: tuple[str, str] = ("train", "validation")
+    content_type: str = "text/csv"
 
 
 @dataclass(frozen=True)
@@ -123,6 +125,11 @@ class TransformSpec:
     output_uri: str
     instance_type: str
     tags: Mapping[str, str]
+    content_type: str = "text/csv"
+    accept: str = "text/csv"
+    split_type: str | None = "Line"  # Line | RecordIO; None: a file is one request
+    assemble_with: str | None = "Line"
+    max_payload_mb: int = 6
 
 
 class Jobs(Protocol):

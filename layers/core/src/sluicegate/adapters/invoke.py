@@ -22,8 +22,8 @@ class SageMakerEndpoints:
 
     def invoke(self, lane: Lane, body: bytes, inference_id: str, timeout: float) -> bytes:
         headers = {
-            "content-type": "text/csv",
-            "accept": "text/csv",
+            "content-type": lane.content_type,
+            "accept": lane.accept,
             "x-amzn-sagemaker-target-variant": lane.variant,
             "x-amzn-sagemaker-inference-id": inference_id,
         }

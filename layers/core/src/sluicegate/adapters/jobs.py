@@ -13,9 +13,9 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": name, "Value": value} for name, value in tags.items()]
 
 
-def _channel(name: str, uri: str) -> dict[str, Any]:
+def _channel(name: str, uri: str, content_type: str) -> dict[str, Any]:
     source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "ContentType": "text/csv", "DataSource": {"S3DataSource": source}}
+    return {"ChannelName": name, "ContentType": content_type, "DataSource": {"S3DataSource": source}}
 
 
 class SageMakerJobs:
@@ -26,9 +26,9 @@ class SageMakerJobs:
         self._role_arn = role_arn
 
     def create_training_job(self, spec: TrainingSpec) -> None:
-        channels = [_channel("train", spec.train_uri)]
+        channels = [_channel(spec.channels[0], spec.train_uri, spec.content_type)]
         if spec.validation_uri is not None:
-            channels.append(_channel("validation", spec.validation_uri))
+            channels.append(_channel(spec.channels[1], spec.validation_uri, spec.content_type))
         stopping = {"MaxRuntimeInSeconds": spec.max_runtime_seconds}
         if spec.spot:
             # waiting for capacity counts as well: as long again as the job may run
@@ -75,13 +75,17 @@ class SageMakerJobs:
                 TransformJobName=spec.name,
                 ModelName=spec.model_name,
                 BatchStrategy="MultiRecord",
-                MaxPayloadInMB=6,  # the built-in XGBoost server takes no larger one
+                MaxPayloadInMB=spec.max_payload_mb,
                 TransformInput={
                     "DataSource": {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": spec.input_uri}},
-                    "ContentType": "text/csv",
-                    "SplitType": "Line",
+                    "ContentType": spec.content_type,
+                    "SplitType": spec.split_type or "None",
                 },
-                TransformOutput={"S3OutputPath": spec.output_uri, "AssembleWith": "Line", "Accept": "text/csv"},
+                TransformOutput={
+                    "S3OutputPath": spec.output_uri,
+                    "AssembleWith": spec.assemble_with or "None",
+                    "Accept": spec.accept,
+                },
                 TransformResources={"InstanceType": spec.instance_type, "InstanceCount": 1},
                 Tags=tag_list(spec.tags),
             )

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sluicegate.domain import algorithms
+from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.encoder import Encoder
-from sluicegate.domain.records import decode_predictions, parse_records
+from sluicegate.domain.records import parse_records
 from sluicegate.domain.schema import Problem, Schema
 from sluicegate.services.predict import LIMITS
 
@@ -23,6 +25,7 @@ class EncodedLane:
     schema: Schema
     encoder: Encoder
     problem: Problem
+    algorithm: Algorithm
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EncodedLane:
@@ -34,17 +37,20 @@ class EncodedLane:
             schema=Schema.from_json(data["schema"]),
             encoder=Encoder.from_json(data["encoder"]),
             problem=Problem.from_json(data["problem"]),
+            algorithm=algorithms.of_lane(data),
         )
+
+    @property
+    def content_type(self) -> str:
+        return self.algorithm.content_type(self.algorithm.infer_format)
+
+    @property
+    def accept(self) -> str:
+        return self.algorithm.accept
 
     def encode(self, body: bytes, content_type: str) -> bytes:
         records = parse_records(body, content_type, self.schema, LIMITS)
         return "".join(f"{self.encoder.encode_csv(record)}\n" for record in records).encode()
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
-        for decoded in decode_predictions(self.problem, answer.decode(), "text/csv"):
-            prediction: dict[str, Any] = {"prediction": decoded.prediction}
-            if decoded.probabilities is not None:
-                prediction["probabilities"] = decoded.probabilities
-            found.append(prediction)
-        return found
+        return [decoded.to_json() for decoded in self.algorithm.decode(answer, self.problem)]

@@ -1,4 +1,4 @@
-"""Records that a caller sends, and the predictions that SageMaker's XGBoost answers, checked and decoded.
+"""Records that a caller sends, checked and typed.
 
 Only the standard library: this module is on the prediction path's cold start.
 """
@@ -16,15 +16,13 @@ from typing import Any
 
 from sluicegate.domain.dates import parse_date
 from sluicegate.domain.errors import SluicegateError
-from sluicegate.domain.schema import BLANK, MISSING_MARKERS, Column, Problem, Schema, Value
+from sluicegate.domain.schema import BLANK, MISSING_MARKERS, Column, Schema, Value
 
 __all__ = [
-    "Decoded",
     "FieldError",
     "InvalidRecords",
     "RecordLimits",
     "Value",
-    "decode_predictions",
     "parse_records",
 ]
 
@@ -67,14 +65,6 @@ class InvalidRecords(SluicegateError):
         self.errors = tuple(errors)
         self.status = status
         super().__init__("; ".join(error.message for error in self.errors[:3]))
-
-
-@dataclass(frozen=True)
-class Decoded:
-    """One prediction: a class name or a number, and the probability of each class where there are classes."""
-
-    prediction: str | float
-    probabilities: dict[str, float] | None = None
 
 
 def parse_records(
@@ -307,40 +297,3 @@ def _from_text(column: Column, text: str) -> Value | _Wrong:
     if folded in _FALSE:
         return False
     return _Wrong(f"expected true or false, got {_given(text)}")
-
-
-def decode_predictions(problem: Problem, text: str, content_type: str) -> list[Decoded]:
-    """Predictions in the answer of SageMaker's XGBoost, in order.
-
-    ``text/csv``: one number a line (older containers: all on one line), or for multi:softprob one line of k numbers a
-    record, bare (``a,b``, real-time) or in brackets (``[a, b]``, batch transform). ``application/json``:
-    ``{"predictions": [{"score": x | [x, …]}]}``. Source: sagemaker-xgboost-container, algorithm_mode/serve.py.
-    Raises ``ValueError`` when the answer is none of these.
-    """
-    rows = _answer_rows(problem, text, content_type)
-    if problem.kind == "regression":
-        return [Decoded(row[0]) for row in rows]
-    classes = problem.classes
-    if problem.kind == "binary":
-        return [
-            Decoded(classes[1] if row[0] > 0.5 else classes[0], {classes[0]: 1.0 - row[0], classes[1]: row[0]})
-            for row in rows
-        ]
-    return [Decoded(classes[row.index(max(row))], dict(zip(classes, row, strict=True))) for row in rows]
-
-
-def _answer_rows(problem: Problem, text: str, content_type: str) -> list[list[float]]:
-    width = len(problem.classes) if problem.kind == "multiclass" else 1
-    rows: list[list[float]]
-    if content_type.split(";", 1)[0].strip().lower() == "application/json":
-        scores = [item["score"] for item in json.loads(text)["predictions"]]
-        rows = [[float(part) for part in score] if isinstance(score, list) else [float(score)] for score in scores]
-    else:
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
-        rows = [[float(part) for part in line.strip("[]").split(",")] for line in lines]
-        if width == 1:
-            rows = [[value] for row in rows for value in row]
-    for row in rows:
-        if len(row) != width:
-            raise ValueError(f"an answer of {len(row)} numbers a record, expected {width}")
-    return rows

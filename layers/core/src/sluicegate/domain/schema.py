@@ -111,7 +111,17 @@ class Schema:
         )
 
 
-ProblemKind = Literal["binary", "multiclass", "regression"]
+ProblemKind = Literal["binary", "multiclass", "regression", "clustering", "decomposition", "anomaly"]
+PROBLEM_KINDS: tuple[ProblemKind, ...] = (
+    "binary",
+    "multiclass",
+    "regression",
+    "clustering",
+    "decomposition",
+    "anomaly",
+)
+#: kinds that learn from a target
+SUPERVISED: frozenset[ProblemKind] = frozenset({"binary", "multiclass", "regression"})
 
 
 @dataclass(frozen=True)
@@ -129,10 +139,15 @@ class Problem:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Problem:
-        kind = data["kind"]
-        if kind not in ("binary", "multiclass", "regression"):
-            raise ValueError(f"unknown kind of problem {kind!r}")
-        return cls(kind, tuple(data.get("classes", ())), data.get("positive"))
+        return cls(problem_kind(data["kind"]), tuple(data.get("classes", ())), data.get("positive"))
+
+
+def problem_kind(name: str) -> ProblemKind:
+    """``name`` as a kind of problem; ``ValueError`` when it is none."""
+    for known in PROBLEM_KINDS:
+        if name == known:
+            return known
+    raise ValueError(f"unknown kind of problem {name!r}")
 
 
 def column_type(name: str) -> ColumnType:

@@ -15,10 +15,25 @@ from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
 BINARY_METRICS = ("auc", "logloss", "accuracy", "f1", "precision", "recall")
 MULTICLASS_METRICS = ("accuracy", "macro_f1", "logloss")
 REGRESSION_METRICS = ("rmse", "mae", "r2")
+CLUSTERING_METRICS = ("silhouette", "mean_distance")
+DECOMPOSITION_METRICS = ("explained_variance", "reconstruction_error")
+ANOMALY_METRICS = ("flagged_share", "auc", "f1")
 METRICS: dict[str, tuple[str, ...]] = {
     "binary": BINARY_METRICS,
     "multiclass": MULTICLASS_METRICS,
     "regression": REGRESSION_METRICS,
+    "clustering": CLUSTERING_METRICS,
+    "decomposition": DECOMPOSITION_METRICS,
+    "anomaly": ANOMALY_METRICS,
+}
+#: what decides when model.yaml names no metric
+DEFAULT_METRICS: dict[str, str] = {
+    "binary": "auc",
+    "multiclass": "macro_f1",
+    "regression": "rmse",
+    "clustering": "silhouette",
+    "decomposition": "explained_variance",
+    "anomaly": "flagged_share",
 }
 MetricName = Literal["auc", "logloss", "accuracy", "f1", "precision", "recall", "macro_f1", "rmse", "mae", "r2"]
 
@@ -212,8 +227,7 @@ class ModelSettings(_Part):
 
     def metric_for(self, problem: Problem) -> str:
         """The metric that decides for ``problem``."""
-        defaults = {"binary": "auc", "multiclass": "macro_f1", "regression": "rmse"}
-        return self.evaluation.metric or defaults[problem.kind]
+        return self.evaluation.metric or DEFAULT_METRICS[problem.kind]
 
     def preparation_fingerprint(self) -> str:
         """Changes exactly when the same uploads would be prepared differently."""
@@ -231,11 +245,6 @@ class ModelSettings(_Part):
 
 def _fingerprint(kind: str, chosen: dict[str, Any]) -> str:
     return digest([kind, "1", json.dumps(chosen, sort_keys=True, ensure_ascii=True)], 16)
-
-
-def xgboost_hyperparameters(settings: ModelSettings, problem: Problem) -> dict[str, str]:
-    """All hyperparameters of the training job, as SageMaker takes them."""
-    return hyperparameters.training_hyperparameters(settings.algorithm.hyperparameters, problem)
 
 
 def json_schema() -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from sluicegate.domain import hyperparameters
+from sluicegate.domain import algorithms
 from sluicegate.domain.errors import SettingsError
 from sluicegate.domain.settings import METRICS, NOT_YET, ModelSettings
 from sluicegate.domain.yaml_text import YamlError, load
@@ -160,17 +160,24 @@ def _hyperparameter_lines(document: Mapping[str, Any]) -> Iterator[str]:
     given = algorithm.get("hyperparameters") if isinstance(algorithm, dict) else None
     if not isinstance(given, dict):
         return
+    named = algorithm.get("name", algorithms.DEFAULT) if isinstance(algorithm, dict) else None
+    # of an algorithm that is unknown nothing is known; a mistake in its name is told by itself
+    known = algorithms.named(named if named in algorithms.NAMES else algorithms.DEFAULT)
     plain = {name: value for name, value in given.items() if isinstance(value, (str, int, float, list))}
-    for name, problem in hyperparameters.mistakes(plain).items():
+    for name, problem in known.mistakes(plain).items():
         yield f"algorithm.hyperparameters.{name}: given {_show(plain[name])}; {problem}"
     kind = document.get("problem")
-    if isinstance(kind, str) and kind in METRICS:
-        for name, problem in hyperparameters.problem_mistakes(plain, kind).items():
+    if kind in known.problems:
+        for name, problem in known.problem_mistakes(plain, kind).items():
             yield f"algorithm.hyperparameters.{name}: given {_show(plain[name])}; {problem}"
 
 
 def _across(settings: ModelSettings) -> Iterator[str]:
     metric, kind = settings.evaluation.metric, settings.problem
+    algorithm = algorithms.of(settings)
+    if kind is not None and kind not in algorithm.problems:
+        yield f"problem: given {kind!r}; accepted for {algorithm.name} is {', '.join(algorithm.problems)}"
+        return
     if metric is not None and kind is not None and metric not in METRICS[kind]:
         yield f"evaluation.metric: given {metric!r}; accepted for a {kind} problem is {', '.join(METRICS[kind])}"
     if metric is None and settings.evaluation.minimum is not None and kind is None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 
-from sluicegate.domain import images, instances, names
+from sluicegate.domain import algorithms, instances, names
+from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
-from sluicegate.domain.items import ModelItem, RunItem
+from sluicegate.domain.items import ModelItem, RunItem, VersionItem
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Jobs, Storage, TransformSpec
 from sluicegate.services import datasets
@@ -60,17 +62,22 @@ class Evaluate:
         model, dataset = run["model"], run["dataset_version"]
         root = self._storage.uri(f"datasets/{model}/{dataset}")
         output = self._storage.uri(f"evaluations/{model}/{run['run']}")
-        instance = instances.for_predicting(parse_settings(run.get("settings") or "").training.instance)
-        self._make_model(model, name)
-        transforms = [
-            TransformSpec(name, name, f"{root}/holdout/", f"{output}/challenger", instance, tags(model, run["run"]))
-        ]
+        settings = parse_settings(run.get("settings") or "")
+        algorithm = algorithms.of(settings)
+        instance = instances.for_predicting(settings.training.instance)
+        self._make_model(model, name, algorithm)
+        label = tags(model, run["run"])
+        transforms = [_transform(algorithm, name, name, f"{root}/holdout/", f"{output}/challenger", instance, label)]
+        learned = algorithm
         champion = run.get("champion")
         if champion is not None:
-            transforms.append(self._champion_transform(run, champion, root, output, instance))
+            version = self._registry.version(model, champion)
+            before = self._registry.run(model, version["run"])
+            learned = algorithms.of(parse_settings(before.get("settings") or ""))
+            transforms.append(self._champion_transform(run, version, learned, root, output, instance))
         for spec in transforms[1:]:
             # a champion that was retired meanwhile, or tidied up by hand, has no SageMaker Model; its artifact stays
-            self._make_model(model, spec.model_name)
+            self._make_model(model, spec.model_name, learned)
         for spec in transforms:
             try:
                 self._jobs.create_transform_job(spec)
@@ -93,25 +100,27 @@ class Evaluate:
 
         self._ledger.step(model, now, plan)
 
-    def _make_model(self, model: str, job: str) -> None:
+    def _make_model(self, model: str, job: str, algorithm: Algorithm) -> None:
         """The SageMaker Model of what ``job`` trained."""
         owner = names.owner(self._prefix, job)
         artifact = self._storage.uri(f"artifacts/{model}/{job}/output/model.tar.gz")
         try:
             self._jobs.create_model(
-                job, images.xgboost(self._region), artifact, tags(model, owner.run if owner else None)
+                job, algorithm.image(self._region), artifact, tags(model, owner.run if owner else None)
             )
         except AlreadyExists:
             log.info("SageMaker Model %s is there already", job)
 
-    def _champion_transform(self, run: RunItem, champion: int, root: str, output: str, instance: str) -> TransformSpec:
+    def _champion_transform(
+        self, run: RunItem, version: VersionItem, algorithm: Algorithm, root: str, output: str, instance: str
+    ) -> TransformSpec:
         model = run["model"]
-        version = self._registry.version(model, champion)
         document = datasets.read(self._storage, model, run["dataset_version"])
         if document is None:
             raise NotFound(f"the data set {run['dataset_version']}")
-        rows = datasets.holdout(document, datasets.Champion(champion, version["dataset_version"]))
-        return TransformSpec(
+        rows = datasets.holdout(document, datasets.Champion(version["version"], version["dataset_version"]))
+        return _transform(
+            algorithm,
             names.champion_transform(self._prefix, model, run["run"]),
             names.training_job(self._prefix, model, version["run"]),
             f"{root}/{rows}",
@@ -119,3 +128,21 @@ class Evaluate:
             instance,
             tags(model, run["run"]),
         )
+
+
+def _transform(
+    algorithm: Algorithm, name: str, model: str, rows: str, output: str, instance: str, label: Mapping[str, str]
+) -> TransformSpec:
+    return TransformSpec(
+        name,
+        model,
+        rows,
+        output,
+        instance,
+        label,
+        content_type=algorithm.content_type(algorithm.infer_format),
+        accept=algorithm.transform_accept,
+        split_type=algorithm.split_type,
+        assemble_with=algorithm.assemble_with,
+        max_payload_mb=algorithm.max_payload_mb,
+    )

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sluicegate.domain import images, instances, names
+from sluicegate.domain import algorithms, instances, names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.gate import Verdict, judge
 from sluicegate.domain.items import ModelItem, RunItem, VersionItem, moment, stamp
@@ -260,7 +260,7 @@ class Register:
                 group=group,
                 token=run["run"],
                 description=description,
-                image=images.xgboost(self._region),
+                image=algorithms.of(settings).image(self._region),
                 artifact_uri=self._storage.uri(f"artifacts/{model}/{job}/output/model.tar.gz"),
                 instance_type=instances.for_predicting(settings.training.instance),
                 metadata={

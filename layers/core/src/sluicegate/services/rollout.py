@@ -17,10 +17,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sluicegate.domain import names
+from sluicegate.domain import algorithms, names
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, LiveItem, ModelItem, VersionItem, stamp
-from sluicegate.domain.settings import Endpoint
+from sluicegate.domain.settings import Endpoint, ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Endpoints, EndpointState, Instances, Jobs, Serverless, Storage
 from sluicegate.services import datasets
@@ -302,7 +302,12 @@ class Rollout:
             "encoder": document["encoder"],
             "schema": document["schema"],
             "problem": document["problem"],
+            **algorithms.of(self._settings(model, version)).lane(),
         }
+
+    def _settings(self, model: str, version: VersionItem) -> ModelSettings:
+        """Those that ``version`` was trained with."""
+        return parse_settings(self._registry.run(model, version["run"]).get("settings") or "")
 
     def _document(self, model: str, version: VersionItem) -> dict[str, Any]:
         return datasets.of_version(self._storage, model, version["version"], version["dataset_version"])

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sluicegate.domain import hyperparameters, images, names
+from sluicegate.domain import algorithms, names
 from sluicegate.domain.dataset import Dataset, read_dataset_json
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, SettingsError, UnusableData, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, UploadItem, moment, stamp
 from sluicegate.domain.schema import Problem
-from sluicegate.domain.settings import METRICS, ModelSettings, duration_seconds, xgboost_hyperparameters
+from sluicegate.domain.settings import METRICS, ModelSettings, duration_seconds
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Storage, TrainingSpec, Workspace
 from sluicegate.services import datasets
@@ -220,10 +220,11 @@ class Start:
         rows = {part: int(document["counts"].get(part, 0)) for part in ("train", "validation", "holdout")}
         job = names.training_job(self._prefix, model, run["run"])
         root = self._storage.uri(f"datasets/{model}/{dataset}")
+        algorithm, width = algorithms.of(settings), len(document["feature_names"])
         spec = TrainingSpec(
             name=job,
-            image=images.xgboost(self._region),
-            hyperparameters=xgboost_hyperparameters(settings, problem),
+            image=algorithm.image(self._region),
+            hyperparameters=algorithm.hyperparameters(settings, problem, rows, width),
             train_uri=f"{root}/train/",
             validation_uri=f"{root}/validation/" if rows["validation"] else None,
             output_uri=self._storage.uri(f"artifacts/{model}"),
@@ -233,6 +234,8 @@ class Start:
             max_runtime_seconds=duration_seconds(settings.training.max_runtime),
             spot=settings.training.spot,
             tags=tags(model, run["run"]),
+            channels=algorithm.channels,
+            content_type=algorithm.content_type(algorithm.train_format),
         )
         try:
             self._jobs.create_training_job(spec)
@@ -323,7 +326,7 @@ def _check_fit(settings: ModelSettings, problem: Problem) -> None:
             f"{', '.join(METRICS[problem.kind])}"
         )
     given = settings.algorithm.hyperparameters
-    for name, mistake in hyperparameters.problem_mistakes(given, problem.kind).items():
+    for name, mistake in algorithms.of(settings).problem_mistakes(given, problem.kind).items():
         found.append(f"algorithm.hyperparameters.{name}: given {given[name]!r}; {mistake}")
     if found:
         raise SettingsError(

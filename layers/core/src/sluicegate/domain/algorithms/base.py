@@ -1,0 +1,127 @@
+"""What every algorithm answers. Only the standard library: it is on the prediction path's cold start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from sluicegate.domain.schema import SUPERVISED, Problem, ProblemKind
+
+if TYPE_CHECKING:
+    from sluicegate.domain.settings import ModelSettings
+
+#: how rows are written for training and for predicting; "raw": the records themselves, not encoded
+Format = Literal["csv", "libsvm", "recordio", "raw"]
+
+#: the content type of each format, as the built-in algorithms name them. A raw record is a line of JSON.
+CONTENT_TYPES: dict[Format, str] = {
+    "csv": "text/csv",
+    "libsvm": "text/libsvm",
+    "recordio": "application/x-recordio-protobuf",
+    "raw": "application/jsonlines",
+}
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """One prediction: a class name or a number, and the probability of each class where there are classes."""
+
+    prediction: str | float
+    probabilities: dict[str, float] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """As the HTTP API answers it."""
+        found: dict[str, Any] = {"prediction": self.prediction}
+        if self.probabilities is not None:
+            found["probabilities"] = self.probabilities
+        return found
+
+
+class Algorithm:
+    """One algorithm. Subclasses say what differs; an instance holds no state but what settings say."""
+
+    name: ClassVar[str]
+    title: ClassVar[str]  # as people call it, in messages
+    problems: ClassVar[tuple[ProblemKind, ...]]
+    train_format: Format = "csv"
+    infer_format: Format = "csv"
+    #: the channels of a training job: the rows to learn from, and those that early stopping or a score is read from
+    channels: ClassVar[tuple[str, str]] = ("train", "validation")
+    #: of the answers: what a real-time request and a transform job ask for
+    accept: str = "text/csv"
+    transform_accept: str = "text/csv"
+    #: how a transform job cuts the file into records, and puts the answers together; None: the file as a whole
+    split_type: ClassVar[str | None] = "Line"
+    assemble_with: ClassVar[str | None] = "Line"
+    #: the largest request that the server takes, in MB
+    max_payload_mb: ClassVar[int] = 6
+
+    @property
+    def supervised(self) -> bool:
+        """Whether it learns from a target."""
+        return any(kind in SUPERVISED for kind in self.problems)
+
+    def content_type(self, format: Format) -> str:
+        """What a training channel, a transform job or a request says of rows in ``format``."""
+        return CONTENT_TYPES[format]
+
+    def image(self, region: str) -> str:
+        """The container's URI. ``SettingsError`` when AWS offers it in no registry of ``region``."""
+        raise NotImplementedError
+
+    def hyperparameters(
+        self, settings: ModelSettings, problem: Problem, counts: Mapping[str, int], width: int
+    ) -> dict[str, str]:
+        """All hyperparameters of a training job, as SageMaker takes them: ours under what the user gave.
+
+        ``counts`` are the rows by split (train, validation, holdout), ``width`` the number of encoded features.
+        """
+        raise NotImplementedError
+
+    def mistakes(self, given: Mapping[str, object]) -> dict[str, str]:
+        """What is wrong with hyperparameters, by name: the text says what is accepted."""
+        raise NotImplementedError
+
+    def problem_mistakes(self, given: Mapping[str, object], kind: ProblemKind) -> dict[str, str]:
+        """What of ``given`` doesn't fit a ``kind`` of problem."""
+        raise NotImplementedError
+
+    def rows(self, lines: Iterable[str], problem: Problem) -> Iterator[list[float]]:
+        """The numbers that an answer has for each record, in order: ``lines`` are those of the answer.
+
+        binary: the probability of the positive class. multiclass: one of each class. regression: the value.
+        ``ValueError`` when it is no answer of this algorithm.
+        """
+        raise NotImplementedError
+
+    def table(self, lines: Iterable[str], problem: Problem) -> Iterator[str]:
+        """``rows`` of a transform's output as lines of numbers with commas: faster where there are many."""
+        return (",".join(map(repr, row)) for row in self.rows(lines, problem))
+
+    def lane(self) -> dict[str, Any]:
+        """What ``routing/<model>.json`` keeps, so that ``of_lane`` finds the same again."""
+        return {"algorithm": self.name}
+
+    def decode(self, body: bytes, problem: Problem) -> list[Decoded]:
+        """The predictions in the answer to a request (``accept``) or in a transform's output (``transform_accept``).
+        ``ValueError`` when it is none."""
+        return [decoded(row, problem) for row in self.rows(body.decode().splitlines(), problem)]
+
+
+def decoded(row: Sequence[float], problem: Problem) -> Decoded:
+    """What ``row`` (see ``Algorithm.rows``) means."""
+    if problem.kind == "regression":
+        return Decoded(row[0])
+    classes = problem.classes
+    if problem.kind == "binary":
+        score = row[0]
+        probabilities = {classes[0]: 1.0 - score, classes[1]: score}
+        return Decoded(classes[1] if score > 0.5 else classes[0], probabilities)
+    best = max(range(len(row)), key=row.__getitem__)
+    return Decoded(classes[best], dict(zip(classes, row, strict=True)))
+
+
+def width_of(problem: Problem) -> int:
+    """How many numbers ``Algorithm.rows`` has a record."""
+    return len(problem.classes) if problem.kind == "multiclass" else 1
