@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import IO, Any, Literal, Protocol
 
 Json = dict[str, Any]
+#: what a worker's zygote has loaded already (local_region/processes/zygote.py)
+Family = Literal["function", "xgboost", "sklearn"]
 
 
 class Clock(Protocol):
@@ -134,7 +136,7 @@ class ProcessSpec:
     argv: Sequence[str]
     env: Mapping[str, str]
     cwd: Path
-    family: Literal["function", "xgboost"]
+    family: Family
     python_path: Sequence[str] = field(default_factory=tuple)
 
 

@@ -50,13 +50,27 @@ PRELOADED = {
         "boto3.dynamodb.types",
     ),
     "xgboost": ("numpy", "xgboost"),
+    "sklearn": (
+        "numpy",
+        "scipy.sparse",
+        "scipy.optimize",
+        "sklearn.cluster",
+        "sklearn.decomposition",
+        "sklearn.ensemble",
+        "sklearn.linear_model",
+        "sklearn.svm",
+    ),
 }
 
 #: Services whose description boto3 has read before the fork: a function's first client then costs a few milliseconds.
-DESCRIBED = {"function": ("s3", "dynamodb", "sqs", "sagemaker"), "xgboost": ()}
+DESCRIBED = {"function": ("s3", "dynamodb", "sqs", "sagemaker"), "xgboost": (), "sklearn": ()}
 
-#: Optional companions that XGBoost would load if they are installed: 100 MB that its container has no use for.
-_SKIPPED = {"function": (), "xgboost": ("pandas", "sklearn", "pyarrow", "dask", "cupy")}
+#: Optional companions that these would load if they are installed: 100 MB that the containers have no use for.
+_SKIPPED = {
+    "function": (),
+    "xgboost": ("pandas", "sklearn", "pyarrow", "dask", "cupy"),
+    "sklearn": ("pandas", "pyarrow", "polars", "matplotlib"),
+}
 
 
 class Zygote:

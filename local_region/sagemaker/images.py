@@ -3,30 +3,60 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-#: repository of the built-in algorithm's image
-_XGBOOST = re.compile(r"(?:.*/)?(?:sagemaker-xgboost|xgboost)(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?")
-MAPPED = "sagemaker-xgboost:<any version> (run as 3.0-5)"
+from local_region.containers.metric_definitions import BUILT_IN, Definition
+from local_region.ports import Family
+
+_URI = re.compile(r"(?:(?P<registry>.*)/)?(?P<repository>[\w.-]+)(?::(?P<tag>[\w.-]+))?(?:@sha256:[0-9a-f]{64})?")
+#: where SageMaker's own images are: an account for each region. Names as short as knn mean them nowhere else.
+_FIRST_PARTY = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?")
 
 
 @dataclass(frozen=True)
 class Container:
-    """Entry points of the process that stands in for an image."""
+    """Entry points of the process that stands in for an image, and the zygotes that they are forked from."""
 
     name: str
     train: str
     serve: str
+    train_family: Family = "xgboost"
+    serve_family: Family = "xgboost"
+    #: what DescribeTrainingJob shows when the request has none of its own
+    metrics: Sequence[Definition] = ()
+
+
+def _built_in(name: str, module: str) -> Container:
+    """Training needs scikit-learn; serving is a few lines of numpy, which the XGBoost zygote has too."""
+    package = f"local_region.containers.builtin.{module}"
+    return Container(name, f"{package}:train", f"{package}:serve", "sklearn", "xgboost", BUILT_IN[name])
 
 
 XGBOOST = Container(
-    "xgboost", "local_region.containers.xgboost.train:main", "local_region.containers.xgboost.serve:main"
+    "xgboost",
+    "local_region.containers.xgboost.train:main",
+    "local_region.containers.xgboost.serve:main",
+    metrics=BUILT_IN["xgboost"],
 )
+#: by the repository of SageMaker's first-party registries
+_CONTAINERS = {
+    "sagemaker-xgboost": XGBOOST,
+    "xgboost": XGBOOST,
+}
+MAPPED = "sagemaker-xgboost:<any version> (run as 3.0-5)"
 
 
 def container_of(image: str) -> Container | None:
     """The stand-in for an image URI, or None."""
-    return XGBOOST if _XGBOOST.fullmatch(image) else None
+    found = _URI.fullmatch(image)
+    container = _CONTAINERS.get(found["repository"]) if found else None
+    if container is None or found is None:
+        return None
+    if container is XGBOOST:
+        return container
+    ours = found["registry"] is None or _FIRST_PARTY.fullmatch(found["registry"])
+    return container if ours and found["tag"] in (None, "1", "latest") else None
 
 
 def unknown(image: str) -> str:

@@ -89,7 +89,7 @@ class Server:
                 **self._environ,
             },
             cwd=self.folder,
-            family="xgboost",
+            family=self._container.serve_family,
         )
         self.process = process = self._region.processes.spawn(spec)
         self._output = LogLines(self._region, process, self._group, self.stream)

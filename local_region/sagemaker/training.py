@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from local_region.containers.xgboost.metrics import METRICS
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker import images
 from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
@@ -13,15 +12,6 @@ _REFUSED = (
     "ProfilerRuleConfigurations", "RemoteDebugConfig", "InfraCheckConfig", "SessionChainingConfig",
     "ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig",
 )  # fmt: skip
-#: of the metrics that the built-in can print, the two names under which each is reported
-METRIC_DEFINITIONS = [
-    {
-        "Name": f"{data}:{metric}",
-        "Regex": rf".*\[[0-9]+\].*#011{data}-{metric}:([-+]?[0-9]*\.?[0-9]+(?:[eE][-+]?[0-9]+)?).*",
-    }
-    for data in ("train", "validation")
-    for metric in sorted(METRICS)
-]
 
 
 def _missing() -> AwsError:
@@ -44,7 +34,8 @@ class TrainingJobs:
         arn = f"arn:{config.partition}:sagemaker:{config.region_name}:{config.account_id}:training-job/{name}"
         stored = {key: value for key, value in params.items() if key != "Tags"}
         algorithm = dict(params["AlgorithmSpecification"])
-        algorithm.setdefault("MetricDefinitions", METRIC_DEFINITIONS)
+        container = images.container_of(algorithm["TrainingImage"])
+        algorithm.setdefault("MetricDefinitions", [dict(each) for each in container.metrics] if container else [])
         algorithm.setdefault("EnableSageMakerMetricsTimeSeries", False)
         stored["AlgorithmSpecification"] = algorithm
         record = Record(name, arn, stored, now, now, tags=tags_of(params))

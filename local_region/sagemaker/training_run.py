@@ -1,31 +1,24 @@
-"""One training job from Starting to its end, on a thread of its own.
-
-Folder, environment and config files are SageMaker's container contract:
-https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-running-container.html
-"""
+"""One training job from Starting to its end, on a thread of its own. Its processes: ``training_hosts``."""
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 import re
 import shutil
 import threading
-from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from local_region.ports import Process, ProcessSpec, Region
+from local_region.ports import Region
 from local_region.sagemaker import archives, images, sources
 from local_region.sagemaker.events import publish
-from local_region.sagemaker.output import LogLines
 from local_region.sagemaker.records import Record
 from local_region.sagemaker.serving import work_folder
+from local_region.sagemaker.training_hosts import Host, Hosts
 
 log = logging.getLogger(__name__)
-GROUP = "/aws/sagemaker/TrainingJobs"
 #: what SageMaker gives a container between SIGTERM and SIGKILL
 GRACE_SECONDS = 120.0
 _CLOCK_STEP = 0.25
@@ -50,12 +43,15 @@ class TrainingRun:
     def __init__(self, region: Region, record: Record) -> None:
         self._region, self._record = region, record
         self._stopping, self._abandoned = threading.Event(), False
-        self._process: Process | None = None
+        self._hosts: Hosts | None = None
         self._metrics: dict[str, tuple[float, datetime]] = {}
         self._billed_from: datetime | None = None
-        definitions = record.request["AlgorithmSpecification"]["MetricDefinitions"]
-        self._patterns = {each["Name"]: each["Regex"] for each in definitions}
-        self._compiled: dict[str, list[tuple[str, re.Pattern[str]]]] = {}
+        algorithm = record.request["AlgorithmSpecification"]
+        container = images.container_of(algorithm["TrainingImage"])
+        built_in = {each["Name"]: each["Regex"] for each in container.metrics} if container else {}
+        self._patterns = {each["Name"]: each["Regex"] for each in algorithm["MetricDefinitions"]}
+        self._built_in = [name for name, pattern in self._patterns.items() if built_in.get(name) == pattern]
+        self._given = [name for name in self._patterns if built_in.get(name) != self._patterns[name]]
         self._thread = threading.Thread(target=self._run, name=f"training {record.name}", daemon=True)
 
     def start(self) -> None:
@@ -73,8 +69,8 @@ class TrainingRun:
     def abandon(self) -> None:
         self._abandoned = True
         self._stopping.set()
-        if self._process is not None:
-            self._process.kill()
+        if self._hosts is not None:
+            self._hosts.kill()
         self._thread.join(10.0)
 
     # -- states --------------------------------------------------------------------------------------------------
@@ -137,16 +133,15 @@ class TrainingRun:
         with self._record.lock:
             self._record.state["TrainingStartTime"] = self._billed_from
         self._enter("Downloading", "Downloading input data")
-        for name in ("input/config", "input/data", "model", "output/data"):
-            (folder / name).mkdir(parents=True)
+        hosts = self._hosts = Hosts(self._region, self._record, folder)
         channels = request.get("InputDataConfig") or []
         for channel in channels:
-            self._download(channel, folder / "input/data" / channel["ChannelName"])
-        self._write_config(folder, channels)
+            hosts.download(channel, self._raise_if_stopped)
+        hosts.configure(channels)
         self._enter("Training", "Training image download completed. Training in progress.")
-        ended = self._train(folder)
+        ended = self._train(hosts)
         self._enter("Uploading", "Uploading generated training model")
-        self._upload(folder)
+        self._upload(hosts, folder)
         if ended is not None:
             raise ended
 
@@ -154,89 +149,37 @@ class TrainingRun:
         if self._stopping.is_set():
             raise _Ended("Stopped", "Stopped", "Training job stopped")
 
-    def _download(self, channel: Mapping[str, Any], folder: Path) -> None:
-        folder.mkdir(parents=True)
-        gzipped = channel.get("CompressionType", "None") == "Gzip"
-        for item in sources.objects_of(self._region.objects, channel["DataSource"]["S3DataSource"]):
-            self._raise_if_stopped()
-            sources.download(self._region.objects, item, folder, gzipped)
-
-    def _write_config(self, folder: Path, channels: list[Any]) -> None:
-        request = self._record.request
-        resources = request["ResourceConfig"]
-        inputs = {}
-        for channel in channels:
-            source = channel["DataSource"]["S3DataSource"]
-            entry = {
-                "TrainingInputMode": "File",
-                "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
-                "RecordWrapperType": "None",
-            }
-            if channel.get("ContentType"):
-                entry["ContentType"] = channel["ContentType"]
-            inputs[channel["ChannelName"]] = entry
-        files: dict[str, Any] = {
-            "hyperparameters": request.get("HyperParameters") or {},
-            "inputdataconfig": inputs,
-            "resourceconfig": {
-                "current_host": "algo-1",
-                "current_instance_type": resources.get("InstanceType", ""),
-                "current_group_name": "homogeneousCluster",
-                "hosts": ["algo-1"],
-                "network_interface_name": "lo",
-            },
-        }
-        for name, content in files.items():
-            (folder / "input/config" / f"{name}.json").write_text(json.dumps(content))
-
-    def _environment(self, folder: Path) -> dict[str, str]:
-        region = self._region.config.region_name
-        return {
-            "SAGEMAKER_BASE_DIR": str(folder),
-            "TRAINING_JOB_NAME": self._record.name,
-            "TRAINING_JOB_ARN": self._record.arn,
-            "SM_MODEL_DIR": str(folder / "model"),
-            "SM_OUTPUT_DATA_DIR": str(folder / "output/data"),
-            "SAGEMAKER_REGION": region,
-            "AWS_REGION": region,
-            **(self._record.request.get("Environment") or {}),
-        }
-
-    def _train(self, folder: Path) -> _Ended | None:
+    def _train(self, hosts: Hosts) -> _Ended | None:
         """None when it ended well, an end that keeps the model so far, or ``_Ended`` raised for a failure."""
         container = images.container_of(self._record.request["AlgorithmSpecification"]["TrainingImage"])
         if container is None:  # checked on creation
             raise client_error("the training image is not mapped")
-        spec = ProcessSpec(container.train, ["train"], self._environment(folder), folder, "xgboost")
-        process = self._process = self._region.processes.spawn(spec)
-        epoch = int(self._region.clock.now().timestamp())
-        stream = f"{self._record.name}/algo-1-{epoch}"
-        output = LogLines(self._region, process, GROUP, stream, self._read_metrics)
-        early = self._await(process)
-        output.join()
+        hosts.start(container, self._read_metrics)
+        early = self._await(hosts)
+        hosts.join_logs()
         if early is not None:
             return early
-        if process.exit_code != 0:
-            raise _Ended("Failed", "Failed", "Training job failed", self._failure(folder, process.exit_code or 0))
+        if (failed := hosts.failed()) is not None:
+            raise _Ended("Failed", "Failed", "Training job failed", self._failure(failed))
         return None
 
-    def _await(self, process: Process) -> _Ended | None:
+    def _await(self, hosts: Hosts) -> _Ended | None:
         limit = self._record.request["StoppingCondition"].get("MaxRuntimeInSeconds", 86400)
         deadline = self._region.clock.now() + timedelta(seconds=limit)
-        while process.wait(_CLOCK_STEP if not self._stopping.is_set() else 0.0) is None:
+        while not hosts.wait(_CLOCK_STEP if not self._stopping.is_set() else 0.0):
             if self._stopping.is_set():
-                process.terminate(GRACE_SECONDS)
+                hosts.terminate(GRACE_SECONDS)
                 return _Ended("Stopped", "Stopped", "Training job stopped")
             if self._region.clock.now() >= deadline:
-                process.terminate(GRACE_SECONDS)
+                hosts.terminate(GRACE_SECONDS)
                 return _Ended(
                     "Stopped", "MaxRuntimeExceeded", f"Training job runtime exceeded MaxRuntimeInSeconds ({limit})"
                 )
         return None
 
-    def _failure(self, folder: Path, code: int) -> str:
+    def _failure(self, host: Host) -> str:
         """The container's own words from ``output/failure``, and the exit code, as SageMaker puts them together."""
-        path = folder / "output/failure"
+        path, code = host.folder / "output/failure", (host.process.exit_code if host.process else 0) or 0
         if code < 0:
             return f"AlgorithmError: the training process was ended by signal {-code}, exit code: {128 - code}"
         text = path.read_text(errors="replace").strip() if path.exists() else "see the job's log"
@@ -245,16 +188,17 @@ class TrainingRun:
         ending = f", exit code: {code}"
         return text[: _REASON_LENGTH - len(ending)] + ending
 
-    def _upload(self, folder: Path) -> None:
+    def _upload(self, hosts: Hosts, folder: Path) -> None:
         request = self._record.request
         bucket, prefix = sources.split_uri(request["OutputDataConfig"]["S3OutputPath"])
         base = "/".join(part for part in (prefix.strip("/"), self._record.name, "output") if part)
         try:
-            for source, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
-                if not any((folder / source).iterdir()):
+            for kind, name in (("model", "model.tar.gz"), ("output/data", "output.tar.gz")):
+                source = hosts.gathered(kind)
+                if not any(source.iterdir()):
                     continue
                 archive = folder / name
-                archives.pack(folder / source, archive)
+                archives.pack(source, archive)
                 self._region.objects.upload(archive, bucket, f"{base}/{name}")
                 if name == "model.tar.gz":
                     with self._record.lock:
@@ -263,15 +207,15 @@ class TrainingRun:
             raise client_error(f"Artifact upload failed:NoSuchBucket (404): {error.args[0]}") from error
 
     def _read_metrics(self, line: str) -> None:
-        """The last value of each metric. Built-in definitions are matched by what the line names, not one by one."""
+        """The last value of each metric. A built-in's definitions are tried only on lines that can hold them, and
+        XGBoost's only by the names on the line: its 70 expressions on every line would cost more than the training."""
+        tried = list(self._given)
         if "#011" in line and line.startswith("["):
-            names = re.findall(r"#011(train|validation)-([^:#]+):", line)
-            wanted = [f"{data}:{metric}" for data, metric in names]
-        else:
-            wanted = []
-        builtin = [name for name in wanted if name in self._patterns]
-        others = [name for name in self._patterns if not name.startswith(("train:", "validation:"))]
-        for name in (*builtin, *others):
+            named = [f"{data}:{metric}" for data, metric in re.findall(r"#011(train|validation)-([^:#]+):", line)]
+            tried += [name for name in named if name in self._built_in]
+        elif "_metric: host=" in line:
+            tried += self._built_in
+        for name in tried:
             found = re.search(self._patterns[name], line)
             if found is None or not found.groups():
                 continue

@@ -16,7 +16,6 @@ from local_region.ports import AwsError
 from local_region.sagemaker import archives, images, sources
 from local_region.sagemaker.events import iso, millis, upper
 from local_region.sagemaker.records import Record, listed, shaped
-from local_region.sagemaker.training import METRIC_DEFINITIONS
 from local_region.sagemaker.transform_run import TooLarge, payloads
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -143,6 +142,12 @@ def test_images_and_metric_definitions() -> None:
         "sagemaker-xgboost",
     ):
         assert images.container_of(image) is images.XGBOOST
-    for image in ("me/my-sagemaker-xgboost-fork:1", "382416733822.dkr.ecr.us-east-1.amazonaws.com/linear-learner:1"):
+    for image in (
+        "me/my-sagemaker-xgboost-fork:1",
+        "me/knn:1",
+        "382416733822.dkr.ecr.us-east-1.amazonaws.com/mine/kmeans:1",
+        "382416733822.dkr.ecr.us-east-1.amazonaws.com/pca:2",
+        "382416733822.dkr.ecr.us-east-1.amazonaws.com/ntm:1",
+    ):
         assert images.container_of(image) is None
-    assert {"train:auc", "validation:rmse"} <= {each["Name"] for each in METRIC_DEFINITIONS}
+    assert {"train:auc", "validation:rmse"} <= {each["Name"] for each in images.XGBOOST.metrics}
