@@ -15,8 +15,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from sluicegate.data.fillings import fit_fillings
 from sluicegate.data.ingest import read_upload
-from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.encoder import Encoder, Filling
 from sluicegate.domain.records import InvalidRecords, parse_records
 from sluicegate.domain.schema import MISSING_MARKERS, Column, Schema, Value
 from sluicegate.domain.settings import ModelSettings
@@ -30,6 +31,12 @@ COLUMNS = (
     Column("d", "date"),
 )
 ENCODER = Encoder.fit(COLUMNS, buckets=16)
+FILLINGS = {
+    "n": Filling((7.5,), ((0.1, 3.7e-3),), indicator=True),
+    "b": Filling((1.0,), ((0.3, 0.45),)),
+    "d": Filling((20000.0, 6.0, 3.0, 12.0), ((1e4, 1e4), (6.1, 3.3), (3.0, 2.0), (11.0, 7.1)), indicator=True),
+}
+FILLED = Encoder.from_json(Encoder.fit(COLUMNS, buckets=16, fillings=FILLINGS).to_json())
 SQL_TYPES = {"number": "DOUBLE", "boolean": "BOOLEAN", "category": "VARCHAR", "date": "TIMESTAMP"}
 QUOTED = {column.name: f'"{column.name}"' for column in COLUMNS}
 
@@ -84,11 +91,43 @@ def store(connection: duckdb.DuckDBPyConnection, batch: Sequence[dict[str, Any]]
 @given(st.lists(records, min_size=1, max_size=8))
 def test_typed_rows_encode_the_same(connection: duckdb.DuckDBPyConnection, batch: list[dict[str, Any]]) -> None:
     store(connection, batch)
-    cells = [f"coalesce(({part})::VARCHAR, '')" for part in ENCODER.sql(QUOTED)]
-    lines = connection.execute(f"SELECT {' || chr(44) || '.join(cells)} FROM typed").fetchall()
-    for record, (line,) in zip(batch, lines, strict=True):
-        assert parsed(line) == ENCODER.encode(as_values(record))
-        assert len(parsed(line)) == len(ENCODER.feature_names)
+    for encoder in (ENCODER, FILLED):
+        cells = [f"coalesce(({part})::VARCHAR, '')" for part in encoder.sql(QUOTED)]
+        lines = connection.execute(f"SELECT {' || chr(44) || '.join(cells)} FROM typed").fetchall()
+        for record, (line,) in zip(batch, lines, strict=True):
+            assert parsed(line) == encoder.encode(as_values(record))
+            assert len(parsed(line)) == len(encoder.feature_names)
+            assert encoder is ENCODER or None not in parsed(line)
+
+
+def test_a_filled_encoder_fills_columns_that_are_gone(connection: duckdb.DuckDBPyConnection) -> None:
+    cells = [f"coalesce(({part})::VARCHAR, '')" for part in FILLED.sql({})]
+    (line,) = connection.execute(f"SELECT {' || chr(44) || '.join(cells)}").fetchone() or ("",)
+    assert parsed(line) == FILLED.encode({})
+    assert line.count("1") >= 2 and FILLED.feature_names.count("n=(missing)") == 1
+    assert FILLED.fingerprint != ENCODER.fingerprint
+
+
+def test_fillings_are_medians_and_moments_of_what_is_there(connection: duckdb.DuckDBPyConnection) -> None:
+    batch: list[dict[str, Any]] = [
+        {"n": number, "b": flag, "c": None, "h": None, "d": moment}
+        for number, flag, moment in (
+            (1.0, True, datetime(2026, 1, 1)),
+            (2.0, True, None),
+            (6.0, False, datetime(2026, 1, 3)),
+            (math.inf, True, datetime(2026, 1, 8)),
+        )
+    ]
+    store(connection, batch)
+    found = fit_fillings(connection, "typed", COLUMNS)
+    assert found.keys() == {"n", "b", "d"}
+    assert found["n"].values == (2.0,) and found["n"].indicator and not found["b"].indicator
+    mean, deviation = found["n"].scale[0]
+    assert (mean, deviation) == pytest.approx((3.0, (14 / 3) ** 0.5), rel=1e-5)
+    assert found["d"].values == (20456.0, 1.0, 3.0, 0.0)
+    assert found["d"].scale[1] == (1.0, 1.0)  # the same month everywhere: nothing to divide by
+    encoder = Encoder.fit(COLUMNS, fillings=found)
+    assert encoder.encode({"n": None})[:2] == [pytest.approx((2 - mean) / deviation), 1.0]
 
 
 @quick

@@ -9,8 +9,11 @@ date       days since 1970-01-01, month 1–12, weekday 0–6 from Monday, hour 
 =========  =======================================================================================
 
 A missing value is an empty field (XGBoost's own "missing"), in a one-hot block all zeros. Infinities and NaN are
-missing. An encoding has at least two columns: SageMaker's server guesses the delimiter from the first line and fails
-without one.
+missing. For algorithms that know no missing value a block has a ``Filling``: a number stands for what is missing, a
+further column says so (1) where the data had any, and values are scaled.
+
+An encoding has at least two columns: SageMaker's server guesses the delimiter from the first line and fails without
+one.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -40,13 +43,46 @@ _PADDING = "(constant)"
 
 
 @dataclass(frozen=True)
+class Filling:
+    """What stands for a missing value of a number, boolean or date, and how its values are scaled: each becomes
+    ``(value - mean) / deviation``. One item for each of the block's values (a date has four).
+    """
+
+    values: tuple[float, ...]
+    scale: tuple[tuple[float, float], ...]
+    #: whether a further column has 1 where the value is missing, else 0
+    indicator: bool = False
+
+    def scaled(self, values: Sequence[float]) -> str:
+        """The fields of ``values``, without the indicator."""
+        found = ((value - mean) / deviation for value, (mean, deviation) in zip(values, self.scale, strict=True))
+        return ",".join(repr(max(-LARGEST, min(LARGEST, value))) for value in found)
+
+    @cached_property
+    def missing(self) -> str:
+        """The fields of a missing value."""
+        return self.scaled(self.values) + (",1" if self.indicator else "")
+
+    def to_json(self) -> dict[str, Any]:
+        return {"values": list(self.values), "scale": [list(pair) for pair in self.scale], "indicator": self.indicator}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Filling:
+        scale = tuple((float(mean), float(deviation)) for mean, deviation in data["scale"])
+        return cls(tuple(map(float, data["values"])), scale, bool(data["indicator"]))
+
+
+@dataclass(frozen=True)
 class Block:
-    """The encoded columns of one column. ``categories`` only of one_hot, ``buckets`` only of hashed."""
+    """The encoded columns of one column. ``categories`` only of one_hot, ``buckets`` only of hashed, ``filling`` only
+    of number, boolean and date.
+    """
 
     column: str
     kind: BlockKind
     categories: tuple[str, ...] = ()
     buckets: int = 0
+    filling: Filling | None = None
 
     @property
     def source_type(self) -> ColumnType:
@@ -58,13 +94,13 @@ class Block:
             return [*(f"{self.column}={category}" for category in self.categories), f"{self.column}=(other)"]
         if self.kind == "hashed":
             return [f"{self.column}#{bucket}" for bucket in range(self.buckets)]
-        if self.kind == "date":
-            return [f"{self.column}.{part}" for part in _DATE_PARTS]
-        return [self.column]
+        names = [f"{self.column}.{part}" for part in _DATE_PARTS] if self.kind == "date" else [self.column]
+        return [*names, f"{self.column}=(missing)"] if self.filling is not None and self.filling.indicator else names
 
     @property
     def width(self) -> int:
-        return {"one_hot": len(self.categories) + 1, "hashed": self.buckets, "date": 4}.get(self.kind, 1)
+        width = {"one_hot": len(self.categories) + 1, "hashed": self.buckets, "date": 4}.get(self.kind, 1)
+        return width + (self.filling is not None and self.filling.indicator)
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"column": self.column, "kind": self.kind}
@@ -72,6 +108,8 @@ class Block:
             found["categories"] = list(self.categories)
         if self.kind == "hashed":
             found["buckets"] = self.buckets
+        if self.filling is not None:
+            found["filling"] = self.filling.to_json()
         return found
 
 
@@ -82,9 +120,19 @@ class Encoder:
     blocks: tuple[Block, ...]
 
     @classmethod
-    def fit(cls, columns: Sequence[Column], *, buckets: int = HASH_BUCKETS) -> Encoder:
-        """An encoder for feature columns. A category column with ``categories`` is one-hot, without it hashed."""
-        return cls(tuple(_block(column, buckets) for column in columns))
+    def fit(
+        cls,
+        columns: Sequence[Column],
+        *,
+        buckets: int = HASH_BUCKETS,
+        fillings: Mapping[str, Filling] | None = None,
+    ) -> Encoder:
+        """An encoder for feature columns. A category column with ``categories`` is one-hot, without it hashed.
+
+        ``fillings`` (by column, see ``data.fillings``) leave no field empty, for algorithms that need it so.
+        """
+        filled = fillings or {}
+        return cls(tuple(replace(_block(column, buckets), filling=filled.get(column.name)) for column in columns))
 
     @cached_property
     def feature_names(self) -> list[str]:
@@ -134,6 +182,7 @@ class Encoder:
                     block["kind"],
                     tuple(block.get("categories", ())),
                     int(block.get("buckets", 0)),
+                    Filling.from_json(block["filling"]) if "filling" in block else None,
                 )
                 for block in data["blocks"]
             )
@@ -168,6 +217,8 @@ def _zeros(width: int) -> str:
 
 
 def _writer(block: Block) -> Callable[[Value], str]:
+    if block.filling is not None:
+        return _filled_writer(block.filling, _writer(replace(block, filling=None)))
     if block.kind == "number":
         return _write_number
     if block.kind == "boolean":
@@ -189,6 +240,18 @@ def _writer(block: Block) -> Callable[[Value], str]:
         return known.get(text, other) if one_hot else units[hash_bucket(text, buckets)]
 
     return write_category
+
+
+def _filled_writer(filling: Filling, write: Callable[[Value], str]) -> Callable[[Value], str]:
+    missing, present = filling.missing, ",0" if filling.indicator else ""
+
+    def write_filled(value: Value) -> str:
+        text = write(value)
+        if text.startswith(",") or not text:
+            return missing
+        return filling.scaled([float(part) for part in text.split(",")]) + present
+
+    return write_filled
 
 
 def _write_number(value: Value) -> str:
@@ -216,7 +279,34 @@ def text_sql(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def date_parts_sql(source: str) -> list[str]:
+    """Whole-number expressions of ``_DATE_PARTS``."""
+    days = f"({source})::DATE - DATE '1970-01-01'"
+    return [days, f"month({source})", f"isodow({source}) - 1", f"hour({source})"]
+
+
+def _filled_sql(filling: Filling, present: str, values: Sequence[str]) -> str:
+    """``values`` scaled where ``present`` is true, else what stands for a missing value."""
+    fields = []
+    for value, (mean, deviation) in zip(values, filling.scale, strict=True):
+        # a bare 0.1 would be a DECIMAL to DuckDB
+        scaled = f"({value} - {text_sql(repr(mean))}::DOUBLE) / {text_sql(repr(deviation))}::DOUBLE"
+        fields.append(f"greatest(least({scaled}, {LARGEST}), -{LARGEST})::VARCHAR")
+    joined = " || ',' || ".join(fields) + (" || ',0'" if filling.indicator else "")
+    return f"CASE WHEN {present} THEN {joined} ELSE {text_sql(filling.missing)} END"
+
+
 def _block_sql(block: Block, source: str | None) -> str:
+    if block.filling is not None:
+        if source is None:
+            return text_sql(block.filling.missing)
+        if block.kind == "number":
+            held = f"greatest(least({source}, {LARGEST}), -{LARGEST})"
+            return _filled_sql(block.filling, f"isfinite({source})", [held])
+        if block.kind == "boolean":
+            return _filled_sql(block.filling, f"{source} IS NOT NULL", [f"({source})::INTEGER::DOUBLE"])
+        parts = [f"({part})::DOUBLE" for part in date_parts_sql(source)]
+        return _filled_sql(block.filling, f"{source} IS NOT NULL", parts)
     if source is None:  # the data no longer has this column
         return text_sql(_zeros(block.width) if block.kind in ("one_hot", "hashed") else "," * (block.width - 1))
     if block.kind == "number":
@@ -224,11 +314,9 @@ def _block_sql(block: Block, source: str | None) -> str:
     if block.kind == "boolean":
         return f"CASE WHEN {source} THEN '1' WHEN NOT {source} THEN '0' END"
     if block.kind == "date":
-        parts = (
-            f"(({source})::DATE - DATE '1970-01-01')::VARCHAR || ',' || month({source})::VARCHAR || ',' || "
-            f"(isodow({source}) - 1)::VARCHAR || ',' || hour({source})::VARCHAR"
-        )
-        return f"CASE WHEN {source} IS NULL THEN ',,,' ELSE {parts} END"
+        parts = [f"({part})::VARCHAR" for part in date_parts_sql(source)]
+        joined = " || ',' || ".join(parts)
+        return f"CASE WHEN {source} IS NULL THEN ',,,' ELSE {joined} END"
     width = block.width
     units = [_unit(position, width) for position in range(width)]
     zeros = text_sql(_zeros(width))
