@@ -10,13 +10,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import botocore.session
 from botocore.model import ServiceModel, StructureShape
 
 from local_region.ports import AwsError, Json
 
+Item = TypeVar("Item")
 PAGE = 10  # SageMaker's default MaxResults; at most 100
 
 
@@ -122,10 +123,15 @@ def listed(
     elif sort == "Status" and status is not None:
         key = lambda record: (status(record), record.name)  # noqa: E731
     kept.sort(key=key, reverse=params.get("SortOrder", default_order) == "Descending")
+    return paged(params, kept)
+
+
+def paged(params: Mapping[str, Any], items: list[Item]) -> tuple[list[Item], Json]:
+    """The page of ``items`` that MaxResults and NextToken ask for, and ``{"NextToken": …}`` if more follow."""
     start = _offset(params.get("NextToken"))
     end = start + int(params.get("MaxResults", PAGE))
     token = base64.urlsafe_b64encode(str(end).encode()).decode()
-    return kept[start:end], {"NextToken": token} if end < len(kept) else {}
+    return items[start:end], {"NextToken": token} if end < len(items) else {}
 
 
 def _offset(token: str | None) -> int:

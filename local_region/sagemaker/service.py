@@ -13,6 +13,7 @@ from local_region.sagemaker.packages import Packages
 from local_region.sagemaker.tagging import Tagging
 from local_region.sagemaker.training import TrainingJobs
 from local_region.sagemaker.transform import TransformJobs
+from local_region.sagemaker.tuning import TuningJobs
 
 _endpoints: WeakKeyDictionary[Region, Endpoints] = WeakKeyDictionary()
 
@@ -34,10 +35,12 @@ class SageMakerService:
         self.configs = EndpointConfigs(region, self.models)
         self.endpoints = Endpoints(region, self.models, self.configs)
         self.training = TrainingJobs(region)
+        self.tuning = TuningJobs(region, self.training)
         self.transforms = TransformJobs(region, self.models)
         tagging = Tagging(
             [
                 self.training.table,
+                self.tuning.table,
                 self.transforms.table,
                 self.models.table,
                 self.configs.table,
@@ -52,6 +55,12 @@ class SageMakerService:
             "DescribeTrainingJob": self.training.describe,
             "ListTrainingJobs": self.training.list,
             "StopTrainingJob": self.training.stop_job,
+            "CreateHyperParameterTuningJob": self.tuning.create,
+            "DescribeHyperParameterTuningJob": self.tuning.describe,
+            "ListHyperParameterTuningJobs": self.tuning.list,
+            "ListTrainingJobsForHyperParameterTuningJob": self.tuning.trials,
+            "StopHyperParameterTuningJob": self.tuning.stop_job,
+            "DeleteHyperParameterTuningJob": self.tuning.delete,
             "CreateTransformJob": self.transforms.create,
             "DescribeTransformJob": self.transforms.describe,
             "ListTransformJobs": self.transforms.list,
@@ -93,6 +102,7 @@ class SageMakerService:
         self.endpoints.start()
 
     def stop(self) -> None:
+        self.tuning.stop()
         self.training.stop()
         self.transforms.stop()
         self.endpoints.stop()

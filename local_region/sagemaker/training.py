@@ -5,8 +5,9 @@ from __future__ import annotations
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker import images
 from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
-from local_region.sagemaker.training_run import TrainingRun
+from local_region.sagemaker.training_run import TrainingRun, Watcher
 
+Prepared = tuple[Record, TrainingRun]
 _REFUSED = (
     "CheckpointConfig", "DebugRuleConfigurations", "TensorBoardOutputConfig", "ExperimentConfig",
     "ProfilerRuleConfigurations", "RemoteDebugConfig", "InfraCheckConfig", "SessionChainingConfig",
@@ -27,8 +28,13 @@ class TrainingJobs:
         self._runs: dict[str, TrainingRun] = {}
 
     def create(self, request: AwsRequest) -> Json:
-        params = request.params
-        _check(params)
+        record, run = self.prepare(request.params)
+        run.start()
+        return {"TrainingJobArn": record.arn}
+
+    def prepare(self, params: Json, tuning_arn: str | None = None, watcher: Watcher | None = None) -> Prepared:
+        """A job that is there but not started. ``tuning_arn`` and ``watcher``: of the tuning job that it is for."""
+        check(params)
         config, now = self._region.config, self._region.clock.now()
         name = params["TrainingJobName"]
         arn = f"arn:{config.partition}:sagemaker:{config.region_name}:{config.account_id}:training-job/{name}"
@@ -51,11 +57,12 @@ class TrainingJobs:
             "EnableInterContainerTrafficEncryption": params.get("EnableInterContainerTrafficEncryption", False),
             "EnableManagedSpotTraining": params.get("EnableManagedSpotTraining", False),
         }
+        if tuning_arn is not None:
+            record.state["TuningJobArn"] = tuning_arn
         self.table.add(record, lambda: _taken(arn))
-        run = TrainingRun(self._region, record)
+        run = TrainingRun(self._region, record, watcher)
         self._runs[name] = run
-        run.start()
-        return {"TrainingJobArn": arn}
+        return record, run
 
     def describe(self, request: AwsRequest) -> Json:
         return self.table.get(request.params["TrainingJobName"], _missing).view("DescribeTrainingJob")
@@ -97,7 +104,8 @@ def _taken(arn: str) -> AwsError:
     )
 
 
-def _check(params: Json) -> None:
+def check(params: Json) -> None:
+    """What CreateTrainingJob refuses beyond botocore's model."""
     refuse_members(params, _REFUSED, "CreateTrainingJob")
     if (params.get("ProfilerConfig") or {}).get("DisableProfiler") is False:
         raise refuse("ProfilerConfig with DisableProfiler false in CreateTrainingJob")

@@ -9,7 +9,7 @@ import shutil
 import threading
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from local_region.ports import Region
 from local_region.sagemaker import archives, images, sources
@@ -37,11 +37,18 @@ def client_error(reason: str) -> _Ended:
     return _Ended("Failed", "Failed", "Training job failed", f"ClientError: {reason}")
 
 
+class Watcher(Protocol):
+    """Who follows a job: a tuning job its trials. Called on the job's own threads."""
+
+    def measured(self, job: str, metric: str, value: float) -> None: ...  # as the container prints it
+    def ended(self, job: str) -> None: ...  # the record says how
+
+
 class TrainingRun:
     """``stop`` is StopTrainingJob; ``abandon`` ends it without a word, because the region goes."""
 
-    def __init__(self, region: Region, record: Record) -> None:
-        self._region, self._record = region, record
+    def __init__(self, region: Region, record: Record, watcher: Watcher | None = None) -> None:
+        self._region, self._record, self._watcher = region, record, watcher
         self._stopping, self._abandoned = threading.Event(), False
         self._hosts: Hosts | None = None
         self._metrics: dict[str, tuple[float, datetime]] = {}
@@ -125,6 +132,8 @@ class TrainingRun:
             self._finish("Completed", "Completed", "Training job completed")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+            if self._watcher is not None and not self._abandoned:
+                self._watcher.ended(self._record.name)
 
     def _work(self, folder: Path) -> None:
         request = self._record.request
@@ -220,6 +229,10 @@ class TrainingRun:
             if found is None or not found.groups():
                 continue
             try:
-                self._metrics[name] = (float(found[1]), self._region.clock.now())
+                value = float(found[1])
             except ValueError:
                 log.debug("metric %s: %r is no number", name, found[1])
+                continue
+            self._metrics[name] = (value, self._region.clock.now())
+            if self._watcher is not None:
+                self._watcher.measured(self._record.name, name, value)
