@@ -39,9 +39,7 @@ class TrainingJobs:
         name = params["TrainingJobName"]
         arn = f"arn:{config.partition}:sagemaker:{config.region_name}:{config.account_id}:training-job/{name}"
         stored = {key: value for key, value in params.items() if key != "Tags"}
-        algorithm = dict(params["AlgorithmSpecification"])
-        container = images.container_of(algorithm["TrainingImage"])
-        algorithm.setdefault("MetricDefinitions", [dict(each) for each in container.metrics] if container else [])
+        algorithm = with_metrics(params["AlgorithmSpecification"])
         algorithm.setdefault("EnableSageMakerMetricsTimeSeries", False)
         stored["AlgorithmSpecification"] = algorithm
         record = Record(name, arn, stored, now, now, tags=tags_of(params))
@@ -94,6 +92,12 @@ class TrainingJobs:
         """End everything: the region stops."""
         for run in list(self._runs.values()):
             run.abandon()
+
+
+def with_metrics(algorithm: Json) -> Json:
+    """An AlgorithmSpecification with the image's own MetricDefinitions, if it has none."""
+    container = images.container_of(algorithm["TrainingImage"])
+    return {"MetricDefinitions": [dict(each) for each in container.metrics] if container else [], **algorithm}
 
 
 def _taken(arn: str) -> AwsError:

@@ -8,7 +8,7 @@ from local_region.ports import AwsRequest, Json, Region
 from local_region.sagemaker import tuning_checks
 from local_region.sagemaker.models import arn_of
 from local_region.sagemaker.records import Record, Table, invalid, listed, paged, tags_of
-from local_region.sagemaker.training import METRIC_DEFINITIONS, TrainingJobs, check
+from local_region.sagemaker.training import TrainingJobs, check, with_metrics
 from local_region.sagemaker.tuning_checks import OBJECTIVE
 from local_region.sagemaker.tuning_run import TuningRun, overall_best
 from local_region.sagemaker.tuning_search import Earlier
@@ -63,8 +63,7 @@ class TuningJobs:
         """The definition of the trials as SageMaker completes it. ``AwsError`` if such a training job is refused."""
         definition: Json = dict(params["TrainingJobDefinition"])
         check(tuning_checks.training_request("a", definition, {}, {}))
-        algorithm = dict(definition["AlgorithmSpecification"])
-        algorithm.setdefault("MetricDefinitions", METRIC_DEFINITIONS)
+        algorithm = with_metrics(definition["AlgorithmSpecification"])
         metric = params["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
         static = {**(definition.get("StaticHyperParameters") or {}), OBJECTIVE: metric}
         return {**definition, "AlgorithmSpecification": algorithm, "StaticHyperParameters": static}
