@@ -14,6 +14,9 @@ _REFUSED = (
     "ServerlessJobConfig", "MlflowConfig", "ModelPackageConfig",
 )  # fmt: skip
 
+#: SageMaker's own default limit for one training job
+MAX_INSTANCES = 20
+
 
 def _missing() -> AwsError:
     return invalid("Requested resource not found.")
@@ -134,8 +137,12 @@ def check(params: Json) -> None:
         ("InstanceGroups", "KeepAlivePeriodInSeconds", "TrainingPlanArn", "InstancePreferences"),
         "ResourceConfig",
     )
-    if resources.get("InstanceCount", 1) != 1:
-        raise refuse("distributed training (ResourceConfig.InstanceCount above 1)")
+    if resources.get("InstanceCount", 1) > MAX_INSTANCES:
+        raise AwsError(
+            "ResourceLimitExceeded",
+            f"The request was rejected because a training job has at most {MAX_INSTANCES} instances "
+            f"(ResourceConfig.InstanceCount is {resources['InstanceCount']}).",
+        )
     stopping = params.get("StoppingCondition")
     if not stopping:
         raise invalid("StoppingCondition is required: MaxRuntimeInSeconds.")

@@ -9,6 +9,7 @@ Hosts have no network of their own here, so ``algo-2`` is no address. What stand
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -36,6 +37,12 @@ class Host:
         self.output: LogLines | None = None
         for name in ("input/config", "input/data", "model", "output/data"):
             (self.folder / name).mkdir(parents=True)
+
+
+def _failed_at(host: Host) -> float:
+    """When it wrote why it fails; a host that was ended by a signal wrote nothing."""
+    path = host.folder / "output/failure"
+    return path.stat().st_mtime_ns if path.exists() else math.inf
 
 
 class Hosts:
@@ -122,10 +129,9 @@ class Hosts:
         return all(process.exit_code is not None for process in running)
 
     def failed(self) -> Host | None:
-        """The host that failed of itself: its own exit status counts before one that a signal made."""
+        """The host that failed first: the others' failures, or the signals that ended them, follow from that one."""
         ended = [host for host in self.all if host.process is not None and host.process.exit_code not in (None, 0)]
-        own = [host for host in ended if (host.process.exit_code or 0) > 0]  # type: ignore[union-attr]
-        return next(iter(own or ended), None)
+        return min(ended, key=_failed_at, default=None)
 
     def terminate(self, grace_seconds: float) -> None:
         """SIGTERM to all at once, SIGKILL after ``grace_seconds``."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xgboost as xgb
 
-from local_region.containers.xgboost import tables
+from local_region.containers.common import tables
+from local_region.containers.common.errors import AlgorithmError, UserError
+from local_region.containers.common.hosts import Cluster
+from local_region.containers.xgboost import distributed
 from local_region.containers.xgboost.content import Kind
-from local_region.containers.xgboost.errors import AlgorithmError, UserError
 from local_region.containers.xgboost.folds import HeldOut, folds
 from local_region.containers.xgboost.hyperparameters import DEFAULT_OBJECTIVE, is_maximized, split_metrics
 from local_region.containers.xgboost.metrics import custom_metric
@@ -77,11 +80,27 @@ def check_labels(labels: tables.Floats, objective: str, classes: int | None) -> 
         raise UserError(f"label must be nonnegative for {objective}; the least is {low:g}")
 
 
+def _csr(table: tables.Table) -> Any:
+    if not isinstance(table.features, tuple):
+        return table.features
+    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+
+    data, indices, indptr, width = table.features
+    return csr_matrix((data, indices, indptr), shape=(table.rows, width))
+
+
+def _width(table: tables.Table) -> int:
+    return int(table.features[3] if isinstance(table.features, tuple) else table.features.shape[1])
+
+
 class Job:
     """One training job, its hyperparameters already checked."""
 
-    def __init__(self, values: dict[str, Any], kind: Kind, base: Path, channels: list[str], keep: bool) -> None:
+    def __init__(
+        self, values: dict[str, Any], kind: Kind, base: Path, channels: Sequence[str], keep: bool, cluster: Cluster
+    ) -> None:
         self._values, self._kind, self._base, self._channels, self._keep = values, kind, base, channels, keep
+        self._cluster = cluster
         self._objective: str = values.get("objective", DEFAULT_OBJECTIVE)
         own, custom, self._watched = split_metrics(values)
         self._params = {name: value for name, value in values.items() if name not in OWN}
@@ -90,6 +109,9 @@ class Job:
         if own:
             self._params["eval_metric"] = own
         self._custom = custom_metric(custom, self._objective) if custom else None
+        if cluster.several:
+            distributed.check(values)
+            self._params.setdefault("nthread", distributed.threads())
 
     def run(self) -> None:
         try:
@@ -103,33 +125,39 @@ class Job:
                 raise UserError(message) from error
             raise AlgorithmError(f"XGB train call failed with exception:\n {message}") from error
 
-    def _read(self, channels: list[str]) -> tables.Table:
+    def _read(self, channels: Sequence[str], may_be_empty: bool = False) -> tables.Table | None:
         files = []
         for channel in channels:
             found = tables.data_files(self._base / "input/data" / channel)
-            if not found:
+            if not found and not may_be_empty:
                 kind = "training" if channel == "train" else channel
                 raise UserError(f"No data in {kind} channel path {self._base / 'input/data' / channel}")
             files += found
-        table = (
-            tables.read_csv(files, self._values.get("csv_weights") == 1)
-            if self._kind == "csv"
-            else tables.read_libsvm(files)
-        )
+        if not files:
+            return None
+        table = self._table(files)
         if table.rows == 0:
             raise UserError("Got input data without labels. Please check the input data set.")
         check_labels(table.labels, self._objective, self._values.get("num_class"))
         print(f"Read {table.rows} rows from {len(files)} file(s) of {' and '.join(channels)}", flush=True)
         return table
 
+    def _table(self, files: list[Path]) -> tables.Table:
+        if self._kind == "csv":
+            return tables.read_csv(files, self._values.get("csv_weights") == 1)
+        if self._kind == "libsvm":
+            return tables.read_libsvm(files)
+        features, labels = tables.read_recordio(files)
+        if labels is None:
+            raise UserError("Got input data without labels. Please check the input data set.")
+        return tables.Table(features, labels)
+
     def _matrix(self, table: tables.Table, like: xgb.DMatrix | None = None, columns: int = 0) -> xgb.DMatrix:
         """A DMatrix; quantized at once where only histograms are needed: a byte a cell instead of eight."""
         keywords: dict[str, Any] = {"label": table.labels, "weight": table.weights, "qid": table.groups}
-        if isinstance(table.features, tuple):
-            from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
-
-            data, indices, indptr, width = table.features
-            sparse = csr_matrix((data, indices, indptr), shape=(table.rows, max(width, columns)))
+        if not isinstance(table.features, np.ndarray):
+            sparse = _csr(table)
+            sparse.resize((table.rows, max(sparse.shape[1], columns)))
             return xgb.DMatrix(sparse, **keywords)
         if self._quantized():
             bins = self._params.get("max_bin") or 256
@@ -145,25 +173,39 @@ class Job:
         )
 
     def _fit(self) -> None:
-        train_table = self._read(["train"])
-        train = self._matrix(train_table)
-        del train_table
+        table = self._read(["train"], may_be_empty=self._cluster.several)
+        with distributed.joined(self._cluster, table is not None) as member:
+            if table is not None:
+                self._fit_table(table, member)
+
+    def _fit_table(self, table: tables.Table, member: distributed.Member) -> None:
+        train = self._matrix(table, columns=member.width(_width(table), isinstance(table.features, np.ndarray)))
         evals = [(train, "train")]
         if "validation" in self._channels:
-            table = self._read(["validation"])
-            validation = self._matrix(table, train, train.num_col())
+            validated = self._read(["validation"])
+            if validated is None:
+                raise UserError("No data in validation channel")
+            validation = self._matrix(validated, train, train.num_col())
             if validation.num_col() != train.num_col():
                 raise UserError(
                     f"The validation channel has {validation.num_col()} features, the train channel {train.num_col()}."
                 )
             evals.append((validation, "validation"))
         path = self._base / "model" / MODEL_NAME
-        booster = self._boost(train, evals, path)
-        save(booster, path)
+        booster = self._boost(train, evals, path, speaks=member.first)
+        if member.first:
+            save(booster, path)
 
-    def _boost(self, train: xgb.DMatrix, evals: list[tuple[xgb.DMatrix, str]], path: Path, results: Any = None) -> Any:
-        callbacks: list[xgb.callback.TrainingCallback] = [MetricLines()]
-        if self._keep:
+    def _boost(
+        self,
+        train: xgb.DMatrix,
+        evals: list[tuple[xgb.DMatrix, str]],
+        path: Path,
+        results: Any = None,
+        speaks: bool = True,
+    ) -> Any:
+        callbacks: list[xgb.callback.TrainingCallback] = [MetricLines()] if speaks else []
+        if self._keep and speaks:
             callbacks.append(KeepModel(path))
         if stop := self._early_stopping(len(evals) > 1):
             callbacks.append(stop)
@@ -197,8 +239,8 @@ class Job:
     def _cross_validate(self) -> None:
         count, rounds = self._values["_kfold"], self._values.get("_num_cv_round", 1)
         table = self._read(self._channels)
-        if table.rows < count:
-            raise UserError(f"_kfold={count} takes at least {count} rows; there are {table.rows}.")
+        if table is None or table.rows < count:
+            raise UserError(f"_kfold={count} takes at least {count} rows; there are {table.rows if table else 0}.")
         whole = self._matrix(table)
         classes = self._objective.startswith(("binary:", "multi:"))
         held_out = HeldOut(table.labels, rounds, classes)

@@ -8,75 +8,15 @@ writes them to ``hyperparameters.json``. Messages have the built-in's form, so w
 from __future__ import annotations
 
 import ast
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from local_region.containers.xgboost.errors import UserError
+from local_region.containers.common.errors import UserError
+from local_region.containers.common.parameters import Parameter, Value, choice, integer, parsed, real
 from local_region.containers.xgboost.metrics import CUSTOM_METRICS, METRICS, MINIMIZED
 
-Value = Any
 DEFAULT_OBJECTIVE = "reg:squarederror"
 ALIASES = {"learning_rate": "eta", "min_split_loss": "gamma", "reg_lambda": "lambda", "reg_alpha": "alpha"}
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A range of numbers; an open end excludes its bound."""
-
-    low: float = -math.inf
-    high: float = math.inf
-    low_open: bool = False
-    high_open: bool = False
-
-    def __contains__(self, value: float) -> bool:
-        above = value > self.low if self.low_open else value >= self.low
-        below = value < self.high if self.high_open else value <= self.high
-        return above and below  # also False for NaN
-
-    def __str__(self) -> str:
-        low = "(-inf" if self.low == -math.inf else f"{'(' if self.low_open else '['}{self.low}"
-        high = "+inf)" if self.high == math.inf else f"{self.high}{')' if self.high_open else ']'}"
-        return f"{low}, {high}"
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """How one hyperparameter's text becomes a value, and which values it takes."""
-
-    parse: Callable[[str], Value]
-    check: Callable[[str, Value], None]
-
-
-def _range_error(name: str, value: Value, accepted: object) -> UserError:
-    return UserError(f"Hyperparameter {name}: {value} is not in {accepted}")
-
-
-def _number(parse: Callable[[str], float], low: float = -math.inf, high: float = math.inf, **ends: bool) -> Parameter:
-    interval = Interval(low, high, **ends)
-
-    def check(name: str, value: float) -> None:
-        if value not in interval:
-            raise _range_error(name, value, interval)
-
-    return Parameter(parse, check)
-
-
-def _int(low: float = -math.inf, high: float = math.inf, **ends: bool) -> Parameter:
-    return _number(int, low, high, **ends)
-
-
-def _float(low: float = -math.inf, high: float = math.inf, **ends: bool) -> Parameter:
-    return _number(float, low, high, **ends)
-
-
-def _choice(*accepted: str) -> Parameter:
-    def check(name: str, value: str) -> None:
-        if value not in accepted:
-            raise _range_error(name, value, list(accepted))
-
-    return Parameter(str, check)
 
 
 def _split(text: str) -> list[str]:
@@ -147,59 +87,59 @@ OBJECTIVES = (
 )  # fmt: skip
 
 PARAMETERS: Mapping[str, Parameter] = {
-    "num_round": _int(1),
-    "csv_weights": _int(0, 1),
-    "early_stopping_rounds": _int(1),
-    "booster": _choice("gbtree", "gblinear", "dart"),
-    "verbosity": _int(0, 3),
-    "nthread": _int(1),
-    "eta": _float(0, 1),
-    "gamma": _float(0),
-    "max_depth": _int(0),
-    "min_child_weight": _float(0),
-    "max_delta_step": _float(0),
-    "subsample": _float(0, 1, low_open=True),
-    "colsample_bytree": _float(0, 1, low_open=True),
-    "colsample_bylevel": _float(0, 1, low_open=True),
-    "colsample_bynode": _float(0, 1, low_open=True),
-    "lambda": _float(0),
-    "alpha": _float(0),
-    "tree_method": _choice("auto", "exact", "approx", "hist", "gpu_hist"),
-    "sketch_eps": _float(0, 1, low_open=True, high_open=True),
-    "scale_pos_weight": _float(0, low_open=True),
+    "num_round": integer(1),
+    "csv_weights": integer(0, 1),
+    "early_stopping_rounds": integer(1),
+    "booster": choice("gbtree", "gblinear", "dart"),
+    "verbosity": integer(0, 3),
+    "nthread": integer(1),
+    "eta": real(0, 1),
+    "gamma": real(0),
+    "max_depth": integer(0),
+    "min_child_weight": real(0),
+    "max_delta_step": real(0),
+    "subsample": real(0, 1, low_open=True),
+    "colsample_bytree": real(0, 1, low_open=True),
+    "colsample_bylevel": real(0, 1, low_open=True),
+    "colsample_bynode": real(0, 1, low_open=True),
+    "lambda": real(0),
+    "alpha": real(0),
+    "tree_method": choice("auto", "exact", "approx", "hist", "gpu_hist"),
+    "sketch_eps": real(0, 1, low_open=True, high_open=True),
+    "scale_pos_weight": real(0, low_open=True),
     "updater": Parameter(_split, _check_updater),
-    "dsplit": _choice("row", "col"),
-    "refresh_leaf": _int(0, 1),
-    "process_type": _choice("default", "update"),
-    "grow_policy": _choice("depthwise", "lossguide"),
-    "max_leaves": _int(0),
-    "max_bin": _int(0),
-    "predictor": _choice("auto", "cpu_predictor", "gpu_predictor"),
+    "dsplit": choice("row", "col"),
+    "refresh_leaf": integer(0, 1),
+    "process_type": choice("default", "update"),
+    "grow_policy": choice("depthwise", "lossguide"),
+    "max_leaves": integer(0),
+    "max_bin": integer(0),
+    "predictor": choice("auto", "cpu_predictor", "gpu_predictor"),
     "monotone_constraints": Parameter(_literal(tuple), _check_monotone),
     "interaction_constraints": Parameter(_literal(list), _check_groups),
-    "sample_type": _choice("uniform", "weighted"),
-    "normalize_type": _choice("tree", "forest"),
-    "rate_drop": _float(0, 1),
-    "one_drop": _int(0, 1),
-    "skip_drop": _float(0, 1),
-    "lambda_bias": _float(0, 1),
-    "tweedie_variance_power": _float(1, 2, low_open=True, high_open=True),
-    "objective": _choice(*OBJECTIVES),
-    "num_class": _int(2),
-    "base_score": _float(0),
-    "_kfold": _int(2),
-    "_num_cv_round": _int(1),
-    "_tuning_objective_metric": _choice(*(f"validation:{metric}" for metric in sorted(METRICS))),
+    "sample_type": choice("uniform", "weighted"),
+    "normalize_type": choice("tree", "forest"),
+    "rate_drop": real(0, 1),
+    "one_drop": integer(0, 1),
+    "skip_drop": real(0, 1),
+    "lambda_bias": real(0, 1),
+    "tweedie_variance_power": real(1, 2, low_open=True, high_open=True),
+    "objective": choice(*OBJECTIVES),
+    "num_class": integer(2),
+    "base_score": real(0),
+    "_kfold": integer(2),
+    "_num_cv_round": integer(1),
+    "_tuning_objective_metric": choice(*(f"validation:{metric}" for metric in sorted(METRICS))),
     "eval_metric": Parameter(_split, _check_metrics),
-    "seed": _int(-(2**31), 2**31 - 1, low_open=True, high_open=True),
-    "num_parallel_tree": _int(1),
-    "save_model_on_termination": _choice("true", "false"),
-    "aft_loss_distribution": _choice("normal", "logistic", "extreme"),
-    "aft_loss_distribution_scale": _float(0),
-    "deterministic_histogram": _choice("true", "false"),
-    "sampling_method": _choice("uniform", "gradient_based"),
-    "prob_buffer_row": _int(1, low_open=True),
-    "use_dask_gpu_training": _choice("true", "false"),
+    "seed": integer(-(2**31), 2**31 - 1, low_open=True, high_open=True),
+    "num_parallel_tree": integer(1),
+    "save_model_on_termination": choice("true", "false"),
+    "aft_loss_distribution": choice("normal", "logistic", "extreme"),
+    "aft_loss_distribution_scale": real(0),
+    "deterministic_histogram": choice("true", "false"),
+    "sampling_method": choice("uniform", "gradient_based"),
+    "prob_buffer_row": integer(1, low_open=True),
+    "use_dask_gpu_training": choice("true", "false"),
 }
 
 
@@ -208,17 +148,7 @@ def validate(given: Mapping[str, str]) -> dict[str, Value]:
     texts = {ALIASES.get(name, name): text for name, text in given.items()}
     if "num_round" not in texts:
         raise UserError("Missing required hyperparameter: num_round")
-    values: dict[str, Value] = {}
-    for name, text in texts.items():
-        parameter = PARAMETERS.get(name)
-        if parameter is None:
-            raise UserError(f"Extraneous hyperparameter found: {name}")
-        try:
-            values[name] = parameter.parse(text)
-        except ValueError:
-            raise UserError(f"Hyperparameter {name}: could not parse value (caused by ValueError)") from None
-    for name, value in values.items():
-        PARAMETERS[name].check(name, value)
+    values = parsed(PARAMETERS, texts)
     _check_together(values)
     return values
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xgboost as xgb
 
-from local_region.containers.xgboost.errors import UserError
+from local_region.containers.common.errors import UserError
 from local_region.containers.xgboost.payload import Rows
 
 Array = npt.NDArray[Any]

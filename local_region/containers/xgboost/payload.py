@@ -13,58 +13,42 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from local_region.containers.xgboost.content import parse_header
-from local_region.containers.xgboost.errors import UserError
-from local_region.containers.xgboost.tables import DELIMITERS, explain_csv, parse_block
+from local_region.containers.common import recordio
+from local_region.containers.common.content import CSV, JSON, JSON_LINES, RECORDIO
+from local_region.containers.common.errors import UserError
+from local_region.containers.common.tables import parse_rows
+from local_region.containers.xgboost.content import Kind
 
 Array = npt.NDArray[Any]
-ACCEPTED = ("application/json", "application/jsonlines", "text/csv")
-
-
-class NotAcceptable(Exception):
-    """An ``Accept`` that there is no encoder for: 406."""
+ACCEPTED = (JSON, JSON_LINES, CSV, RECORDIO)
 
 
 class Rows:
-    """Parsed rows: a dense matrix, or LIBSVM cells that become a CSR matrix of the model's width."""
+    """Parsed rows: a matrix, dense or CSR, or LIBSVM cells that become a CSR matrix of the model's width."""
 
-    def __init__(self, dense: Array | None, cells: tuple[list[float], list[int], list[int]] | None = None) -> None:
-        self._dense, self._cells = dense, cells
-        self.sparse = cells is not None
-        self.columns: int = dense.shape[1] if dense is not None else max(cells[1], default=-1) + 1 if cells else 0
+    def __init__(self, matrix: Any, cells: tuple[list[float], list[int], list[int]] | None = None) -> None:
+        self._matrix, self._cells = matrix, cells
+        self.sparse = not isinstance(matrix, np.ndarray)
+        self.columns: int = matrix.shape[1] if matrix is not None else max(cells[1], default=-1) + 1 if cells else 0
 
     def matrix(self, width: int) -> Any:
-        if self._dense is not None:
-            return self._dense
+        if self._matrix is not None:
+            if self._matrix.shape[1] < width:
+                self._matrix.resize((self._matrix.shape[0], width))
+            return self._matrix
         from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
 
         values, columns, ends = self._cells or ([], [], [0])
         return csr_matrix((np.array(values, dtype=np.float32), columns, ends), shape=(len(ends) - 1, width))
 
 
-def parse_csv(body: bytes) -> Rows:
-    """Numbers; empty cells are missing. ``UserError`` names the line and the cell."""
-    text = body.strip(b"\r\n")
-    if not text.strip():
-        raise UserError("The request holds no row.")
-    end = text.find(b"\n")
-    first = text if end < 0 else text[:end]
-    delimiter = next((d for d in DELIMITERS if d in first.strip()), b",")
-    try:
-        if end < 0:  # one row: the case that must be fast
-            cells = first.split(delimiter) if delimiter != b" " else first.split()
-            numbers = [float(cell or b"nan") for cell in cells]
-            dense = np.array([numbers], dtype=np.float32)
-            if b"_" in text or (not math.isfinite(sum(numbers)) and np.isinf(dense).any()):
-                raise ValueError  # float() takes 1_000, which no other reader of the data does
-            return Rows(dense)
-        dense = parse_block(text, delimiter)
-        if np.isinf(dense).any():
-            raise ValueError
-    except ValueError:
-        columns = len(first.split(delimiter if delimiter != b" " else None))
-        raise explain_csv(text.split(b"\n"), 1, delimiter, columns, "request") from None
-    return Rows(dense)
+def parse(body: bytes, kind: Kind) -> Rows:
+    """``UserError`` says what can't be read."""
+    if kind == "csv":
+        return Rows(parse_rows(body))
+    if kind == "recordio":
+        return Rows(recordio.read(body, "The request").features)
+    return parse_libsvm(body)
 
 
 def parse_libsvm(body: bytes) -> Rows:
@@ -90,30 +74,19 @@ def parse_libsvm(body: bytes) -> Rows:
     return Rows(None, (values, columns, ends))
 
 
-def choose_accept(header: str, default: str) -> str:
-    """The answer's type; none or ``*/*`` is the default."""
-    accept = parse_header(header)[0] if header else ""
-    if accept in ("", "*/*"):
-        return default
-    if accept not in ACCEPTED:
-        known = " (recordio-protobuf is not written by the local region)" if "recordio" in accept else ""
-        raise NotAcceptable(
-            f"Accept type {accept} is not supported{known}. Please use supported accept types: {', '.join(ACCEPTED)}."
-        )
-    return accept
-
-
 def encode(predictions: Array, accept: str, batch: bool) -> bytes:
-    """CSV: a line a row, classes separated by commas. In a batch job, whatever the type: a line a row,
+    """CSV: a line a row, classes separated by commas. In a batch job, whatever the type of text: a line a row,
     several values as a list in brackets, which is what the built-in answers there."""
     values = predictions.tolist()
+    if accept == RECORDIO:
+        return b"".join(recordio.encode_answer({"score": value}) for value in values)
     if batch:
         return ("\n".join(map(str, values)) + "\n").encode()
-    if accept == "text/csv":
+    if accept == CSV:
         if predictions.ndim > 1:
             return ("\n".join(",".join(map(repr, row)) for row in values) + "\n").encode()
         return ("\n".join(map(repr, values)) + "\n").encode()
     scores = [{"score": value} for value in values]
-    if accept == "application/json":
+    if accept == JSON:
         return json.dumps({"predictions": scores}).encode()
     return "".join(json.dumps(score) + "\n" for score in scores).encode()

@@ -9,7 +9,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from local_region.containers.xgboost.errors import UserError
+from local_region.containers.common import recordio
+from local_region.containers.common.content import RECORDIO
+from local_region.containers.common.errors import UserError
 
 if TYPE_CHECKING:
     from local_region.containers.xgboost.model import Model
@@ -67,6 +69,8 @@ def encode(predictions: Any, wanted: list[str], model: Model, accept: str, batch
         return json.dumps({"predictions": rows}).encode()
     if accept == "application/jsonlines":
         return "".join(json.dumps(row) + "\n" for row in rows).encode()
+    if accept == RECORDIO:
+        return b"".join(map(recordio.encode_answer, rows))
     lines = (
         ",".join(f'"{row[key]}"' if isinstance(row[key], list) else str(row[key]) for key in wanted) for row in rows
     )

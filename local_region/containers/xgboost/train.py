@@ -7,18 +7,18 @@ validating, and ``output/failure``. Exit status: 0, 1 for a failure of the algor
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sys
-import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from local_region.containers.common.errors import UserError
+from local_region.containers.common.hosts import cluster
+from local_region.containers.common.training import read_json, run
 from local_region.containers.xgboost.content import kind_of
-from local_region.containers.xgboost.errors import AlgorithmError, UserError
 from local_region.containers.xgboost.hyperparameters import validate
 
 CHANNELS = ("train", "validation", "code")
@@ -41,38 +41,10 @@ CUSTOMER_ERRORS = (
 )
 
 
-def base_dir() -> Path:
-    return Path(os.environ.get("SAGEMAKER_BASE_DIR", "/opt/ml"))
-
-
 def main(argv: Sequence[str]) -> int:
     """Train as the folder says. Returns the exit status."""
     del argv  # the container contract's "train" has no arguments
-    base = base_dir()
-    try:
-        train(base)
-    except UserError as error:
-        return _fail(base, 2, f"ClientError: {error}")
-    except AlgorithmError as error:
-        return _fail(base, 1, f"AlgorithmError: {error}")
-    except MemoryError:
-        return _fail(base, 2, "ClientError: Please use an instance type with more memory, or less data.")
-    except Exception:  # noqa: BLE001  whatever failed belongs in output/failure, where the platform looks for it
-        return _fail(base, 1, "AlgorithmError: framework error: \n" + traceback.format_exc())
-    return 0
-
-
-def _fail(base: Path, status: int, reason: str) -> int:
-    print(reason, file=sys.stderr, flush=True)
-    folder = base / "output"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "failure").write_text(reason)
-    return status
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads(path.read_text())
-    return content
+    return run(train)
 
 
 def check_channels(channels: Mapping[str, Mapping[str, Any]]) -> None:
@@ -102,8 +74,8 @@ def train(base: Path) -> None:
     keep = values.pop("save_model_on_termination", "false") == "true"
     if keep:
         signal.signal(signal.SIGTERM, _end_now)
-    job = boosting.Job(values, kind, base, [name for name in ("train", "validation") if name in channels], keep)
-    job.run()
+    names = [name for name in ("train", "validation") if name in channels]
+    boosting.Job(values, kind, base, names, keep, cluster(base)).run()
 
 
 def _end_now(_signal: int, _frame: FrameType | None) -> None:

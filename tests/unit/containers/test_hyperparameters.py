@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from local_region.containers.xgboost.errors import UserError
+from local_region.containers.common.errors import UserError
 from local_region.containers.xgboost.hyperparameters import PARAMETERS, is_maximized, split_metrics, validate
 
 

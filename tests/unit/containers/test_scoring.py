@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import xgboost as xgb
 
-from local_region.containers.xgboost.errors import UserError
-from local_region.containers.xgboost.http import Request
+from local_region.containers.common.errors import UserError
+from local_region.containers.common.http import Request
 from local_region.containers.xgboost.model import load
 from local_region.containers.xgboost.serve import Scoring
 
@@ -63,7 +63,8 @@ def test_statuses(tmp_path: Path) -> None:
     scoring = Scoring(load(tmp_path / "m"), {})
     assert ask(scoring, b"")[0] == 204
     assert ask(scoring, b"1,2,3", "image/png")[0] == 415
-    assert ask(scoring, b"1,2,3", "application/x-recordio-protobuf")[0] == 415
+    assert ask(scoring, b"1,2,3", "application/x-recordio-protobuf")[0] == 400
+    assert ask(scoring, b"1,2,3", "application/x-parquet")[0] == 415
     assert ask(scoring, b"1,2,3", accept="image/png")[0] == 406
     for body, message in {
         b"1,2": b"Feature size of csv inference data 2 is not consistent with feature size of trained model 3",

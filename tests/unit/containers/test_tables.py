@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local_region.containers.xgboost import tables
-from local_region.containers.xgboost.errors import UserError
+from local_region.containers.common import tables
+from local_region.containers.common.errors import UserError
 
 
 def write(folder: Path, text: str, name: str = "a.csv") -> Path:
@@ -50,7 +50,7 @@ def test_weights_are_the_second_column(tmp_path: Path) -> None:
     [
         (
             "label,a\n1,2\n",
-            "File 'a.csv' line 1 column 1: 'label' is not a number. CSV for the built-in XGBoost has no",
+            "File 'a.csv' line 1 column 1: 'label' is not a number. CSV for a built-in algorithm has no",
         ),
         ("1,2\n1,x\n", "line 2 column 2: 'x' is not a number."),
         ("1,2\n\n1,2,3\n", "line 3: 3 columns where the first line has 2"),

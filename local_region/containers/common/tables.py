@@ -1,4 +1,5 @@
-"""Training data from files to arrays: label-first CSV, and LIBSVM. Bad data is named by file and line.
+"""Training data from files to arrays: CSV with labels first, LIBSVM, recordio-protobuf. Bad data is named by file and
+line.
 
 Memory: one float32 matrix of the whole channel (allocated once, by counting lines first) plus one block of text.
 """
@@ -6,6 +7,7 @@ Memory: one float32 matrix of the whole channel (allocated once, by counting lin
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from array import array
 from collections.abc import Iterator
@@ -16,7 +18,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from local_region.containers.xgboost.errors import UserError
+from local_region.containers.common import recordio
+from local_region.containers.common.errors import UserError
 
 BLOCK = 8 << 20
 DELIMITERS = (b",", b"\t", b";", b"|", b" ")
@@ -25,7 +28,7 @@ Floats = npt.NDArray[np.float32]
 
 @dataclass
 class Table:
-    """Features as a dense matrix or as (data, indices, indptr, columns) of a CSR matrix."""
+    """Features as a dense matrix, as a scipy CSR matrix or as its parts (data, indices, indptr, columns)."""
 
     features: Any
     labels: Floats
@@ -106,7 +109,17 @@ def _count_lines(path: Path) -> int:
         return sum(block.count(b"\n") for block in iter(lambda: stream.read(BLOCK), b"")) + 1
 
 
-def explain_csv(lines: list[bytes], first_line: int, delimiter: bytes, columns: int, name: str) -> UserError:
+@dataclass(frozen=True)
+class Layout:
+    """Of a CSV: how many columns stand before the features (the label, then a weight), and if cells may be empty."""
+
+    heads: int = 1
+    missing: bool = True
+
+
+def explain_csv(
+    lines: list[bytes], first_line: int, delimiter: bytes, columns: int, name: str, layout: Layout = Layout()
+) -> UserError:
     """Which line, and which cell of it, can't be used."""
     for number, line in enumerate(lines, first_line):
         if not line.strip():
@@ -116,25 +129,28 @@ def explain_csv(lines: list[bytes], first_line: int, delimiter: bytes, columns: 
             return UserError(f"File '{name}' line {number}: {len(cells)} columns where the first line has {columns}.")
         for at, cell in enumerate(cells, 1):
             text = cell.strip().decode("utf-8", "replace")
+            place = f"File '{name}' line {number} column {at}"
             try:
                 value = float(text or "nan")
             except ValueError:
-                header = " CSV for the built-in XGBoost has no header line." if number == 1 else ""
-                return UserError(f"File '{name}' line {number} column {at}: '{text[:50]}' is not a number.{header}")
+                header = " CSV for a built-in algorithm has no header line." if number == 1 else ""
+                return UserError(f"{place}: '{text[:50]}' is not a number.{header}")
             if value in (np.inf, -np.inf) or "_" in text:
-                return UserError(f"File '{name}' line {number} column {at}: '{text[:50]}' is not a finite number.")
-            if at == 1 and value != value:
+                return UserError(f"{place}: '{text[:50]}' is not a finite number.")
+            if at <= min(layout.heads, 1) and value != value:
                 return UserError(f"File '{name}' line {number}: the label (first column) is missing.")
+            if not layout.missing and value != value:
+                return UserError(f"{place}: the value is missing, and this algorithm takes no missing values.")
     return UserError(f"File '{name}', lines {first_line} to {first_line + len(lines) - 1}: could not be read as CSV.")
 
 
-def read_csv(files: list[Path], weighted: bool = False) -> Table:
-    """Label first, then (``weighted``) the row's weight, then the features; no header."""
+def read_cells(files: list[Path], layout: Layout) -> tuple[Floats, Floats]:
+    """The columns before the features, and the features, of files without a header."""
     with files[0].open("rb") as stream:
         first = stream.readline().removeprefix(b"\xef\xbb\xbf")
-    delimiter = find_delimiter(first)
+    delimiter = find_delimiter(first) if layout.heads else next((d for d in DELIMITERS if d in first.strip()), b",")
     columns = len(first.strip(b"\r\n").split(delimiter if delimiter != b" " else None))
-    skip = 2 if weighted else 1
+    skip = layout.heads
     if columns <= skip:
         raise UserError(f"File '{files[0].name}' line 1: {columns} columns leave no feature after label and weight.")
     capacity = sum(_count_lines(path) for path in files)
@@ -146,25 +162,84 @@ def read_csv(files: list[Path], weighted: bool = False) -> Table:
         for block in _blocks(path):
             lines = block.count(b"\n") + (not block.endswith(b"\n"))
             if block.strip():
-                values = _checked_block(block, line, delimiter, columns, path.name)
+                values = _checked_block(block, line, delimiter, columns, path.name, layout)
                 heads[rows : rows + len(values)] = values[:, :skip]
                 features[rows : rows + len(values)] = values[:, skip:]
                 rows += len(values)
             line += lines
-    weights = heads[:rows, 1].copy() if weighted else None
+    return heads[:rows], features[:rows]
+
+
+def read_csv(files: list[Path], weighted: bool = False) -> Table:
+    """Label first, then (``weighted``) the row's weight, then the features; no header."""
+    heads, features = read_cells(files, Layout(2 if weighted else 1))
+    weights = heads[:, 1].copy() if weighted else None
     if weights is not None and not np.all(weights >= 0):
         raise UserError("csv_weights=1: every weight (second column) must be a number of at least 0.")
-    return Table(features[:rows], heads[:rows, 0].copy(), weights)
+    return Table(features, heads[:, 0].copy(), weights)
 
 
-def _checked_block(block: bytes, line: int, delimiter: bytes, columns: int, name: str) -> Floats:
+def _checked_block(block: bytes, line: int, delimiter: bytes, columns: int, name: str, layout: Layout) -> Floats:
     try:
         values = parse_block(block, delimiter)
     except ValueError:
-        raise explain_csv(block.splitlines(), line, delimiter, columns, name) from None
-    if values.shape[1] != columns or not np.all(np.isfinite(values[:, 0])) or np.isinf(values).any():
-        raise explain_csv(block.splitlines(), line, delimiter, columns, name)
+        raise explain_csv(block.splitlines(), line, delimiter, columns, name, layout) from None
+    sound = values.shape[1] == columns and not np.isinf(values).any()
+    whole = values if not layout.missing else values[:, : min(layout.heads, 1)]
+    if not sound or not np.all(np.isfinite(whole)):
+        raise explain_csv(block.splitlines(), line, delimiter, columns, name, layout)
     return values
+
+
+def parse_rows(body: bytes, missing: bool = True) -> Floats:
+    """A request's CSV, without header and label. ``UserError`` names the line and the cell."""
+    text = body.strip(b"\r\n")
+    if not text.strip():
+        raise UserError("The request holds no row.")
+    end = text.find(b"\n")
+    first = text if end < 0 else text[:end]
+    delimiter = next((d for d in DELIMITERS if d in first.strip()), b",")
+    try:
+        if end < 0:  # one row: the case that must be fast
+            cells = first.split(delimiter) if delimiter != b" " else first.split()
+            numbers = [float(cell or b"nan") for cell in cells]
+            dense = np.array([numbers], dtype=np.float32)
+            odd = not math.isfinite(sum(numbers))
+            if b"_" in text or (odd and (np.isinf(dense).any() or not missing)):
+                raise ValueError  # float() takes 1_000, which no other reader of the data does
+            return dense
+        dense = parse_block(text, delimiter)
+        if np.isinf(dense).any() or not (missing or np.isfinite(dense).all()):
+            raise ValueError
+    except ValueError:
+        columns = len(first.split(delimiter if delimiter != b" " else None))
+        layout = Layout(0, missing)
+        raise explain_csv(text.split(b"\n"), 1, delimiter, columns, "request", layout) from None
+    return dense
+
+
+def read_recordio(files: list[Path], only_float32: bool = False) -> tuple[Any, Floats | None]:
+    """Features (dense, or CSR as wide as the widest file) and labels of all files."""
+    parts = [recordio.read(path.read_bytes(), f"File '{path.name}'", only_float32) for path in files]
+    labels = [part.labels for part in parts if part.labels is not None]
+    if labels and len(labels) != len(parts):
+        raise UserError("Some files have labels and some have none: give every record one, or none.")
+    joined = np.concatenate(labels) if labels else None
+    features = [part.features for part in parts]
+    if len(features) == 1:
+        return features[0], joined
+    if any(not isinstance(part, np.ndarray) for part in features):
+        from scipy.sparse import csr_matrix, vstack  # type: ignore[import-untyped]
+
+        width = max(part.shape[1] for part in features)
+        wide = [csr_matrix(part) for part in features]
+        for part in wide:
+            part.resize((part.shape[0], width))
+        return vstack(wide, format="csr"), joined
+    widths = {path.name: part.shape[1] for path, part in zip(files, features, strict=True)}
+    if len(set(widths.values())) > 1:
+        raise UserError(f"The files have different numbers of features: {widths}.")
+    return np.concatenate(features), joined
 
 
 def read_libsvm(files: list[Path]) -> Table:

@@ -1,0 +1,1 @@
+"""What all stand-ins for SageMaker's containers share: the contract, formats, HTTP, failures, several hosts."""
