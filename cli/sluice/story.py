@@ -110,7 +110,7 @@ class Story:
         if self.outcome or detail.get("active_run"):
             return lines
         last = newest_run(now.runs)
-        ignored = upload is not None and upload.get("status") == "ignored"
+        ignored = upload is not None and upload.get("status") in ("ignored", "withdrawn")
         if ignored and last is not None and last["status"] in ENDED:
             self.outcome = outcome_of(last)
             lines.append(Line("done" if self.outcome.exit_code == 0 else "bad", self.outcome.sentence))
@@ -155,7 +155,7 @@ def newest_run(runs: Sequence[Json]) -> Json | None:
 def following_run(runs: Sequence[Json], upload: Json | None) -> Json | None:
     """The newest run, unless it was made before the upload came."""
     run = newest_run(runs)
-    if run is None or upload is None or upload.get("status") == "ignored":
+    if run is None or upload is None or upload.get("status") in ("ignored", "withdrawn"):
         return run
     return run if _after(run.get("created_at"), upload) else None
 
@@ -171,8 +171,8 @@ def describe_upload(upload: Json) -> Line:
         return Line("done", text)
     if status == "rejected":
         return Line("bad", f"upload rejected: {name}")
-    if status == "ignored":
-        return Line("note", f"upload ignored: {name}")
+    if status in ("ignored", "withdrawn"):
+        return Line("note", f"upload {status}: {name}")
     return Line("work", f"upload received: {name}")
 
 

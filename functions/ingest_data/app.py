@@ -1,4 +1,4 @@
-"""Reads an object that landed under data/, or a model.yaml, and asks for a run."""
+"""Reads an object that landed under data/, or a model.yaml, and asks for a run; notices an object that is gone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ logger = Logger()
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     woken = bus_event(event)
-    etag, sequencer = woken.text("object", "etag").strip('"'), woken.optional("object", "sequencer")
-    arrived = Arrived(woken.text("object", "key"), etag, woken.at, sequencer)
+    deleted = woken.kind == "Object Deleted"
+    etag = woken.optional("object", "etag") if deleted else woken.text("object", "etag")
+    arrived = Arrived(woken.text("object", "key"), etag.strip('"'), woken.at, woken.optional("object", "sequencer"))
     logger.append_keys(key=arrived.key, etag=arrived.etag)
-    outcome = bootstrap.ingest().object_created(arrived)
-    logger.info("object read", extra={"outcome": outcome})
+    outcome = bootstrap.withdraw().object_deleted(arrived) if deleted else bootstrap.ingest().object_created(arrived)
+    logger.info("object deleted" if deleted else "object read", extra={"outcome": outcome})
     return {"outcome": outcome}

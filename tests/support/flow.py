@@ -20,6 +20,7 @@ from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
+from sluicegate.services.withdraw import Withdraw
 from tests.support.fakes import (
     Crash,
     FakeEndpoints,
@@ -79,6 +80,9 @@ class Flow:
         if kind == "object":
             key, etag, sequencer = about
             return Ingest(ledger, self.storage, self.workspace).object_created(Arrived(key, etag, now, sequencer))
+        if kind == "gone":
+            key, sequencer = about
+            return Withdraw(ledger, self.storage).object_deleted(Arrived(key, "", now, sequencer))
         if kind == "message":
             start = Start(ledger, self.storage, self.jobs, self.workspace, REGION, PREFIX)
             return start.look(about["model"], about["cause"], identity, now)
@@ -98,6 +102,12 @@ class Flow:
         etag = self.storage.put(key, content)
         number = next(self.world.ids)
         self.pending.append(("object", f"event-{number}", (key, etag, f"{number:018X}")))
+
+    def delete(self, key: str) -> None:
+        """A user's deletion, with its event."""
+        del self.storage.objects[key]
+        number = next(self.world.ids)
+        self.pending.append(("gone", f"event-{number}", (key, f"{number:018X}")))
 
     def collect(self) -> None:
         for identity, body, _delay in self.world.messages[self._seen_messages :]:

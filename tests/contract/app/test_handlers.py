@@ -66,7 +66,9 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def forget() -> None:
-    for function in (aws.client, bootstrap.registry, bootstrap.storage, bootstrap.ledger, bootstrap.ingest):
+    for function in (aws.client, bootstrap.registry, bootstrap.storage, bootstrap.ledger):
+        function.cache_clear()
+    for function in (bootstrap.ingest, bootstrap.withdraw):
         function.cache_clear()
     for function in (bootstrap.start, bootstrap.evaluate, bootstrap.register, bootstrap.deploy, bootstrap.track):
         function.cache_clear()
@@ -85,6 +87,20 @@ def test_a_file_goes_from_s3_into_the_registry_and_the_queue(account: str) -> No
     assert [(item["status"], item["accepted_rows"], item["key"]) for item in uploads] == [("accepted", 40, key)]
     found = boto3.client("sqs").receive_message(QueueUrl=account, MaxNumberOfMessages=10)["Messages"]
     assert {json.loads(message["Body"])["cause"] for message in found} == {uploads[0]["upload"]}
+
+
+def test_a_file_that_is_deleted_leaves_the_data(account: str) -> None:
+    event, gone = sample("ingest_data"), sample("ingest_data.deleted")
+    key = event["detail"]["object"]["key"]
+    assert gone["detail"]["object"]["key"] == key
+    body = b"height,won\n" + b"".join(b"%d,%s\n" % (n, b"yes" if n > 20 else b"no") for n in range(40))
+    put = boto3.client("s3").put_object(Bucket="sluicegate-data", Key=key, Body=body)
+    event["detail"]["object"]["etag"] = put["ETag"].strip('"')
+    assert handler("ingest_data")(event, None) == {"outcome": "accepted"}
+    boto3.client("s3").delete_object(Bucket="sluicegate-data", Key=key)
+    assert handler("ingest_data")(gone, None) == {"outcome": "withdrawn"}
+    assert handler("ingest_data")(gone, None) == {"outcome": "known"}
+    assert [item["status"] for item in bootstrap.registry().uploads("churn")] == ["withdrawn"]
 
 
 def test_an_object_that_is_gone_is_remembered_as_ignored(account: str) -> None:

@@ -24,6 +24,7 @@ from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
+from sluicegate.services.withdraw import Withdraw
 
 
 class Misconfigured(Exception):
@@ -76,6 +77,11 @@ def rollout() -> Rollout:
 @cache
 def ingest() -> Ingest:
     return Ingest(ledger(), storage(), LambdaWorkspace())
+
+
+@cache
+def withdraw() -> Withdraw:
+    return Withdraw(ledger(), storage())
 
 
 @cache

@@ -25,6 +25,7 @@ class BusEvent:
     id: str
     at: datetime
     detail: Mapping[str, Any]
+    kind: str = ""  # its detail-type
 
     def text(self, *path: str) -> str:
         """The text at ``path`` of the detail."""
@@ -59,7 +60,8 @@ def bus_event(event: Any) -> BusEvent:
         at = moment(time)
     except ValueError as error:
         raise MalformedEvent(f"the event's time is {time!r}") from error
-    return BusEvent(identity, at, detail)
+    kind = event.get("detail-type")
+    return BusEvent(identity, at, detail, kind if isinstance(kind, str) else "")
 
 
 @dataclass(frozen=True)

@@ -69,8 +69,15 @@ class ModelItem(SummaryItem, total=False):
     previous_version: int | None  # served before live_version; kept for a way back
 
 
+class WithdrawnItem(TypedDict):
+    """When an upload's content was found to have left the bucket, and how (``reason``: deleted | replaced)."""
+
+    at: str
+    reason: str
+
+
 class UploadItem(TypedDict, total=False):
-    """``status``: received | accepted | rejected | ignored."""
+    """``status``: received | accepted | rejected | ignored | withdrawn."""
 
     upload: str
     key: str
@@ -82,6 +89,7 @@ class UploadItem(TypedDict, total=False):
     notes: list[str]
     report: str | None
     error: ErrorItem | None
+    withdrawn: WithdrawnItem | None
     # kept
     model: str | None
     etag: str

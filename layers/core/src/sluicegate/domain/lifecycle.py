@@ -17,11 +17,13 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
     "upload": {
         None: ("received",),
         "received": ("accepted", "rejected", "ignored"),
-        "accepted": (),
+        # its object was deleted, or replaced by other content
+        "accepted": ("withdrawn",),
         # somebody puts the same content there again, after what kept it from being read was corrected
         "rejected": ("received",),
         # the object was gone; when the same content is put there again, it is read after all
         "ignored": ("received",),
+        "withdrawn": ("received",),
     },
     "run": {
         None: ("preparing",),
@@ -49,7 +51,7 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
 }
 
 #: moves that give up; a path never leads through one
-_ENDS = frozenset({"failed", "rejected", "retired", "ignored"})
+_ENDS = frozenset({"failed", "rejected", "retired", "ignored", "withdrawn"})
 
 
 def allows(kind: str, current: str | None, to: str) -> bool:

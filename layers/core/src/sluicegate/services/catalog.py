@@ -43,7 +43,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     ),
     "upload": (
         *("upload", "key", "status", "size", "received_at", "accepted_rows", "rejected_rows", "notes", "report"),
-        "error",
+        *("error", "withdrawn"),
     ),
 }
 _EMPTY: dict[str, Any] = {"history": [], "notes": [], "transform_jobs": []}
@@ -201,6 +201,8 @@ def _upload_state(uploads: Sequence[Mapping[str, Any]], state: str, held: bool) 
     status, key = newest.get("status"), newest.get("key")
     if status == "received":
         return State("working", f"reading {key}")
+    if status == "withdrawn":
+        return State(state, f"{key} was {(newest.get('withdrawn') or {}).get('reason', 'withdrawn')}")
     accepted = sum(int(upload.get("accepted_rows") or 0) for upload in uploads if upload.get("status") == "accepted")
     if accepted and held:
         return State(state, f"{accepted:,} rows accepted; training starts when model.yaml is corrected")

@@ -19,6 +19,7 @@ from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Registry, Storage, StoredObject, Workspace
 from sluicegate.services.arrivals import Arrived, newer, place
 from sluicegate.services.ledger import Ledger, Step, move_upload, refusal, shortened
+from sluicegate.services.withdraw import Withdraw
 
 log = logging.getLogger(__name__)
 
@@ -42,6 +43,7 @@ class Ingest:
         self._registry: Registry = ledger.registry
         self._storage = storage
         self._workspace = workspace
+        self._withdraw = Withdraw(ledger, storage)
 
     def object_created(self, arrived: Arrived) -> str:
         """What became of it: accepted | rejected | ignored | unplaced | settings | known."""
@@ -171,6 +173,8 @@ class Ingest:
             asked = self._registry.model(model).get("latest_cause") == again
             self._ledger.look_again(model, again if asked else upload, now)
             return "known"
+        if known["status"] == "rejected":
+            self._withdraw.ask(model, f"gone:{upload}", now)
         if known["status"] != "received":
             return "known"
         if found.size < 0:
@@ -200,15 +204,14 @@ class Ingest:
                 again_put = found.size >= 0 and newer(arrived.sequencer, known.get("sequencer") or "")
                 if again_put and known["status"] == "accepted":
                     return self._put_again(item, known, arrived.sequencer, again)
-                if not (again_put and known["status"] == "rejected") and not (
-                    known["status"] == "ignored" and found.size >= 0
-                ):
+                back = known["status"] in ("ignored", "withdrawn") and found.size >= 0
+                if not back and not (again_put and known["status"] == "rejected"):
                     return None
             received = Change(
                 "upload",
                 model,
                 upload,
-                set={**new, "error": None, "report": None},
+                set={**new, "error": None, "report": None, "withdrawn": None},
                 status="received",
                 message="",
                 at=stamp(now),
@@ -239,17 +242,25 @@ class Ingest:
         self._check_size(found)
         source = folder / ("upload" + "".join(Path(found.key).suffixes[-2:])[-20:])
         self._storage.download(found.key, source, found.etag)
+        uploads = self._registry.uploads(model)
         attempt = 0
         while True:
             attempt += 1
             workdir = folder / f"reading-{attempt}"
             workdir.mkdir()
-            accepted = self._read_once(model, upload, found, source, workdir, now)
+            accepted = self._read_once(model, upload, found, source, workdir, uploads, now)
             if accepted is not None:
                 return accepted
 
     def _read_once(
-        self, model: str, upload: str, found: StoredObject, source: Path, workdir: Path, now: datetime
+        self,
+        model: str,
+        upload: str,
+        found: StoredObject,
+        source: Path,
+        workdir: Path,
+        uploads: Sequence[UploadItem],
+        now: datetime,
     ) -> bool | None:
         """Whether the upload is accepted by this call; None when another upload set column types meanwhile, and the
         file has to be read again by those."""
@@ -275,12 +286,16 @@ class Ingest:
         merged = (known.merged(reading.schema) if known else reading.schema).to_json()
         message = f"{reading.accepted_rows:,} rows accepted, {reading.rejected_rows:,} set aside."
         overtaken = False
+        others = [item["upload"] for item in uploads if item["key"] == found.key and item["upload"] != upload]
+        notes = [*_twice(found, uploads), *reading.notes]
 
         def plan(item: ModelItem) -> Step | None:
             nonlocal overtaken
             if (item.get("columns") or None) != (columns or None):
                 overtaken = True
                 return None
+            if self._storage.head(found.key).etag != found.etag:
+                raise NotFound(f"{found.key} has other content by now")
             moved = move_upload(
                 self._registry.upload(model, upload),
                 "accepted",
@@ -288,7 +303,7 @@ class Ingest:
                 message,
                 accepted_rows=reading.accepted_rows,
                 rejected_rows=reading.rejected_rows,
-                notes=_noted(reading.notes) + [shortened(line, _LONGEST_NOTE) for line in _shown(reading.report)],
+                notes=_noted(notes) + [shortened(line, _LONGEST_NOTE) for line in _shown(reading.report)],
                 report=report,
             )
             if moved is None:
@@ -296,7 +311,8 @@ class Ingest:
             new: dict[str, Any] = {"columns": merged, "latest_cause": upload}
             if item.get("problem") is None:  # until a data set says what a prediction needs
                 new |= {"schema": merged, "target": settings.target}
-            return Step(f"{found.key}: {message}", new, [moved], state="working")
+            replaced = self._withdraw.changes(model, others, now)
+            return Step(f"{found.key}: {message}", new, [moved, *replaced], state="working")
 
         done = self._ledger.step(model, now, plan)
         return None if overtaken else done is not None
@@ -323,15 +339,22 @@ class Ingest:
 
     def _reject(self, model: str, upload: str, found: StoredObject, error: ErrorItem, now: datetime) -> None:
         report = self._report(model, upload, found, error)
+        others = [item["upload"] for item in self._withdraw.others(model, found.key, upload)]
+        cause = f"gone:{upload}"
 
         def plan(_: ModelItem) -> Step | None:
             known = self._registry.upload(model, upload)
             moved = move_upload(known, "rejected", now, error["detail"], error=error, report=report)
             if moved is None:
                 return None
-            return Step(f"{found.key}: {error['title']}. {error['detail']}", changes=[moved], state="failed")
+            # what lies in the bucket is the data: what was replaced is gone, also when nothing usable came for it
+            replaced = self._withdraw.changes(model, others, now)
+            fields = {"latest_cause": cause} if replaced else {}
+            message = f"{found.key}: {error['title']}. {error['detail']}"
+            return Step(message, fields, [moved, *replaced], state="failed")
 
         self._ledger.step(model, now, plan)
+        self._withdraw.ask(model, cause, now)
 
     def _report(self, folder: str, upload: str, found: StoredObject, error: ErrorItem) -> str:
         return self._write_report(folder, upload, found, {"accepted_rows": 0, "error": dict(error)})
@@ -349,6 +372,13 @@ def _received(model: str | None, upload: str, found: StoredObject, now: datetime
     if model is not None:
         item["model"] = model
     return item
+
+
+def _twice(found: StoredObject, uploads: Sequence[UploadItem]) -> list[str]:
+    """A word on the same content under another key: it may be meant, so both count, but most often it is a slip."""
+    same = [item for item in uploads if item["etag"] == found.etag and item["key"] != found.key]
+    keys = [item["key"] for item in same if item["status"] == "accepted"]
+    return [f"It has the same content as {keys[0]}: its rows count twice."] if keys else []
 
 
 def _noted(notes: Sequence[str]) -> list[str]:

@@ -137,18 +137,21 @@ class Start:
         """The run, ours to prepare; None when there is nothing new, or another run is under way."""
         model, at = seen["model"], stamp(now)
         dataset = names.dataset_version([upload["upload"] for upload in uploads], settings.preparation_fingerprint())
-        place, attempt, retried = self._storage.uri(""), 1, None
+        place, attempt, before, retried = self._storage.uri(""), 1, None, None
         while True:
             run = names.run_id(place, dataset, settings.training_fingerprint(), attempt)
             known = self._run(model, run)
             if known is None:
                 break
-            if known["status"] != "failed":
-                abandoned = known["status"] == "preparing" and _stale(known, now)
-                return self._take_up(known, message_id, now) if abandoned else None
-            attempt, retried = attempt + 1, run
-        if retried is not None and seen.get("retry") != retried:
-            return None  # it failed, and nobody asked for another attempt since
+            attempt, before = attempt + 1, known
+        # one that is not the last was followed by others: the data or the settings went away and came back
+        if before is not None and before["run"] == seen.get("last_run"):
+            if before["status"] != "failed":
+                abandoned = before["status"] == "preparing" and _stale(before, now)
+                return self._take_up(before, message_id, now) if abandoned else None
+            retried = before["run"]
+            if seen.get("retry") != retried:
+                return None  # it failed, and nobody asked for another attempt since
 
         def plan(item: ModelItem) -> Step | None:
             changes: list[Change] = []
