@@ -10,6 +10,8 @@ DEV_STAMP := $(VENV)/.dev-installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 PATHS := cli local_region layers/core/src functions tests benchmarks examples requirements scripts
 UNIT_WORKERS ?= 2
+# what the region adds for scripts of one's own; it installs it itself when the first one comes
+SCRIPTS := local_region/containers/script
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -86,6 +88,7 @@ lock: | $(BIN)/python ## renew requirements/*.txt from requirements/*.in
 	@rm -rf build/lock && $(BIN)/python -m venv build/lock && build/lock/bin/pip install --quiet --disable-pip-version-check uv
 	build/lock/bin/$(COMPILE) requirements/region.in -o requirements/region.txt
 	build/lock/bin/$(COMPILE) -c requirements/region.txt requirements/dev.in -o requirements/dev.txt
+	build/lock/bin/$(COMPILE) -c requirements/region.txt $(SCRIPTS)/requirements.in -o $(SCRIPTS)/requirements.txt
 
 clean: down ## end the region; remove the environment, caches and state
 	rm -rf $(VENV) .sluice .aws-sam build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -50,6 +50,7 @@ class Fleet:
                 container.get("Environment") or {},
                 group,
                 new_stream(region, name),
+                models[variant["ModelName"]].request.get("ExecutionRoleArn"),
             )
             self.variants[name] = Variant(
                 variant,

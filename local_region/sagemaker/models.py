@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local_region.ports import AwsError, AwsRequest, Json, Region
-from local_region.sagemaker import images
+from local_region.sagemaker import programs
 from local_region.sagemaker.events import publish
 from local_region.sagemaker.packages import Packages
 from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
@@ -63,8 +63,9 @@ class Models:
             container["Environment"] = {**(source.get("Environment") or {}), **(container.get("Environment") or {})}
         if not container.get("Image"):
             raise invalid("A container takes an Image or a ModelPackageName.")
-        if images.container_of(container["Image"]) is None:
-            raise invalid(images.unknown(container["Image"]))
+        problem = programs.problem_of(self._region, container["Image"])
+        if problem is not None:
+            raise invalid(problem)
         container.setdefault("Mode", "SingleModel")
         return container
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import itertools
 import logging
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from local_region.ports import Process, ProcessSpec, Region
-from local_region.sagemaker import archives, images
+from local_region.sagemaker import archives, programs
 from local_region.sagemaker.output import LogLines
 from local_region.sagemaker.sources import split_uri
 from local_region.sagemaker.wire import Client, ModelTimeout, Unreachable
@@ -32,12 +33,20 @@ class Server:
     """A process that serves one model. ``start`` returns when ``/ping`` is answered 200."""
 
     def __init__(
-        self, region: Region, image: str, model_url: str | None, environ: Mapping[str, str], group: str, stream: str
+        self,
+        region: Region,
+        image: str,
+        model_url: str | None,
+        environ: Mapping[str, str],
+        group: str,
+        stream: str,
+        role: str | None = None,
     ) -> None:
-        container = images.container_of(image)
-        if container is None:
-            raise StartFailure(images.unknown(image))
-        self._region, self._container, self._url = region, container, model_url
+        problem = programs.problem_of(region, image)
+        if problem is not None:
+            raise StartFailure(problem)
+        self._region, self._image, self._url, self._role = region, image, model_url, role
+        self._spec: ProcessSpec | None = None
         self._group, self.stream = group, stream
         self._environ = dict(environ)
         self.folder = (region.config.state_dir / "sagemaker" / f"serve-{next(_numbers)}").resolve()
@@ -52,6 +61,7 @@ class Server:
         """``StartFailure`` says why it does not serve; nothing is left then."""
         try:
             self._load()
+            self._prepare()
             self._launch(timeout)
         except BaseException:
             self.stop()
@@ -74,35 +84,50 @@ class Server:
             raise StartFailure(f"Failed to extract model data archive from {self._url}: {error}.") from error
         archive.unlink()
 
+    def _prepare(self) -> None:
+        """What the process will be; a script's environment is made here, which takes none of the time for /ping."""
+        environ = {
+            "SAGEMAKER_BASE_DIR": str(self.folder),
+            "SM_MODEL_DIR": str(self.folder / "model"),
+            "SAGEMAKER_REGION": self._region.config.region_name,
+            "AWS_REGION": self._region.config.region_name,
+            "OMP_NUM_THREADS": "1",
+            **self._environ,
+        }
+
+        def say(line: str) -> None:
+            self._region.logs.write(self._group, self.stream, [line])
+
+        try:
+            self._spec = programs.serving(
+                self._region, self._image, self.folder, environ, self._role, say, self._raise_if_stopping
+            )
+        except programs.CantRun as error:
+            say(str(error))
+            raise StartFailure(str(error)) from error
+
+    def _raise_if_stopping(self) -> None:
+        if self.stopping:
+            raise StartFailure("the endpoint is being stopped")
+
     def _launch(self, timeout: float) -> None:
+        spec = self._spec
+        if spec is None:
+            raise StartFailure("it was not prepared")
         port_file = self.folder / "serve" / "port"
         port_file.unlink(missing_ok=True)
-        spec = ProcessSpec(
-            entry=self._container.serve,
-            argv=["serve"],
-            env={
-                "SAGEMAKER_BASE_DIR": str(self.folder),
-                "SM_MODEL_DIR": str(self.folder / "model"),
-                "SAGEMAKER_REGION": self._region.config.region_name,
-                "AWS_REGION": self._region.config.region_name,
-                "OMP_NUM_THREADS": "1",
-                **self._environ,
-            },
-            cwd=self.folder,
-            family=self._container.serve_family,
-        )
+        given = spec.env.get("SAGEMAKER_BIND_TO_PORT")
         self.process = process = self._region.processes.spawn(spec)
         self._output = LogLines(self._region, process, self._group, self.stream)
         deadline = time.monotonic() + timeout
-        while not port_file.exists():
+        while not (_listens(int(given)) if given else port_file.exists()):
             if process.exit_code is not None:
                 raise StartFailure(self._unhealthy(f"it ended with exit code {process.exit_code}"))
-            if self.stopping:
-                raise StartFailure("the endpoint is being stopped")
+            self._raise_if_stopping()
             if time.monotonic() > deadline:
                 raise StartFailure(self._unhealthy(f"it didn't listen within {timeout:g} s"))
             process.wait(0.003)  # returns at once when it ends
-        client = Client(int(port_file.read_text()))
+        client = Client(int(given or port_file.read_text()))
         try:
             reply = client.request("GET", "/ping", timeout=max(1.0, deadline - time.monotonic()))
         except (Unreachable, ModelTimeout) as error:
@@ -151,6 +176,14 @@ class Server:
         if self._output is not None:
             self._output.join()
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
 
 
 def new_stream(region: Region, first: str) -> str:

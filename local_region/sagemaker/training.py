@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local_region.ports import AwsError, AwsRequest, Json, Region
-from local_region.sagemaker import images
+from local_region.sagemaker import images, programs
 from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
 from local_region.sagemaker.training_run import TrainingRun, Watcher
 
@@ -37,7 +37,7 @@ class TrainingJobs:
 
     def prepare(self, params: Json, tuning_arn: str | None = None, watcher: Watcher | None = None) -> Prepared:
         """A job that is there but not started. ``tuning_arn`` and ``watcher``: of the tuning job that it is for."""
-        check(params)
+        check(params, self._region)
         config, now = self._region.config, self._region.clock.now()
         name = params["TrainingJobName"]
         arn = f"arn:{config.partition}:sagemaker:{config.region_name}:{config.account_id}:training-job/{name}"
@@ -111,7 +111,7 @@ def _taken(arn: str) -> AwsError:
     )
 
 
-def check(params: Json) -> None:
+def check(params: Json, region: Region) -> None:
     """What CreateTrainingJob refuses beyond botocore's model."""
     refuse_members(params, _REFUSED, "CreateTrainingJob")
     if (params.get("ProfilerConfig") or {}).get("DisableProfiler") is False:
@@ -123,12 +123,11 @@ def check(params: Json) -> None:
     image = algorithm.get("TrainingImage")
     if not image:
         raise invalid("AlgorithmSpecification must name a TrainingImage.")
-    if images.container_of(image) is None:
-        raise invalid(images.unknown(image))
+    problem = programs.problem_of(region, image)
+    if problem is not None:
+        raise invalid(problem)
     if algorithm.get("TrainingInputMode") == "Pipe":
         raise refuse("TrainingInputMode Pipe (use File or FastFile)")
-    if "sagemaker_program" in (params.get("HyperParameters") or {}):
-        raise refuse("script mode (hyperparameter sagemaker_program)")
     resources = params.get("ResourceConfig")
     if not resources:
         raise invalid("ResourceConfig is required: InstanceType, InstanceCount and VolumeSizeInGB.")
@@ -143,6 +142,8 @@ def check(params: Json) -> None:
             f"The request was rejected because a training job has at most {MAX_INSTANCES} instances "
             f"(ResourceConfig.InstanceCount is {resources['InstanceCount']}).",
         )
+    if resources.get("InstanceCount", 1) != 1 and programs.runs_alone(params):
+        raise refuse("scripts and own images on more than one instance (ResourceConfig.InstanceCount above 1)")
     stopping = params.get("StoppingCondition")
     if not stopping:
         raise invalid("StoppingCondition is required: MaxRuntimeInSeconds.")

@@ -14,17 +14,20 @@ import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from local_region.ports import Process, ProcessSpec, Region
-from local_region.sagemaker import images, sources
-from local_region.sagemaker.output import LogLines
+from local_region.ports import Process, Region
+from local_region.sagemaker import programs, sources
+from local_region.sagemaker.output import LogLines, escape
 from local_region.sagemaker.records import Record
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 #: how long a host whose job has failed elsewhere may take to end
 _ASIDE_SECONDS = 1.0
+#: AWS's toolkit looks its hosts up in DNS, for minutes when they are not there; a script runs on one host only
+_LOCALHOST = "localhost"
 
 
 class Host:
@@ -73,16 +76,17 @@ class Hosts:
     def configure(self, channels: Sequence[Mapping[str, Any]]) -> None:
         """``input/config`` of each host."""
         request = self._record.request
+        script = programs.is_script(request)
         files: dict[str, Any] = {
             "hyperparameters": request.get("HyperParameters") or {},
             "inputdataconfig": {channel["ChannelName"]: _input(channel) for channel in channels},
         }
         for host in self.all:
             files["resourceconfig"] = {
-                "current_host": host.name,
+                "current_host": _LOCALHOST if script else host.name,
                 "current_instance_type": request["ResourceConfig"].get("InstanceType", ""),
                 "current_group_name": "homogeneousCluster",
-                "hosts": [each.name for each in self.all],
+                "hosts": [_LOCALHOST] if script else [each.name for each in self.all],
                 "network_interface_name": "lo",
             }
             for name, content in files.items():
@@ -109,12 +113,19 @@ class Hosts:
 
     # -- while it runs -------------------------------------------------------------------------------------------
 
-    def start(self, container: images.Container, listener: Callable[[str], None]) -> None:
+    def start(self, listener: Callable[[str], None], check: Callable[[], None]) -> None:
+        """``programs.CantRun`` says why nothing can be started; ``check`` may raise to end a long preparation."""
         epoch = int(self._region.clock.now().timestamp())
         for host in self.all:
-            spec = ProcessSpec(container.train, ["train"], self._environment(host), host.folder, container.train_family)
-            host.process = self._region.processes.spawn(spec)
             stream = f"{self._record.name}/{host.name}-{epoch}"
+            say = partial(_say, self._region, stream)
+            environ = self._environment(host)
+            try:
+                spec = programs.training(self._region, self._record.request, host.folder, environ, say, check)
+            except programs.CantRun as error:
+                say(str(error))
+                raise
+            host.process = self._region.processes.spawn(spec)
             host.output = LogLines(self._region, host.process, GROUP, stream, listener)
 
     def wait(self, timeout: float) -> bool:
@@ -163,6 +174,10 @@ class Hosts:
                     place.parent.mkdir(parents=True, exist_ok=True)
                     shutil.move(path, place)
         return target
+
+
+def _say(region: Region, stream: str, line: str) -> None:
+    region.logs.write(GROUP, stream, [escape(line)])
 
 
 def _input(channel: Mapping[str, Any]) -> dict[str, Any]:

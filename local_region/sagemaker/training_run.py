@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from local_region.ports import Region
-from local_region.sagemaker import archives, images, sources
+from local_region.sagemaker import archives, images, programs, sources
 from local_region.sagemaker.events import publish
 from local_region.sagemaker.records import Record
 from local_region.sagemaker.serving import work_folder
@@ -160,10 +160,10 @@ class TrainingRun:
 
     def _train(self, hosts: Hosts) -> _Ended | None:
         """None when it ended well, an end that keeps the model so far, or ``_Ended`` raised for a failure."""
-        container = images.container_of(self._record.request["AlgorithmSpecification"]["TrainingImage"])
-        if container is None:  # checked on creation
-            raise client_error("the training image is not mapped")
-        hosts.start(container, self._read_metrics)
+        try:
+            hosts.start(self._read_metrics, self._raise_if_stopped)
+        except programs.CantRun as error:
+            raise client_error(str(error)) from error
         early = self._await(hosts)
         hosts.join_logs()
         if early is not None:

@@ -142,7 +142,10 @@ class TransformRun:
             **(request.get("Environment") or {}),
         }
         stream = f"{self._record.name}/i-{int(now.timestamp() * 1000):017x}"
-        self._server = Server(self._region, container["Image"], container.get("ModelDataUrl"), environ, GROUP, stream)
+        role = self._model.request.get("ExecutionRoleArn")
+        self._server = Server(
+            self._region, container["Image"], container.get("ModelDataUrl"), environ, GROUP, stream, role
+        )
         self._server.start()
         client = self._server.client
         if client is None:

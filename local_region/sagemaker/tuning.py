@@ -62,7 +62,7 @@ class TuningJobs:
     def _definition(self, params: Json) -> Json:
         """The definition of the trials as SageMaker completes it. ``AwsError`` if such a training job is refused."""
         definition: Json = dict(params["TrainingJobDefinition"])
-        check(tuning_checks.training_request("a", definition, {}, {}))
+        check(tuning_checks.training_request("a", definition, {}, {}), self._region)
         algorithm = with_metrics(definition["AlgorithmSpecification"])
         metric = params["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
         static = {**(definition.get("StaticHyperParameters") or {}), OBJECTIVE: metric}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
@@ -15,8 +16,15 @@ from sluice.errors import CliError
 
 @click.command("up")
 @click.option("--port", type=click.IntRange(1, 65535), help=f"Port to listen on. [default: {regions.DEFAULT_PORT}]")
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="URI=FOLDER",
+    help="An image of your own, and the folder with the executables train and serve that stand in for it. Repeatable.",
+)
 @pass_context
-def up_command(context: Context, port: int | None) -> None:
+def up_command(context: Context, port: int | None, images: tuple[str, ...]) -> None:
     """Start the local region in the background.
 
     It listens on 127.0.0.1 and holds everything in its own processes: nothing leaves this machine. Where it runs
@@ -27,8 +35,11 @@ def up_command(context: Context, port: int | None) -> None:
       sluice up
       sluice up --port 5000
       sluice --state-dir /tmp/other up --port 5001      (a second one)
+      sluice up --image 123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1=./mine
     """
     state_dir = context.state_dir
+    for given in images:
+        _map_image(state_dir, given)
     info = regions.running(state_dir)
     if info is not None:
         if port is not None and port != info.port:
@@ -48,6 +59,23 @@ def up_command(context: Context, port: int | None) -> None:
     with output.working("starting the local region") as say:
         info = regions.start(state_dir, port or regions.DEFAULT_PORT, say)
     output.mark("done", f"local region at {info.endpoint} (process {info.pid}, log {state_dir / 'region.log'})")
+
+
+def _map_image(state_dir: Path, given: str) -> None:
+    """Also while the region runs: it reads the file whenever an image is asked for."""
+    from local_region.sagemaker import own_images
+
+    uri, found, folder = given.rpartition("=")
+    try:
+        if not found or not uri:
+            raise own_images.BadMapping(f"{given!r} is no URI=FOLDER")
+        own_images.add(own_images.file_of(state_dir), uri, Path(folder))
+    except (own_images.BadMapping, OSError) as error:
+        raise CliError(
+            f"The image can't be mapped: {error}.",
+            "Give --image URI=FOLDER; the folder has the executables train and serve.",
+        ) from error
+    output.mark("done", f"image {uri} is {Path(folder).resolve()}")
 
 
 @click.command("down")
