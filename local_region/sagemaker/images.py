@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib import import_module
+from operator import attrgetter
 
 from local_region.containers.metric_definitions import BUILT_IN, Definition
 from local_region.ports import Family
@@ -25,12 +27,27 @@ class Container:
     serve_family: Family = "xgboost"
     #: what DescribeTrainingJob shows when the request has none of its own
     metrics: Sequence[Definition] = ()
+    #: ``module:function`` that checks hyperparameters
+    validator: str = ""
+
+    def validate(self, hyperparameters: Mapping[str, str]) -> None:
+        """What the training process would do first. Raises ``containers.common.errors.UserError``."""
+        module, _, function = self.validator.partition(":")
+        attrgetter(function)(import_module(module))(hyperparameters)
 
 
 def _built_in(name: str, module: str) -> Container:
     """Training needs scikit-learn; serving is a few lines of numpy, which the XGBoost zygote has too."""
     package = f"local_region.containers.builtin.{module}"
-    return Container(name, f"{package}:train", f"{package}:serve", "sklearn", "xgboost", BUILT_IN[name])
+    return Container(
+        name,
+        f"{package}:train",
+        f"{package}:serve",
+        "sklearn",
+        "xgboost",
+        BUILT_IN[name],
+        f"{package}:ALGORITHM.validate",
+    )
 
 
 XGBOOST = Container(
@@ -38,13 +55,23 @@ XGBOOST = Container(
     "local_region.containers.xgboost.train:main",
     "local_region.containers.xgboost.serve:main",
     metrics=BUILT_IN["xgboost"],
+    validator="local_region.containers.xgboost.hyperparameters:validate",
 )
 #: by the repository of SageMaker's first-party registries
 _CONTAINERS = {
     "sagemaker-xgboost": XGBOOST,
     "xgboost": XGBOOST,
+    "linear-learner": _built_in("linear-learner", "linear_learner"),
+    "knn": _built_in("knn", "knn"),
+    "kmeans": _built_in("kmeans", "kmeans"),
+    "pca": _built_in("pca", "pca"),
+    "randomcutforest": _built_in("randomcutforest", "random_cut_forest"),
+    "factorization-machines": _built_in("factorization-machines", "factorization_machines"),
 }
-MAPPED = "sagemaker-xgboost:<any version> (run as 3.0-5)"
+MAPPED = (
+    "sagemaker-xgboost:<any version> (run as 3.0-5); of SageMaker's own registries also linear-learner:1, knn:1, "
+    "kmeans:1, pca:1, randomcutforest:1, factorization-machines:1"
+)
 
 
 def container_of(image: str) -> Container | None:

@@ -11,6 +11,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from local_region.containers.common.errors import UserError
 from local_region.containers.xgboost.metrics import MAXIMIZED, MINIMIZED
 from local_region.ports import AwsError, Json
 from local_region.sagemaker import images
@@ -211,13 +212,10 @@ def check_parents(params: Json, parents: list[Json], ranges: list[Range]) -> Non
 
 
 def check_hyperparameters(definition: Json, ranges: list[Range]) -> None:
-    """For the built-in XGBoost, whose hyperparameters SageMaker knows: both ends of every range must be possible."""
+    """For the built-ins, whose hyperparameters SageMaker knows: both ends of every range must be possible."""
     container = images.container_of(definition["AlgorithmSpecification"]["TrainingImage"])
-    if container is None or container.name != "xgboost":
+    if container is None:
         return
-    from local_region.containers.xgboost.errors import UserError
-    from local_region.containers.xgboost.hyperparameters import validate
-
     static = {name: value for name, value in definition["StaticHyperParameters"].items() if name != OBJECTIVE}
     for end in ("low", "high"):
         values = dict(static)
@@ -226,7 +224,7 @@ def check_hyperparameters(definition: Json, ranges: list[Range]) -> None:
             text = each.values[0 if end == "low" else -1] if each.values else repr(number)
             values[each.name] = str(int(number)) if each.kind == "integer" else text
         try:
-            validate(values)
+            container.validate(values)
         except UserError as error:
             raise invalid(f"The hyperparameters can't be used with the values at the {end} end: {error}") from error
 

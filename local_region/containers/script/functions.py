@@ -149,16 +149,17 @@ def _matrix(body: bytes, content_type: str) -> Any:
     """An ``xgboost.DMatrix`` of CSV or libsvm, as the container's encoder makes it."""
     import xgboost
 
-    from local_region.containers.xgboost.errors import UserError
-    from local_region.containers.xgboost.payload import parse_csv, parse_libsvm
+    from local_region.containers.common.errors import UserError
+    from local_region.containers.xgboost.content import Kind
+    from local_region.containers.xgboost.payload import parse
 
-    readers = {content.CSV: parse_csv, "text/libsvm": parse_libsvm, "text/x-libsvm": parse_libsvm}
+    readers: dict[str, Kind] = {content.CSV: "csv", "text/libsvm": "libsvm", "text/x-libsvm": "libsvm"}
     if content_type not in readers:
         raise content.Unsupported(
             f"Content type {content_type} is not supported by this framework; it reads {', '.join(readers)}."
         )
     try:
-        rows = readers[content_type](body)
+        rows = parse(body, readers[content_type])
         return xgboost.DMatrix(rows.matrix(rows.columns))
     except UserError as error:
         raise content.BadBody(str(error)) from error

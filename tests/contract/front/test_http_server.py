@@ -131,4 +131,4 @@ def test_control_answers_clearly(region: RunningRegion) -> None:
     assert ask("GET", "/_local/health", **{"Sec-Fetch-Site": "cross-site"})[0] == 403
     status, health = ask("GET", "/_local/health")
     assert (status, health["pid"], health["endpoint"]) == (200, region.process.pid, region.endpoint)
-    assert {row["family"] for row in region.control("processes")["processes"]} <= {"function", "xgboost"}
+    assert {row["family"] for row in region.control("processes")["processes"]} <= {"function", "xgboost", "sklearn"}

@@ -36,7 +36,7 @@ def report(arguments: list[str]) -> int:
                 "threads": threading.active_count(),
                 "random": random.random(),
                 "numpy": float(numpy.random.random()),
-                "preloaded": sorted(set(sys.modules) & {"duckdb", "boto3", "xgboost", "pandas"}),
+                "preloaded": sorted(set(sys.modules) & {"duckdb", "boto3", "xgboost", "sklearn", "pandas"}),
             }
         )
     )

@@ -11,11 +11,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pytest
 
-from local_region.ports import ProcessSpec
+from local_region.ports import Family, ProcessSpec
 from local_region.processes.service import ZygoteProcesses
 from tests.support.region import ROOT, wait_for
 
@@ -29,9 +29,7 @@ def processes() -> Iterator[ZygoteProcesses]:
     made.stop()
 
 
-def spec(
-    entry: str, *arguments: str, family: Literal["function", "xgboost"] = "xgboost", cwd: Path = HERE, **env: str
-) -> ProcessSpec:
+def spec(entry: str, *arguments: str, family: Family = "xgboost", cwd: Path = HERE, **env: str) -> ProcessSpec:
     return ProcessSpec(
         entry=f"sample_workers:{entry}", argv=arguments, env=env, cwd=cwd, family=family, python_path=(str(HERE),)
     )
@@ -55,10 +53,8 @@ def told(processes: ZygoteProcesses, request: ProcessSpec) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("family", ["function", "xgboost"])
-def test_a_worker_sees_only_what_its_request_says(
-    processes: ZygoteProcesses, tmp_path: Path, family: Literal["function", "xgboost"]
-) -> None:
+@pytest.mark.parametrize("family", ["function", "xgboost", "sklearn"])
+def test_a_worker_sees_only_what_its_request_says(processes: ZygoteProcesses, tmp_path: Path, family: Family) -> None:
     seen = told(processes, spec("report", "7", "two words", family=family, cwd=tmp_path, ONE="1", Ü="ß"))
     assert seen["arguments"] == ["7", "two words"]
     assert seen["environment"] == {"ONE": "1", "Ü": "ß"}
@@ -67,7 +63,9 @@ def test_a_worker_sees_only_what_its_request_says(
     assert seen["descriptors"] == [0, 1, 2]
     assert seen["stdin"] == ""
     assert seen["threads"] == 1
-    assert seen["preloaded"] == (["boto3", "duckdb"] if family == "function" else ["xgboost"])
+    assert (
+        seen["preloaded"] == {"function": ["boto3", "duckdb"], "xgboost": ["xgboost"], "sklearn": ["sklearn"]}[family]
+    )
 
 
 def test_workers_draw_different_random_numbers(processes: ZygoteProcesses) -> None:
@@ -139,8 +137,8 @@ def test_a_fork_takes_milliseconds_and_leaves_no_zombie(processes: ZygoteProcess
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
-@pytest.mark.parametrize("family", ["function", "xgboost"])
-def test_a_zygote_has_one_thread(processes: ZygoteProcesses, family: Literal["function", "xgboost"]) -> None:
+@pytest.mark.parametrize("family", ["function", "xgboost", "sklearn"])
+def test_a_zygote_has_one_thread(processes: ZygoteProcesses, family: Family) -> None:
     told(processes, spec("report", "0", family=family))
     assert len(list(Path(f"/proc/{processes.warm(family).pid}/task").iterdir())) == 1
 

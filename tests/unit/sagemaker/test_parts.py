@@ -142,7 +142,18 @@ def test_images_and_metric_definitions() -> None:
         "sagemaker-xgboost",
     ):
         assert images.container_of(image) is images.XGBOOST
+    for name in ("linear-learner", "knn", "kmeans", "pca", "randomcutforest", "factorization-machines"):
+        for registry in (
+            "382416733822.dkr.ecr.us-east-1.amazonaws.com",
+            "390948362332.dkr.ecr.cn-north-1.amazonaws.com.cn",
+        ):
+            found = images.container_of(f"{registry}/{name}:1")
+            assert found is not None and found.name == name and found.metrics
     for image in (
+        "me/knn:1",
+        "382416733822.dkr.ecr.us-east-1.amazonaws.com/mine/kmeans:1",
+        "382416733822.dkr.ecr.us-east-1.amazonaws.com/pca:2",
+        "382416733822.dkr.ecr.us-east-1.amazonaws.com/ntm:1",
         "me/my-sagemaker-xgboost-fork:1",
         "me/knn:1",
         "382416733822.dkr.ecr.us-east-1.amazonaws.com/mine/kmeans:1",

@@ -1,0 +1,51 @@
+"""A built-in's training process, from its folder to ``model/model_algo-1``."""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from local_region.containers.builtin import artifact, channels
+from local_region.containers.builtin.algorithm import Algorithm, Data, Job, model_path
+from local_region.containers.common import training
+from local_region.containers.common.errors import UserError
+from local_region.containers.common.hosts import cluster
+from local_region.containers.common.training import read_json
+
+
+def entry(algorithm: Algorithm) -> Callable[[Sequence[str]], int]:
+    """``train`` of a module: the container contract's "train", which has no arguments of interest."""
+    return lambda argv: training.run(functools.partial(train, algorithm))  # noqa: ARG005
+
+
+def train(algorithm: Algorithm, base: Path) -> None:
+    """Check everything that can be checked, read the channels, learn, save, score."""
+    values = algorithm.validate(read_json(base / "input/config/hyperparameters.json"))
+    settings = read_json(base / "input/config/inputdataconfig.json")
+    channels.check(settings, algorithm)
+    hosts = cluster(base, os.environ)
+    data = channels.read(base / "input/data", "train", settings["train"], algorithm)
+    data = channels.together(data, settings["train"], hosts)
+    if not hosts.leads:
+        print(f"Host {hosts.current} has given its rows to {hosts.hosts[0]}", flush=True)
+        return
+    if data is None:
+        raise UserError("No data in the train channel.")
+    channels.check_width(data, values.get("feature_dim"), "train", settings["train"])
+    others: dict[str, Data] = {}
+    for name in settings:
+        if name == "train":
+            continue
+        other = channels.read(base / "input/data", name, settings[name], algorithm)
+        if other is None:
+            raise UserError(f"No data in the {name} channel.")
+        channels.check_width(other, data.width, name, settings[name])
+        others[name] = other
+    job = Job(values, data, others, hosts)
+    model = algorithm.fit(job)
+    job.finished()
+    for name, other in others.items():
+        algorithm.evaluate(model, job, name, other)
+    artifact.save(model, algorithm, model_path(base))
