@@ -13,7 +13,8 @@ import pytest
 
 from sluicegate.data.build import DatasetBuild, build_dataset, dataset_json
 from sluicegate.data.ingest import read_upload
-from sluicegate.domain.dataset import read_dataset_json
+from sluicegate.domain.algorithms import Algorithm
+from sluicegate.domain.dataset import Wires, read_dataset_json
 from sluicegate.domain.errors import UnusableData
 from sluicegate.domain.schema import Schema
 from sluicegate.domain.settings import ModelSettings
@@ -305,3 +306,50 @@ def test_a_mistyped_label_does_not_change_the_kind_of_problem(build: Build) -> N
     assert "problem: multiclass" in refused.value.remedy
     meant = build(mistyped, id_column="id", champion=first, problem="multiclass")
     assert meant.problem.classes == ("no", "yes", "yess")
+
+
+class _Clusters(Algorithm):
+    """Stands for any that learns without a target and knows no missing values."""
+
+    name, title, problems = "clusters", "Clusters", ("clustering",)
+    train_format = infer_format = "recordio"
+
+
+def test_without_a_target(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every column is a feature, numbers are scaled, nothing is labelled; more machines get more files."""
+    monkeypatch.setattr("sluicegate.domain.algorithms.of", lambda _: _Clusters())
+    made = build(customers(600), id_column="id")
+    assert made.problem.kind == "clustering" and made.schema.target is None
+    assert made.schema.names == ("age", "plan", "active", "since", "churned")
+    assert set(made.files) == {"train", "validation", "holdout"}
+    assert made.wire == Wires("recordio", "recordio") and made.files["train"][0].name == "part-00000.pbr"
+    age = np.frombuffer(made.files["train"][0].read_bytes(), "<f4").reshape(made.counts["train"], -1)
+    assert np.isfinite(age).any()
+    scaled = [made.encoder.encode({"age": float(years)})[0] for years in range(18, 91)]
+    assert scaled[0] is not None and scaled[-1] is not None and -2 < scaled[0] < -1.5 and 1.5 < scaled[-1] < 2
+    missing = made.encoder.encode({})[0]
+    assert missing is not None and abs(missing) < 0.2  # the median
+    again = read_dataset_json(dataset_json(made, [], "v"))
+    assert again.wire == made.wire and again.encoder == made.encoder
+
+
+def test_a_target_that_is_only_judged_by(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluicegate.domain.algorithms.of", lambda _: _Clusters())
+    lines = customers(600).splitlines()
+    lines[5] = lines[5].rpartition(",")[0] + ","  # one row without it still counts
+    made = build("\n".join(lines), id_column="id", target="churned")
+    assert sum(made.counts.values()) == 600 and "churned" not in made.schema.names
+    labels = made.files["holdout-labels"][0].read_text().splitlines()
+    assert len(labels) == made.counts["holdout"] and set(labels) <= {"0", "1", ""}
+    assert made.problem.classes == ("no", "yes") and made.profile["unlabelled"] == 1
+    with pytest.raises(UnusableData, match=r"'chrned' as target.*Did you mean 'churned'"):
+        build(customers(600), target="chrned")
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3])
+def test_as_many_files_as_machines(build: Build, parts: int) -> None:
+    training = ModelSettings().training.model_copy(update={"count": parts})
+    made = build(customers(600), id_column="id", training=training)
+    assert [len(made.files[folder]) for folder in ("train", "validation", "holdout")] == [parts, parts, 1]
+    rows = sum(file.read_text().count("\n") for file in made.files["train"])
+    assert rows == made.counts["train"]

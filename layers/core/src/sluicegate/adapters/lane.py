@@ -8,7 +8,7 @@ from typing import Any
 
 from sluicegate.domain import algorithms
 from sluicegate.domain.algorithms import Algorithm
-from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.encoder import Encoder, Wire
 from sluicegate.domain.records import parse_records
 from sluicegate.domain.schema import Problem, Schema
 from sluicegate.services.predict import LIMITS
@@ -26,6 +26,7 @@ class EncodedLane:
     encoder: Encoder
     problem: Problem
     algorithm: Algorithm
+    wire: Wire
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EncodedLane:
@@ -38,11 +39,12 @@ class EncodedLane:
             encoder=Encoder.from_json(data["encoder"]),
             problem=Problem.from_json(data["problem"]),
             algorithm=algorithms.of_lane(data),
+            wire=data.get("wire", "csv"),
         )
 
     @property
     def content_type(self) -> str:
-        return self.algorithm.content_type(self.algorithm.infer_format)
+        return self.algorithm.content_type(self.wire)
 
     @property
     def accept(self) -> str:
@@ -50,7 +52,7 @@ class EncodedLane:
 
     def encode(self, body: bytes, content_type: str) -> bytes:
         records = parse_records(body, content_type, self.schema, LIMITS)
-        return "".join(f"{self.encoder.encode_csv(record)}\n" for record in records).encode()
+        return b"".join(self.encoder.encode_row(record, self.wire) for record in records)
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
         return [decoded.to_json() for decoded in self.algorithm.decode(answer, self.problem)]

@@ -1,5 +1,5 @@
 # ruff: noqa: S608  (names and texts go into SQL only through name_sql and text_sql)
-"""A data set from all accepted uploads: split, encoded, and written as SageMaker's XGBoost reads it."""
+"""A data set from all accepted uploads: split, encoded, and written as the algorithm reads it."""
 
 from __future__ import annotations
 
@@ -13,10 +13,13 @@ from typing import Any
 import duckdb
 
 from sluicegate.data.engine import connect, name_sql, text_sql
+from sluicegate.data.fillings import fit_fillings
 from sluicegate.data.profile import ColumnProfile, profile_source
 from sluicegate.data.tables import Union, converted, union
-from sluicegate.data.target import MINIMUM_ROWS, Target, resolve_target
-from sluicegate.domain.dataset import Dataset
+from sluicegate.data.target import MINIMUM_ROWS, Target, resolve_target, without_target
+from sluicegate.data.write import Rows, Writer
+from sluicegate.domain import algorithms
+from sluicegate.domain.dataset import Dataset, Wires
 from sluicegate.domain.encoder import LONGEST_CATEGORY, ONE_HOT_LIMIT, Encoder
 from sluicegate.domain.errors import UnusableData
 from sluicegate.domain.schema import Column, Problem, Schema
@@ -31,7 +34,8 @@ _ID_NAME = re.compile(r"(?:.*[^a-z])?(?:id|uuid|guid|index|key|unnamed: 0)", re.
 @dataclass(frozen=True)
 class DatasetBuild:
     """A data set on disk. ``schema.columns`` are the features. ``files`` maps the folder in S3 to its local files:
-    ``train``, ``validation``, ``holdout``, ``holdout-labels`` and, with a champion, ``champion-holdout``.
+    ``train``, ``validation``, ``holdout``, ``holdout-labels`` (not without a target) and, with a champion,
+    ``champion-holdout``, each in its ``wire``.
     """
 
     schema: Schema
@@ -40,6 +44,7 @@ class DatasetBuild:
     counts: dict[str, int]
     profile: dict[str, Any]
     files: dict[str, list[Path]]
+    wire: Wires = field(default_factory=Wires)
     notes: list[str] = field(default_factory=list)
 
 
@@ -56,14 +61,19 @@ def build_dataset(
 
     ``champion`` is the live version's data set. What callers must send never grows: a column that it doesn't ask for
     is optional; and another kind of problem than its own has to be said in the settings. ``known_target`` is what the
-    first upload said of the target; the settings win.
+    first upload said of the target; the settings win. An algorithm that learns without a target has none unless the
+    settings name one, which is then set aside for judging.
     """
     if not parts:
         raise UnusableData("No data", "No upload has been accepted yet.", "Upload a CSV file with a header.")
     workdir.mkdir(parents=True, exist_ok=True)
     with connect(workdir, memory_limit_mb) as connection:
         table = union(connection, parts, settings)
-        target = resolve_target(connection, table, settings, known_target)
+        algorithm = algorithms.of(settings)
+        if algorithm.supervised:
+            target = resolve_target(connection, table, settings, known_target)
+        else:
+            target = without_target(connection, table, settings, algorithm.problems[0])
         if champion is not None and settings.problem is None:
             _refuse_another_kind(target, champion.problem)
         return _Builder(connection, table, target, settings, champion, workdir).build()
@@ -94,16 +104,25 @@ class _Builder:
     ) -> None:
         self.connection, self.table, self.target = connection, table, target
         self.settings, self.champion, self.workdir = settings, champion, workdir
+        self.algorithm = algorithms.of(settings)
         self.notes = [*table.notes, *target.notes]
-        self.rows = f"(SELECT * FROM {table.source} WHERE {name_sql(target.name)} IS NOT NULL)"
+        labelled = f" WHERE {name_sql(target.name)} IS NOT NULL" if target.name and self.algorithm.supervised else ""
+        self.rows = f"(SELECT * FROM {table.source}{labelled})"
 
     def build(self) -> DatasetBuild:
         profile = profile_source(self.connection, self.rows, list(self.table.columns.items()))
         features = self._features(profile)
-        encoder = Encoder.fit(features)
         self._assign_splits()
         counts, by_class = self._counts()
-        files = self._write(encoder)
+        wire = Wires(self.algorithm.train_format, self.algorithm.infer_format)
+        fillings = {}
+        if not self.algorithm.takes_missing:
+            training = f"(SELECT * FROM {self.rows} POSITIONAL JOIN splits WHERE split = 0)"
+            fillings = fit_fillings(self.connection, training, features)
+        encoder = Encoder.fit(features, fillings=fillings)
+        if "libsvm" in (wire.train, wire.infer):
+            encoder = encoder.sparse()
+        files = self._write(encoder, wire)
         used = {column.name for column in features}
         special = {self.target.name, self.settings.id_column}
         schema = Schema(
@@ -124,6 +143,7 @@ class _Builder:
                 "columns": [column.to_json() for column in profile],
             },
             files=files,
+            wire=wire,
             notes=self.notes,
         )
 
@@ -145,7 +165,7 @@ class _Builder:
         if not kept:
             raise UnusableData(
                 "No features",
-                f"Beside the target {self.target.name!r} no column is left to learn from: " + " ".join(self.notes),
+                f"{self._beside}no column is left to learn from: " + " ".join(self.notes),
                 "Upload data with columns that differ from row to row.",
             )
         categories = self._categories([column.name for column in kept if column.type == "category"], kept)
@@ -153,6 +173,10 @@ class _Builder:
             replace(column.as_column(categories.get(column.name)), optional=self._optional(column.name))
             for column in kept
         ]
+
+    @property
+    def _beside(self) -> str:
+        return f"Beside the target {self.target.name!r} " if self.target.name else "Of all columns "
 
     def _optional(self, name: str) -> bool:
         if self.champion is None:
@@ -213,18 +237,20 @@ class _Builder:
             key = f"coalesce({quoted[self.settings.id_column]}, {key})"
         split = split_sql(key, self.settings.split.validation, self.settings.split.holdout)
         self.connection.execute(
-            f"CREATE TABLE splits AS SELECT {split} AS split, ({self.target.label}) AS label FROM {self.rows}"
+            f"CREATE TABLE splits AS SELECT {split} AS split, ({self.target.label or 'NULL'}) AS label FROM {self.rows}"
         )
 
     def _counts(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
         problem = self.target.problem
-        grouped = "label::INTEGER" if problem.classes else "NULL"
+        judged = bool(problem.classes) and self.algorithm.supervised
+        grouped = "label::INTEGER" if judged else "NULL"
         found = self.connection.execute(f"SELECT split, {grouped}, count(*) FROM splits GROUP BY ALL").fetchall()
         counts: dict[str, int] = dict.fromkeys(SPLITS, 0)
-        by_class: dict[str, dict[str, int]] = {known: dict.fromkeys(SPLITS, 0) for known in problem.classes}
+        classes = problem.classes if judged else ()
+        by_class: dict[str, dict[str, int]] = {known: dict.fromkeys(SPLITS, 0) for known in classes}
         for split, index, count in found:
             counts[SPLITS[split]] += count
-            if problem.classes:
+            if judged:
                 by_class[problem.classes[index]][SPLITS[split]] += count
         for split, count in counts.items():
             if count == 0:
@@ -251,37 +277,48 @@ class _Builder:
                 )
             self.notes.append(f"The class {known[:60]} has no rows in the {' and '.join(empty)} split.")
 
-    def _write(self, encoder: Encoder) -> dict[str, list[Path]]:
-        """CSV without quotes or header. The same order of rows in every file of the holdout."""
+    def _write(self, encoder: Encoder, wire: Wires) -> dict[str, list[Path]]:
+        """The same order of rows in every file of the holdout."""
         source = f"{self.rows} POSITIONAL JOIN splits"
         columns = {name: name_sql(name) for name in self.table.columns}
-        parts = [f"{part} AS f{index}" for index, part in enumerate(encoder.sql(columns))]
-        features = ", ".join(parts)
-        selects = {
-            "train": f"SELECT label, {features} FROM {source} WHERE split = 0",
-            "validation": f"SELECT label, {features} FROM {source} WHERE split = 1",
-            "holdout": f"SELECT {features} FROM {source} WHERE split = 2",
-            "holdout-labels": "SELECT label FROM splits WHERE split = 2",
-        }
-        if self.champion is not None:
-            typed = {
-                block.column: converted(columns[block.column], self.table.columns[block.column], block.source_type)
-                for block in self.champion.encoder.blocks
-                if block.column in columns
-            }
-            parts = [f"{part} AS f{index}" for index, part in enumerate(self.champion.encoder.sql(typed))]
-            selects["champion-holdout"] = f"SELECT {', '.join(parts)} FROM {source} WHERE split = 2"
+        label, shown = "label" if self.algorithm.supervised else None, None
+        if label and self.target.name and self.target.shown:
+            shown = (self.target.name, self.target.shown)
+        writer = Writer(self.connection, encoder, self.workdir)
+        count = self.settings.training.count
+        train = Rows(source, "split = 0", columns, label, shown=shown)
+        held_out = Rows(source, "split = 2", columns)
         # A positional join runs in one thread, so two copies at a time use two processors.
         with ThreadPoolExecutor(max_workers=2) as pool:
-            copies = {folder: pool.submit(self._copy, folder, select) for folder, select in selects.items()}
+            copies = {
+                "train": pool.submit(writer.write, "train", train, wire.train, count),
+                "validation": pool.submit(
+                    writer.write, "validation", replace(train, where="split = 1"), wire.train, count
+                ),
+                "holdout": pool.submit(writer.write, "holdout", held_out, wire.infer, predicting=True),
+            }
+            if self.target.label is not None:
+                copies["holdout-labels"] = pool.submit(self._write_labels)
+            if self.champion is not None:
+                typed = {
+                    block.column: converted(columns[block.column], self.table.columns[block.column], block.source_type)
+                    for block in self.champion.encoder.blocks
+                    if block.column in columns
+                }
+                theirs = Writer(self.connection, self.champion.encoder, self.workdir)
+                rows = Rows(source, "split = 2", typed)
+                copies["champion-holdout"] = pool.submit(
+                    theirs.write, "champion-holdout", rows, self.champion.wire.infer, predicting=True
+                )
             return {folder: copy.result() for folder, copy in copies.items()}
 
-    def _copy(self, folder: str, select: str) -> list[Path]:
-        target = self.workdir / folder / "part-00000.csv"
+    def _write_labels(self) -> list[Path]:
+        """A number a line; a line without one where an unsupervised problem's row has none."""
+        target = self.workdir / "holdout-labels" / "part-00000.csv"
         target.parent.mkdir(parents=True, exist_ok=True)
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"COPY ({select}) TO {text_sql(str(target))} "
+                f"COPY (SELECT label FROM splits WHERE split = 2) TO {text_sql(str(target))} "
                 "(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '', ESCAPE '')"
             )
         return [target]
@@ -300,6 +337,7 @@ def dataset_json(build: DatasetBuild, uploads: Sequence[str], version: str) -> d
         "problem": build.problem.to_json(),
         "counts": build.counts,
         "profile": build.profile,
+        "wire": build.wire.to_json(),
         "parts": {folder: [f"{folder}/{path.name}" for path in paths] for folder, paths in build.files.items()},
         "notes": build.notes,
     }

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 import duckdb
 
 from sluicegate.data.engine import name_sql
-from sluicegate.domain.encoder import LARGEST, Filling, date_parts_sql
+from sluicegate.domain.encoder import LARGEST, Filling
+from sluicegate.domain.encoder_sql import date_parts_sql
 from sluicegate.domain.schema import Column
 
 

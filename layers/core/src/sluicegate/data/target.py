@@ -25,12 +25,15 @@ _POSITIVE = frozenset({"1", "true", "t", "yes", "y", "positive", "pos"})
 
 @dataclass(frozen=True)
 class Target:
-    """``label`` is the expression of the label as XGBoost takes it: a class's index, or the number itself."""
+    """``label`` is the expression of the label as algorithms take it: a class's index, or the number itself; ``shown``
+    that of the value as people wrote it. An unsupervised problem has a target only where model.yaml names one: nothing
+    is learned from it, and it may be missing.
+    """
 
-    name: str
-    type: ColumnType
+    name: str | None
     problem: Problem
-    label: str
+    label: str | None
+    shown: str | None
     rows: int
     unlabelled: int
     notes: tuple[str, ...]
@@ -43,12 +46,7 @@ def resolve_target(
     name = default_target(settings, list(table.columns), known if known in table.columns else None)
     if name is None or name not in table.columns:
         raise _no_target(name, table)
-    if settings.id_column is not None and settings.id_column not in table.columns:
-        raise UnusableData(
-            "No such id column",
-            f"model.yaml names {settings.id_column!r} as id_column; the data has {_listed(table)}.",
-            "Correct id_column in model.yaml, or upload data that has it.",
-        )
+    _check_id(table, settings)
     if name == settings.id_column:
         raise UnusableData(
             "The target is the id",
@@ -81,7 +79,54 @@ def resolve_target(
         classes = _classes(connection, table, name, kind)
     problem, said = _problem(name, kind, classes, distinct, settings)
     notes += said
-    return Target(name, kind, problem, _label(quoted, kind, problem), labelled, rows - labelled, tuple(notes))
+    label, shown = _label(quoted, kind, problem), quoted if kind == "number" else as_text(quoted, kind)
+    return Target(name, problem, label, shown, labelled, rows - labelled, tuple(notes))
+
+
+def without_target(
+    connection: duckdb.DuckDBPyConnection, table: Union, settings: ModelSettings, kind: ProblemKind
+) -> Target:
+    """The "target" of an unsupervised problem: the rows, and the column that model.yaml sets aside to judge by, if any.
+
+    Its classes are in the problem; a numeric one with more than ``_NUMERIC_CLASSES`` values has none. Raises
+    ``UnusableData``.
+    """
+    _check_id(table, settings)
+    row = connection.execute(f"SELECT count(*) FROM {table.source}").fetchone()
+    rows = int(row[0]) if row else 0
+    if rows < MINIMUM_ROWS:
+        raise UnusableData(
+            "Too few rows",
+            f"There are {rows:,} rows; at least {MINIMUM_ROWS} are needed.",
+            "Upload more rows; those that came are kept.",
+        )
+    name = settings.target
+    if name is None:
+        return Target(None, Problem(kind), None, None, rows, 0, ())
+    if name not in table.columns:
+        raise _no_target(name, table)
+    type_, quoted = table.columns[name], name_sql(name)
+    classes = _classes(connection, table, name, type_)
+    few = len(classes) <= (_NUMERIC_CLASSES if type_ == "number" else MOST_CLASSES)
+    if type_ != "number" and not few:
+        raise UnusableData(
+            "Too many classes",
+            f"The target {name!r} has more than {MOST_CLASSES} different values; {kind} can't be judged by it.",
+            "Name another target in model.yaml, or none: what is learned does not need it.",
+        )
+    problem = Problem(kind, tuple(classes) if few else ())
+    label, shown = _label(quoted, type_, problem), quoted if type_ == "number" else as_text(quoted, type_)
+    counted = connection.execute(f"SELECT count({quoted}) FROM {table.source}").fetchone()
+    return Target(name, problem, label, shown, rows, rows - (int(counted[0]) if counted else 0), ())
+
+
+def _check_id(table: Union, settings: ModelSettings) -> None:
+    if settings.id_column is not None and settings.id_column not in table.columns:
+        raise UnusableData(
+            "No such id column",
+            f"model.yaml names {settings.id_column!r} as id_column; the data has {_listed(table)}.",
+            "Correct id_column in model.yaml, or upload data that has it.",
+        )
 
 
 def _no_target(name: str | None, table: Union) -> UnusableData:
@@ -186,7 +231,7 @@ def _binary(name: str, classes: list[str], settings: ModelSettings) -> Problem:
 
 
 def _label(quoted: str, kind: ColumnType, problem: Problem) -> str:
-    if problem.kind == "regression":
+    if not problem.classes:
         return quoted
     source = quoted if kind == "number" else as_text(quoted, kind)
     cases = " ".join(

@@ -6,8 +6,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.encoder import Encoder, Wire
 from sluicegate.domain.schema import Problem, Schema
+
+
+@dataclass(frozen=True)
+class Wires:
+    """How the rows of a data set are written: those to train on, and those to predict."""
+
+    train: Wire = "csv"
+    infer: Wire = "csv"
+
+    def to_json(self) -> dict[str, str]:
+        return {"train": self.train, "infer": self.infer}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any] | None) -> Wires:
+        """Documents from before there was a choice say nothing: csv."""
+        return cls(**data) if data else cls()
 
 
 @dataclass(frozen=True)
@@ -23,6 +39,7 @@ class Dataset:
     profile: dict[str, Any]
     parts: dict[str, list[str]]
     notes: tuple[str, ...]
+    wire: Wires = Wires()
 
 
 def read_dataset_json(data: Mapping[str, Any]) -> Dataset:
@@ -39,4 +56,5 @@ def read_dataset_json(data: Mapping[str, Any]) -> Dataset:
         profile=dict(data["profile"]),
         parts={folder: list(keys) for folder, keys in data["parts"].items()},
         notes=tuple(data["notes"]),
+        wire=Wires.from_json(data.get("wire")),
     )

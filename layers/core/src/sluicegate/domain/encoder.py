@@ -6,6 +6,7 @@ boolean    0 or 1
 category   one-hot with a last column for every value that was not seen; above the limit of distinct
            values hashed into buckets (MD5, so that Python and DuckDB agree), one-hot by bucket
 date       days since 1970-01-01, month 1–12, weekday 0–6 from Monday, hour 0–23, all in UTC
+constant   0, at the end of a sparse encoding: every row has at least one entry and the full width
 =========  =======================================================================================
 
 A missing value is an empty field (XGBoost's own "missing"), in a one-hot block all zeros. Infinities and NaN are
@@ -14,6 +15,11 @@ further column says so (1) where the data had any, and values are scaled.
 
 An encoding has at least two columns: SageMaker's server guesses the delimiter from the first line and fails without
 one.
+
+A row goes out in one of four wires (`Wire`): csv, libsvm and recordio (see ``domain.recordio``) of the encoded numbers,
+raw as the record itself. In libsvm a feature that is not there is missing to XGBoost, so that 0 is written, except in
+one-hot blocks; indices count from 0, and a label 0 that nobody reads stands first, without which XGBoost's own reader
+would take the first feature for it.
 """
 
 from __future__ import annotations
@@ -23,9 +29,12 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, Literal
 
+from sluicegate.domain import recordio
 from sluicegate.domain.dates import parse_date
 from sluicegate.domain.names import digest
 from sluicegate.domain.schema import BLANK, MISSING_MARKERS, Column, ColumnType, Value
@@ -36,10 +45,11 @@ HASH_BUCKETS = 64
 LONGEST_CATEGORY = 256
 LARGEST = 3e38
 
-BlockKind = Literal["number", "boolean", "one_hot", "hashed", "date"]
+BlockKind = Literal["number", "boolean", "one_hot", "hashed", "date", "constant"]
+Wire = Literal["csv", "libsvm", "recordio", "raw"]
 _DATE_PARTS = ("days", "month", "weekday", "hour")
 _MISSING = frozenset(MISSING_MARKERS)
-_PADDING = "(constant)"
+PADDING = "(constant)"
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,11 @@ class Block:
         return "category" if self.kind in ("one_hot", "hashed") else self.kind  # type: ignore[return-value]
 
     @property
+    def is_indicator(self) -> bool:
+        """Of ones and zeros by construction: in a sparse row only the ones are written."""
+        return self.kind in ("one_hot", "hashed")
+
+    @property
     def feature_names(self) -> list[str]:
         if self.kind == "one_hot":
             return [*(f"{self.column}={category}" for category in self.categories), f"{self.column}=(other)"]
@@ -134,10 +149,16 @@ class Encoder:
         filled = fillings or {}
         return cls(tuple(replace(_block(column, buckets), filling=filled.get(column.name)) for column in columns))
 
+    def sparse(self) -> Encoder:
+        """The same for a sparse wire: with the constant at its end."""
+        if self.blocks and self.blocks[-1].kind == "constant":
+            return self
+        return Encoder((*self.blocks, Block(PADDING, "constant")))
+
     @cached_property
     def feature_names(self) -> list[str]:
         names = [name for block in self.blocks for name in block.feature_names]
-        return [*names, _PADDING] if self._padded else names
+        return [*names, PADDING] if self._padded else names
 
     @cached_property
     def fingerprint(self) -> str:
@@ -158,6 +179,51 @@ class Encoder:
             parts.append("0")
         return ",".join(parts)
 
+    def encode_sparse(self, values: Mapping[str, Value]) -> list[tuple[int, str]]:
+        """The entries of a sparse row: (index of the feature, its value), ascending. What is not there is missing."""
+        found: list[tuple[int, str]] = []
+        for offset, block, (name, write) in zip(self.offsets, self.blocks, self._writers, strict=True):
+            absent = "0" if block.is_indicator else ""
+            for place, text in enumerate(write(values.get(name)).split(","), offset):
+                if text and text != absent:
+                    found.append((place, text))
+        return found
+
+    def encode_libsvm(self, values: Mapping[str, Value]) -> str:
+        """One line of LIBSVM without its end."""
+        return "0" + "".join(f" {place}:{text}" for place, text in self.encode_sparse(values))
+
+    def encode_recordio(self, values: Mapping[str, Value]) -> bytes:
+        """One framed record, dense unless the encoder is sparse; NaN for missing."""
+        if not self.is_sparse:
+            return recordio.dense_record([math.nan if cell is None else cell for cell in self.encode(values)])
+        entries = self.encode_sparse(values)
+        keys, cells = [place for place, _ in entries], [float(text) for _, text in entries]
+        return recordio.sparse_record(keys, cells, len(self.feature_names))
+
+    def encode_raw(self, values: Mapping[str, Value]) -> str:
+        """The record as a line of JSON without its end: the encoder's columns as a data set's raw files have them, with
+        dates in UTC to the second."""
+        found = {block.column: _raw(block, values.get(block.column)) for block in self.blocks}
+        return json.dumps(found, ensure_ascii=False)
+
+    def encode_row(self, values: Mapping[str, Value], wire: Wire) -> bytes:
+        """One row as it goes to an endpoint, with its end."""
+        if wire == "recordio":
+            return self.encode_recordio(values)
+        encode = {"csv": self.encode_csv, "libsvm": self.encode_libsvm, "raw": self.encode_raw}[wire]
+        return encode(values).encode("utf-8", "replace") + b"\n"
+
+    @property
+    def is_sparse(self) -> bool:
+        return bool(self.blocks) and self.blocks[-1].kind == "constant"
+
+    @cached_property
+    def offsets(self) -> list[int]:
+        """The index of each block's first feature."""
+        ends = list(accumulate(block.width for block in self.blocks))
+        return [0, *ends[:-1]] if ends else []
+
     def sql(self, columns: Mapping[str, str]) -> list[str]:
         """DuckDB expressions for the same in bulk, one for each block; each gives the block's fields joined by commas.
 
@@ -165,8 +231,25 @@ class Encoder:
         VARCHAR trimmed and missing markers already NULL, as ``data.ingest`` writes them. Write the result with quoting
         off: a joined block must not be quoted.
         """
-        parts = [_block_sql(block, columns.get(block.column)) for block in self.blocks]
+        from sluicegate.domain.encoder_sql import block_sql  # not on the prediction path
+
+        parts = [block_sql(block, columns.get(block.column)) for block in self.blocks]
         return [*parts, "'0'"] if self._padded else parts
+
+    def libsvm_sql(self, columns: Mapping[str, str]) -> list[str]:
+        """The same for LIBSVM: each block's entries, each after a space, and no label."""
+        from sluicegate.domain.encoder_sql import block_libsvm_sql
+
+        return [
+            block_libsvm_sql(block, offset, columns.get(block.column))
+            for offset, block in zip(self.offsets, self.blocks, strict=True)
+        ]
+
+    def raw_sql(self, columns: Mapping[str, str]) -> dict[str, str]:
+        """The same for raw rows: an expression for each column, by its name."""
+        from sluicegate.domain.encoder_sql import raw_sql
+
+        return {block.column: raw_sql(block, columns.get(block.column)) for block in self.blocks}
 
     def to_json(self) -> dict[str, Any]:
         return {"format": 1, "blocks": [block.to_json() for block in self.blocks]}
@@ -208,34 +291,32 @@ def _block(column: Column, buckets: int) -> Block:
     return Block(column.name, column.type)
 
 
-def _unit(position: int, width: int) -> str:
+def unit_fields(position: int, width: int) -> str:
+    """A one-hot block's fields with a one at ``position``."""
     return ",".join("1" if place == position else "0" for place in range(width))
 
 
-def _zeros(width: int) -> str:
+def zero_fields(width: int) -> str:
+    """The fields of a one-hot block that is missing."""
     return ",".join("0" * width)
 
 
 def _writer(block: Block) -> Callable[[Value], str]:
     if block.filling is not None:
         return _filled_writer(block.filling, _writer(replace(block, filling=None)))
-    if block.kind == "number":
-        return _write_number
-    if block.kind == "boolean":
-        return _write_boolean
-    if block.kind == "date":
-        return _write_date
-    width, zeros = block.width, _zeros(block.width)
-    units = [_unit(position, width) for position in range(width)]
+    if block.kind == "constant":
+        return lambda _: "0"
+    if block.kind in ("number", "boolean", "date"):
+        return {"number": _write_number, "boolean": _write_boolean, "date": _write_date}[block.kind]
+    width, zeros = block.width, zero_fields(block.width)
+    units = [unit_fields(position, width) for position in range(width)]
     known = dict(zip(block.categories, units, strict=False))
     other = units[-1]
     one_hot, buckets = block.kind == "one_hot", block.buckets
 
     def write_category(value: Value) -> str:
-        if value is None:
-            return zeros
-        text = str(value).strip(BLANK)
-        if text in _MISSING:
+        text = _category(value)
+        if text is None:
             return zeros
         return known.get(text, other) if one_hot else units[hash_bucket(text, buckets)]
 
@@ -254,79 +335,46 @@ def _filled_writer(filling: Filling, write: Callable[[Value], str]) -> Callable[
     return write_filled
 
 
-def _write_number(value: Value) -> str:
+def _category(value: Value) -> str | None:
+    if value is None:
+        return None
+    text = str(value).strip(BLANK)
+    return None if text in _MISSING else text
+
+
+def _number(value: Value) -> float | None:
     if value is None or isinstance(value, str):
-        return ""
+        return None
     number = float(value)
-    if not math.isfinite(number):
-        return ""
-    return repr(max(-LARGEST, min(LARGEST, number)))
+    return max(-LARGEST, min(LARGEST, number)) if math.isfinite(number) else None
+
+
+def _write_number(value: Value) -> str:
+    number = _number(value)
+    return "" if number is None else repr(number)
 
 
 def _write_boolean(value: Value) -> str:
     return "" if value is None else "1" if value else "0"
 
 
+def _moment(value: Value) -> datetime | None:
+    return parse_date(value.strip(BLANK)) if isinstance(value, str) else None
+
+
 def _write_date(value: Value) -> str:
-    moment = parse_date(value.strip(BLANK)) if isinstance(value, str) else None
+    moment = _moment(value)
     if moment is None:
         return ",,,"
     return f"{moment.toordinal() - 719163},{moment.month},{moment.weekday()},{moment.hour}"
 
 
-def text_sql(text: str) -> str:
-    """``text`` as a DuckDB string literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def date_parts_sql(source: str) -> list[str]:
-    """Whole-number expressions of ``_DATE_PARTS``."""
-    days = f"({source})::DATE - DATE '1970-01-01'"
-    return [days, f"month({source})", f"isodow({source}) - 1", f"hour({source})"]
-
-
-def _filled_sql(filling: Filling, present: str, values: Sequence[str]) -> str:
-    """``values`` scaled where ``present`` is true, else what stands for a missing value."""
-    fields = []
-    for value, (mean, deviation) in zip(values, filling.scale, strict=True):
-        # a bare 0.1 would be a DECIMAL to DuckDB
-        scaled = f"({value} - {text_sql(repr(mean))}::DOUBLE) / {text_sql(repr(deviation))}::DOUBLE"
-        fields.append(f"greatest(least({scaled}, {LARGEST}), -{LARGEST})::VARCHAR")
-    joined = " || ',' || ".join(fields) + (" || ',0'" if filling.indicator else "")
-    return f"CASE WHEN {present} THEN {joined} ELSE {text_sql(filling.missing)} END"
-
-
-def _block_sql(block: Block, source: str | None) -> str:
-    if block.filling is not None:
-        if source is None:
-            return text_sql(block.filling.missing)
-        if block.kind == "number":
-            held = f"greatest(least({source}, {LARGEST}), -{LARGEST})"
-            return _filled_sql(block.filling, f"isfinite({source})", [held])
-        if block.kind == "boolean":
-            return _filled_sql(block.filling, f"{source} IS NOT NULL", [f"({source})::INTEGER::DOUBLE"])
-        parts = [f"({part})::DOUBLE" for part in date_parts_sql(source)]
-        return _filled_sql(block.filling, f"{source} IS NOT NULL", parts)
-    if source is None:  # the data no longer has this column
-        return text_sql(_zeros(block.width) if block.kind in ("one_hot", "hashed") else "," * (block.width - 1))
+def _raw(block: Block, value: Value) -> Value:
     if block.kind == "number":
-        return f"CASE WHEN isfinite({source}) THEN greatest(least({source}, {LARGEST}), -{LARGEST}) END"
+        return _number(value)
     if block.kind == "boolean":
-        return f"CASE WHEN {source} THEN '1' WHEN NOT {source} THEN '0' END"
+        return None if value is None else bool(value)
     if block.kind == "date":
-        parts = [f"({part})::VARCHAR" for part in date_parts_sql(source)]
-        joined = " || ',' || ".join(parts)
-        return f"CASE WHEN {source} IS NULL THEN ',,,' ELSE {joined} END"
-    width = block.width
-    units = [_unit(position, width) for position in range(width)]
-    zeros = text_sql(_zeros(width))
-    if block.kind == "hashed":
-        choices = ", ".join(text_sql(unit) for unit in units)
-        picked = f"([{choices}])[(md5_number_lower({source}) % {block.buckets})::INTEGER + 1]"
-        return f"CASE WHEN {source} IS NULL THEN {zeros} ELSE {picked} END"
-    cases = " ".join(
-        f"WHEN {text_sql(category)} THEN {text_sql(unit)}"
-        for category, unit in zip(block.categories, units, strict=False)
-    )
-    picked = f"CASE {source} {cases} ELSE {text_sql(units[-1])} END" if cases else text_sql(units[-1])
-    return f"CASE WHEN {source} IS NULL THEN {zeros} ELSE {picked} END"
+        moment = _moment(value)
+        return None if moment is None else f"{moment.replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+    return _category(value)

@@ -231,16 +231,28 @@ class ModelSettings(_Part):
 
     def preparation_fingerprint(self) -> str:
         """Changes exactly when the same uploads would be prepared differently."""
-        return _fingerprint(
-            "preparation",
-            self.model_dump(
-                mode="json", include={"target", "problem", "positive_class", "id_column", "features", "split"}
-            ),
+        from sluicegate.domain import algorithms  # which reads settings
+
+        chosen = self.model_dump(
+            mode="json", include={"target", "problem", "positive_class", "id_column", "features", "split"}
         )
+        algorithm = algorithms.of(self)
+        form = {
+            "wire": [algorithm.train_format, algorithm.infer_format, algorithm.sparse_format],
+            "scaled": not algorithm.takes_missing,
+            "learns": None if algorithm.supervised else algorithm.problems[0],
+            "parts": self.training.count,
+        }
+        if form != _USUAL_FORM:  # data sets from before there was a choice keep their names
+            chosen["form"] = form
+        return _fingerprint("preparation", chosen)
 
     def training_fingerprint(self) -> str:
         """Changes exactly when the same data set would be trained or judged differently."""
         return _fingerprint("training", self.model_dump(mode="json", include={"algorithm", "evaluation"}))
+
+
+_USUAL_FORM = {"wire": ["csv", "csv", "libsvm"], "scaled": False, "learns": None, "parts": 1}
 
 
 def _fingerprint(kind: str, chosen: dict[str, Any]) -> str:

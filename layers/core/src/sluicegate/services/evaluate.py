@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from sluicegate.domain import algorithms, instances, names
 from sluicegate.domain.algorithms import Algorithm
+from sluicegate.domain.dataset import Wires
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.items import ModelItem, RunItem, VersionItem
 from sluicegate.domain.settings_reader import parse_settings
@@ -67,14 +69,17 @@ class Evaluate:
         instance = instances.for_predicting(settings.training.instance)
         self._make_model(model, name, algorithm)
         label = tags(model, run["run"])
-        transforms = [_transform(algorithm, name, name, f"{root}/holdout/", f"{output}/challenger", instance, label)]
+        document = self._document(model, dataset)
+        transforms = [
+            _transform(algorithm, document, name, name, f"{root}/holdout/", f"{output}/challenger", instance, label)
+        ]
         learned = algorithm
         champion = run.get("champion")
         if champion is not None:
             version = self._registry.version(model, champion)
             before = self._registry.run(model, version["run"])
             learned = algorithms.of(parse_settings(before.get("settings") or ""))
-            transforms.append(self._champion_transform(run, version, learned, root, output, instance))
+            transforms.append(self._champion_transform(run, document, version, learned, root, output, instance))
         for spec in transforms[1:]:
             # a champion that was retired meanwhile, or tidied up by hand, has no SageMaker Model; its artifact stays
             self._make_model(model, spec.model_name, learned)
@@ -111,16 +116,27 @@ class Evaluate:
         except AlreadyExists:
             log.info("SageMaker Model %s is there already", job)
 
+    def _document(self, model: str, dataset: str) -> dict[str, Any]:
+        document = datasets.read(self._storage, model, dataset)
+        if document is None:
+            raise NotFound(f"the data set {dataset}")
+        return document
+
     def _champion_transform(
-        self, run: RunItem, version: VersionItem, algorithm: Algorithm, root: str, output: str, instance: str
+        self,
+        run: RunItem,
+        document: Mapping[str, Any],
+        version: VersionItem,
+        algorithm: Algorithm,
+        root: str,
+        output: str,
+        instance: str,
     ) -> TransformSpec:
         model = run["model"]
-        document = datasets.read(self._storage, model, run["dataset_version"])
-        if document is None:
-            raise NotFound(f"the data set {run['dataset_version']}")
         rows = datasets.holdout(document, datasets.Champion(version["version"], version["dataset_version"]))
         return _transform(
             algorithm,
+            self._document(model, version["dataset_version"]),
             names.champion_transform(self._prefix, model, run["run"]),
             names.training_job(self._prefix, model, version["run"]),
             f"{root}/{rows}",
@@ -131,8 +147,16 @@ class Evaluate:
 
 
 def _transform(
-    algorithm: Algorithm, name: str, model: str, rows: str, output: str, instance: str, label: Mapping[str, str]
+    algorithm: Algorithm,
+    document: Mapping[str, Any],
+    name: str,
+    model: str,
+    rows: str,
+    output: str,
+    instance: str,
+    label: Mapping[str, str],
 ) -> TransformSpec:
+    """``document`` is that of the data set that the model learned, which says how it reads rows."""
     return TransformSpec(
         name,
         model,
@@ -140,7 +164,7 @@ def _transform(
         output,
         instance,
         label,
-        content_type=algorithm.content_type(algorithm.infer_format),
+        content_type=algorithm.content_type(Wires.from_json(document.get("wire")).infer),
         accept=algorithm.transform_accept,
         split_type=algorithm.split_type,
         assemble_with=algorithm.assemble_with,

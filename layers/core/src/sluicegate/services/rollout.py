@@ -18,6 +18,7 @@ from datetime import datetime
 from typing import Any
 
 from sluicegate.domain import algorithms, names
+from sluicegate.domain.dataset import Wires
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, LiveItem, ModelItem, VersionItem, stamp
 from sluicegate.domain.settings import Endpoint, ModelSettings
@@ -302,6 +303,7 @@ class Rollout:
             "encoder": document["encoder"],
             "schema": document["schema"],
             "problem": document["problem"],
+            "wire": Wires.from_json(document.get("wire")).infer,
             **algorithms.of(self._settings(model, version)).lane(),
         }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.domain import algorithms, names
-from sluicegate.domain.dataset import Dataset, read_dataset_json
+from sluicegate.domain.dataset import Dataset, Wires, read_dataset_json
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, SettingsError, UnusableData, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, UploadItem, moment, stamp
 from sluicegate.domain.schema import Problem
@@ -238,7 +238,7 @@ class Start:
             spot=settings.training.spot,
             tags=tags(model, run["run"]),
             channels=algorithm.channels,
-            content_type=algorithm.content_type(algorithm.train_format),
+            content_type=algorithm.content_type(Wires.from_json(document.get("wire")).train),
         )
         try:
             self._jobs.create_training_job(spec)

@@ -46,6 +46,10 @@ class Algorithm:
     problems: ClassVar[tuple[ProblemKind, ...]]
     train_format: Format = "csv"
     infer_format: Format = "csv"
+    #: the format of rows that are mostly zeros, such as words; None: the algorithm takes none that is fit for it
+    sparse_format: ClassVar[Format | None] = None
+    #: whether a feature may be missing; otherwise numbers are scaled, and a missing one is the mean
+    takes_missing: ClassVar[bool] = False
     #: the channels of a training job: the rows to learn from, and those that early stopping or a score is read from
     channels: ClassVar[tuple[str, str]] = ("train", "validation")
     #: of the answers: what a real-time request and a transform job ask for

@@ -18,6 +18,8 @@ class XGBoost(Algorithm):
 
     name = "xgboost"
     title = "XGBoost"
+    sparse_format = "libsvm"
+    takes_missing = True
     problems = ("binary", "multiclass", "regression")
 
     def __init__(self, format: Format = "csv") -> None:
