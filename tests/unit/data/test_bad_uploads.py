@@ -65,7 +65,7 @@ def types(reading: UploadReading) -> dict[str, str]:
         (bytes(range(256)) * 50, "Not a text file"),
         (b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR" + bytes(200), "Not a text file"),
         (b"PK\x03\x04rest", "Not a CSV file"),
-        (b"PAR1rest", "Not a CSV file"),
+        (b"PAR1rest", "Damaged Parquet file"),
         (b"a^b\n1^2\n3^4\n", "Only one column"),
         (b"a b c\n1 2 3\n", "Only one column"),
         (b"only\n1\n2\n", "Only one column"),

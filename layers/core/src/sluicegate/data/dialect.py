@@ -66,7 +66,7 @@ def read_dialect(path: Path, key: str, known: Schema | None) -> Dialect:
             f"The first line of {key} is {_cut(delimiter.join(cells))!r}: numbers, not the names of columns.",
             "Put the columns' names on the first line.",
         )
-    names, notes = _names(cells, key, known)
+    names, notes = column_names(cells, key, known)
     return Dialect(delimiter, names, skip, whole and len(records) == 1, notes)
 
 
@@ -89,7 +89,7 @@ def _score(records: list[list[str]]) -> tuple[bool, float, int]:
     return width > 1, fitting, width
 
 
-def _names(cells: list[str], key: str, known: Schema | None) -> tuple[list[str], list[str]]:
+def column_names(cells: list[str], key: str, known: Schema | None) -> tuple[list[str], list[str]]:
     """Names that are unique whatever the case (DuckDB and SQL don't tell ``Age`` from ``age``)."""
     spelled = {name.casefold(): name for name in known.names} if known else {}
     names: list[str] = []

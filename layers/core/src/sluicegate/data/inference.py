@@ -62,8 +62,10 @@ def infer(
     delimiter: str,
     settings: ModelSettings,
     known: Schema | None,
+    strings: frozenset[int] = frozenset(),
 ) -> Inference:
-    """Types for the table ``sample``, whose columns are ``c0``, ``c1``, … of text.
+    """Types for the table ``sample``, whose columns are ``c0``, ``c1``, … of text. ``strings`` are the positions of
+    columns that were strings in a format that knows numbers: they stay text, or are dates.
 
     The id column is text; ``features.types`` wins, then ``known``, then what the values look like. The target is a
     number or a category: a class keeps its name.
@@ -75,10 +77,14 @@ def infer(
     comma_columns: list[int] = []
     for position, (name, counts) in enumerate(zip(names, counted, strict=True)):
         chosen = _looks_like(counts, is_target=name == target)
+        if position in strings and chosen != "date":
+            chosen = "category"
         if name == settings.id_column:
             found.types.append("category")
             continue
-        if counts.is_share(counts.numbers + counts.grouped) and not counts.is_share(counts.numbers):
+        if position in strings:
+            pass
+        elif counts.is_share(counts.numbers + counts.grouped) and not counts.is_share(counts.numbers):
             found.thousands = True
             found.notes.append(
                 f"Column {name} has numbers with thousands separators (1,234); they were read as numbers."

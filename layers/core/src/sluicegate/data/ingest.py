@@ -9,9 +9,10 @@ with those types and stores every row that doesn't fit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
+from heapq import merge
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
 
 import duckdb
 
@@ -21,12 +22,20 @@ from sluicegate.data.inference import (
     MARKERS_SQL,
     SHARE,
     Inference,
-    default_target,
     infer,
     markers_list,
 )
-from sluicegate.data.profile import profile_columns
-from sluicegate.data.rejects import Rejects, cast_failures, count_rejected, write_rejects
+from sluicegate.data.json_lines import JsonLines, is_named_json, json_lines, looks_like_json_lines
+from sluicegate.data.parquet import is_parquet, read_parquet
+from sluicegate.data.reading import Source, UploadReading, finish
+from sluicegate.data.rejects import (
+    Rejects,
+    cast_failures,
+    count_rejected,
+    csv_rejects,
+    with_texts,
+    write_rejects,
+)
 from sluicegate.data.text import PlainText, plain_text, spread_sample, without_thousands
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Schema
@@ -46,22 +55,6 @@ _SQL_TYPES: dict[ColumnType, str] = {
 }
 
 
-@dataclass(frozen=True)
-class UploadReading:
-    """What came of an upload. ``parquet`` has the accepted rows in file order; ``rejects`` is None when all were good.
-
-    ``schema`` is ``known`` with this file's further columns: hand it on as ``known`` for the next upload.
-    """
-
-    accepted_rows: int
-    rejected_rows: int
-    schema: Schema
-    parquet: Path
-    rejects: Path | None
-    report: dict[str, Any]
-    notes: list[str] = field(default_factory=list)
-
-
 def read_upload(
     source: Path,
     *,
@@ -72,22 +65,39 @@ def read_upload(
     memory_limit_mb: int,
     max_unpacked_bytes: int = MAX_UNPACKED_BYTES,
 ) -> UploadReading:
-    """Reads a CSV or CSV.gz file into ``workdir``. Raises ``UnreadableUpload`` when there is nothing to take."""
+    """Reads CSV, lines of JSON (both may be packed with gzip) or Parquet into ``workdir``; what the file holds decides,
+    not its name. Raises ``UnreadableUpload`` when there is nothing to take."""
     workdir.mkdir(parents=True, exist_ok=True)
+    if is_parquet(source):
+        with connect(workdir, memory_limit_mb) as connection:
+            return read_parquet(connection, source, key, settings, known, workdir)
     text = plain_text(source, key, workdir, max_unpacked_bytes)
-    dialect = read_dialect(text.path, key, known)
+    if key.lower().endswith((".parquet", ".pq")):
+        text.notes.append(f"{key} is named as Parquet but is text; it was read as it is.")
+    records: JsonLines | None = None
+    if looks_like_json_lines(text.path, key):
+        if not is_named_json(key):
+            text.notes.append(f"{key} holds lines of JSON, whatever its name says; it was read as such.")
+        records = json_lines(text.path, key, workdir, known, settings)
+        size = records.csv.stat().st_size
+        text, dialect = replace(text, path=records.csv, size=size, has_quotes=True), records.dialect
+    else:
+        if is_named_json(key):
+            text.notes.append(f"{key} is named as JSON but holds no objects; it was read as CSV.")
+        dialect = read_dialect(text.path, key, known)
     if dialect.only_header:
         raise UnreadableUpload(
             "No rows", f"{key} has a header and no rows below it.", "Upload a file with at least one row of data."
         )
     with connect(workdir, memory_limit_mb) as connection:
-        return _read(connection, text, dialect, key, settings, known, workdir)
+        return _read(connection, text, dialect, records, key, settings, known, workdir)
 
 
 def _read(
     connection: duckdb.DuckDBPyConnection,
     text: PlainText,
     dialect: Dialect,
+    records: JsonLines | None,
     key: str,
     settings: ModelSettings,
     known: Schema | None,
@@ -96,10 +106,18 @@ def _read(
     names = dialect.names
     reader = _Reader(connection, text.path, dialect)
     reader.sample(spread_sample(text.path, text.size, workdir / "sample.csv"))
-    inference = infer(connection, "sample", names, delimiter=dialect.delimiter, settings=settings, known=known)
+    inference = infer(
+        connection,
+        "sample",
+        names,
+        delimiter=dialect.delimiter,
+        settings=settings,
+        known=known,
+        strings=records.strings if records else frozenset(),
+    )
     _refuse_hopeless(connection, text, inference, key)
     connection.execute("DROP TABLE sample")
-    if inference.thousands:
+    if inference.thousands and records is None:
         plain = workdir / "plain-numbers.csv"
         without_thousands(text.path, plain, dialect.delimiter)
         reader.path = plain
@@ -108,49 +126,30 @@ def _read(
     accepted = reader.read(inference, parquet)
     accepted = _correct_types(reader, inference, parquet, accepted, names, notes)
 
-    rejects_path = workdir / "rows.csv"
-    rejects = Rejects()
-    if count_rejected(connection, reader.rejects_table):
-        rejects = write_rejects(
+    rejects, rejects_path = Rejects(), workdir / "rows.csv"
+    if records is not None or count_rejected(connection, reader.rejects_table):
+        found = csv_rejects(
             connection,
             reader.rejects_table,
-            rejects_path,
+            workdir / "rejects.jsonl",
             reader.path,
             names,
             inference.types,
             physical_lines=text.has_quotes,
         )
-    if accepted == 0:
-        raise _nothing_usable(key, rejects)
-    notes.extend(_missing_columns(names, settings, known))
-    profile = profile_columns(connection, parquet, list(zip(names, inference.types, strict=True)))
-    report = {
-        "key": key,
-        "size": text.size,
+        if records is not None:
+            placed = (replace(reject, line=records.line_of(reject.line)) for reject in found)
+            found = with_texts(merge(records.early_rejects(), placed, key=attrgetter("line")), records.texts())
+        rejects = write_rejects(found, rejects_path)
+    form = {
+        "size": (records.text if records else text.path).stat().st_size,
+        "format": "csv" if records is None else "jsonl",
         "encoding": text.encoding,
-        "delimiter": dialect.delimiter,
-        "accepted": accepted,
-        "rejected": rejects.rows,
-        "reasons": dict(rejects.reasons.most_common()),
-        "rejected_by_column": dict(rejects.columns.most_common(20)),
-        "examples": rejects.examples,
-        "columns": [column.to_json() for column in profile],
-        "notes": notes,
+        "delimiter": dialect.delimiter if records is None else None,
     }
-    schema = Schema(
-        columns=tuple(column.as_column() for column in profile),
-        target=default_target(settings, names, known.target if known else None),
-        id_column=settings.id_column,
-    )
-    return UploadReading(
-        accepted_rows=accepted,
-        rejected_rows=rejects.rows,
-        schema=known.merged(schema) if known else schema,
-        parquet=parquet,
-        rejects=rejects_path if rejects.rows else None,
-        report=report,
-        notes=notes,
-    )
+    columns = list(zip(names, inference.types, strict=True))
+    source = Source(key, form)
+    return finish(connection, source, columns, parquet, accepted, rejects, rejects_path, settings, known, notes)
 
 
 class _Reader:
@@ -274,36 +273,6 @@ def _refuse_hopeless(connection: duckdb.DuckDBPyConnection, text: PlainText, inf
         raise UnreadableUpload(
             "Values of another type", f"In many rows all over {key}: {'; '.join(inference.misfits)}.", remedy
         )
-
-
-def _missing_columns(names: Sequence[str], settings: ModelSettings, known: Schema | None) -> list[str]:
-    notes = []
-    if known is not None:
-        missing = [name for name in known.names if name not in names]
-        if missing:
-            shown = ", ".join(missing[:10]) + (f" and {len(missing) - 10} more" if len(missing) > 10 else "")
-            notes.append(f"Columns of earlier uploads that this file lacks count as missing: {shown}.")
-        new = [name for name in names if name not in known.names]
-        if new:
-            shown = ", ".join(new[:10]) + (f" and {len(new) - 10} more" if len(new) > 10 else "")
-            notes.append(f"New columns: {shown}. Rows of earlier uploads count as missing there.")
-    for wanted, what in ((settings.target, "target"), (settings.id_column, "id_column")):
-        if wanted is not None and wanted not in names:
-            notes.append(f"The file has no column {wanted!r}, which model.yaml names as {what}.")
-    return notes
-
-
-def _nothing_usable(key: str, rejects: Rejects) -> UnreadableUpload:
-    if not rejects.rows:
-        return UnreadableUpload("No rows", f"{key} has a header and no rows below it.", "Upload a file with rows.")
-    first = rejects.examples[0]
-    reasons = ", ".join(f"{count:,} × {kind}" for kind, count in rejects.reasons.most_common(3))
-    return UnreadableUpload(
-        "No usable rows",
-        f"All {rejects.rows:,} rows of {key} were rejected ({reasons}). The first, line {first['line']}: "
-        f"{first['reason']}.",
-        "Correct the file (the same number of fields on every line, values of the columns' types) and upload it again.",
-    )
 
 
 __all__ = ["MAX_UNPACKED_BYTES", "Column", "UploadReading", "read_upload"]

@@ -7,8 +7,8 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
@@ -36,46 +36,77 @@ class Rejects:
     examples: list[dict[str, Any]] = field(default_factory=list)
 
 
-def write_rejects(
+@dataclass(frozen=True)
+class Reject:
+    """A row that was set aside. ``columns`` are those with a value of the wrong type."""
+
+    line: int
+    column: str
+    kind: str
+    reason: str
+    text: str = ""
+    columns: tuple[str, ...] = ()
+
+
+def write_rejects(rejects: Iterable[Reject], target: Path) -> Rejects:
+    """Writes ``line,column,reason,text`` for every row, streaming."""
+    found = Rejects()
+    with target.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["line", "column", "reason", "text"])
+        for reject in rejects:
+            writer.writerow([reject.line, reject.column, reject.reason, reject.text])
+            found.rows += 1
+            found.reasons[reject.kind] += 1
+            for name in reject.columns:
+                found.columns[name] += 1
+            if len(found.examples) < _EXAMPLES:
+                shown = reject.text if len(reject.text) <= _SHOWN else reject.text[:_SHOWN] + "…"
+                found.examples.append(
+                    {"line": reject.line, "column": reject.column, "reason": reject.reason, "text": shown}
+                )
+    return found
+
+
+def csv_rejects(
     connection: duckdb.DuckDBPyConnection,
     table: str,
-    target: Path,
+    ordered: Path,
     text: Path,
     names: Sequence[str],
     types: Sequence[ColumnType],
     *,
     physical_lines: bool,
-) -> Rejects:
-    """Writes ``line,column,reason,text`` for every row in DuckDB's reject table, in file order, streaming.
+) -> Iterator[Reject]:
+    """Every row in DuckDB's reject table, in file order, by way of the file ``ordered``.
 
     DuckDB counts records, not lines, once a quoted field has had a line end in it; with ``physical_lines`` the number
     is found from the row's place in the file instead.
     """
-    found = Rejects()
     lines = _Lines(text) if physical_lines else None
-    ordered = target.with_suffix(".jsonl")
     connection.execute(
         "COPY (SELECT line_byte_position AS place, line, column_idx AS col, error_type AS type, csv_line AS content, "
         f"error_message AS said FROM {table} ORDER BY place, col) TO {text_sql(str(ordered))} (FORMAT json)"
     )
-    with target.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(["line", "column", "reason", "text"])
-        for position, errors in _rows(ordered):
-            original = errors[0]["content"] or ""
-            content = original.lstrip("\r\n")
-            blank = len(original) - len(content)
-            line = errors[0]["line"] if lines is None or position is None else lines.at(position - 1 + blank)
-            column, kind, reason = _explain(errors, names, types)
-            writer.writerow([line, column, reason, content])
-            found.rows += 1
-            found.reasons[kind] += 1
-            for name in _cast_columns(errors, names):
-                found.columns[name] += 1
-            if len(found.examples) < _EXAMPLES:
-                shown = content if len(content) <= _SHOWN else content[:_SHOWN] + "…"
-                found.examples.append({"line": line, "column": column, "reason": reason, "text": shown})
-    return found
+    for position, errors in _rows(ordered):
+        original = errors[0]["content"] or ""
+        content = original.lstrip("\r\n")
+        blank = len(original) - len(content)
+        line = errors[0]["line"] if lines is None or position is None else lines.at(position - 1 + blank)
+        column, kind, reason = _explain(errors, names, types)
+        yield Reject(line, column, kind, reason, content, tuple(_cast_columns(errors, names)))
+
+
+def with_texts(rejects: Iterable[Reject], texts: Iterable[tuple[int, str]]) -> Iterator[Reject]:
+    """Each with its line's own text; both in order of their lines."""
+    wanted = iter(rejects)
+    reject = next(wanted, None)
+    for number, text in texts:
+        while reject is not None and reject.line == number:
+            yield replace(reject, text=text)
+            reject = next(wanted, None)
+        if reject is None:
+            return
 
 
 def cast_failures(connection: duckdb.DuckDBPyConnection, table: str) -> dict[int, int]:

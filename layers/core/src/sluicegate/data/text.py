@@ -20,16 +20,15 @@ _LONGEST_LINE = 8 << 20
 _MAGIC: tuple[tuple[bytes, str, str], ...] = (
     (b"PK\x03\x04", "a zip archive or an Excel workbook", "Save the sheet as CSV (UTF-8) and upload that."),
     (b"\xd0\xcf\x11\xe0", "an old Excel workbook", "Save the sheet as CSV (UTF-8) and upload that."),
-    (b"PAR1", "a Parquet file", "Parquet is not available in this version; upload the rows as .csv or .csv.gz."),
     (b"%PDF", "a PDF", "Upload the table as .csv or .csv.gz."),
     (b"SQLite format 3", "an SQLite database", "Export the table as CSV."),
     (b"BZh", "bzip2-compressed", "Use gzip: .csv.gz."),
     (b"\xfd7zXZ", "xz-compressed", "Use gzip: .csv.gz."),
     (b"\x28\xb5\x2f\xfd", "zstd-compressed", "Use gzip: .csv.gz."),
-    (b"Obj\x01", "an Avro file", "Upload the rows as .csv or .csv.gz."),
-    (b"ORC", "an ORC file", "Upload the rows as .csv or .csv.gz."),
+    (b"Obj\x01", "an Avro file", "Upload the rows as .csv, .jsonl or .parquet."),
+    (b"ORC", "an ORC file", "Upload the rows as .csv, .jsonl or .parquet."),
 )
-_REMEDY = "Upload text in UTF-8 with a header line: .csv or .csv.gz."
+_REMEDY = "Upload .parquet, or text in UTF-8: .csv with a header line, or .jsonl; each may be packed with gzip (.gz)."
 
 
 @dataclass

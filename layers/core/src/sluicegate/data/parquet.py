@@ -1,0 +1,234 @@
+# ruff: noqa: S608  (names and texts go into SQL only through name_sql and text_sql)
+"""Reading an upload of Parquet: its types are known, so that a row is only rejected where earlier uploads or model.yaml
+give a column another type that its value can't take.
+
+=====================================================  ==================================================
+integers, FLOAT, DOUBLE, DECIMAL                       number
+BOOLEAN                                                boolean
+DATE, TIMESTAMP in any unit, with a zone or without    date (in UTC)
+VARCHAR, ENUM, UUID                                    category, or date when the texts are dates
+LIST, STRUCT, MAP, BLOB, TIME, INTERVAL and others     refused by name, unless ``features.exclude`` has them
+=====================================================  ==================================================
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from sluicegate.data.dialect import MOST_COLUMNS, column_names
+from sluicegate.data.engine import name_sql, text_sql
+from sluicegate.data.inference import MARKERS_SQL, SHARE, default_target
+from sluicegate.data.reading import Source, UploadReading, finish
+from sluicegate.data.rejects import Reject, Rejects, write_rejects
+from sluicegate.data.tables import SQL_TYPES, converted
+from sluicegate.domain.dates import DATE_PATTERN
+from sluicegate.domain.errors import UnreadableUpload
+from sluicegate.domain.schema import ColumnType, Schema
+from sluicegate.domain.settings import ModelSettings
+
+_MAGIC = b"PAR1"
+_INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
+_NUMBER = re.compile(r"FLOAT|DOUBLE|DECIMAL\(.*\)")
+_MOMENT = re.compile(r"DATE|TIMESTAMP(_S|_MS|_NS| WITH TIME ZONE| WITH TIME ZONE_NS)?")
+_TEXT = re.compile(r"VARCHAR|UUID|ENUM\(.*\)", re.DOTALL)
+_KINDS: dict[ColumnType, str] = {"number": "a number", "boolean": "true or false", "date": "a date"}
+_SHOWN = 60
+
+
+@dataclass(frozen=True)
+class _Column:
+    """``typed`` is an expression of the SQL type of ``natural``; ``wanted`` is the type that it becomes."""
+
+    name: str
+    typed: str
+    natural: ColumnType
+    wanted: ColumnType
+
+    @property
+    def value(self) -> str:
+        return converted(self.typed, self.natural, self.wanted)
+
+
+def is_parquet(source: Path) -> bool:
+    with source.open("rb") as file:
+        return file.read(4) == _MAGIC
+
+
+def read_parquet(
+    connection: duckdb.DuckDBPyConnection,
+    source: Path,
+    key: str,
+    settings: ModelSettings,
+    known: Schema | None,
+    workdir: Path,
+) -> UploadReading:
+    """Reads it into ``workdir``. Raises ``UnreadableUpload``."""
+    plain = workdir / "source.parquet"  # DuckDB would take * and ? in a name for a pattern
+    plain.unlink(missing_ok=True)
+    plain.symlink_to(source.resolve())
+    try:
+        return _read(connection, plain, source.stat().st_size, key, settings, known, workdir)
+    except duckdb.OutOfMemoryException:
+        raise
+    except duckdb.Error as error:
+        said = str(error).splitlines()[0].replace(str(plain), key)[:300]
+        raise UnreadableUpload(
+            "Damaged Parquet file", f"{key} can't be read: {said}", "Write the file again and upload it."
+        ) from error
+
+
+def _read(
+    connection: duckdb.DuckDBPyConnection,
+    path: Path,
+    size: int,
+    key: str,
+    settings: ModelSettings,
+    known: Schema | None,
+    workdir: Path,
+) -> UploadReading:
+    table = f"read_parquet({text_sql(str(path))}, file_row_number = true)"
+    notes = [] if key.lower().endswith((".parquet", ".pq")) else [f"{key} is a Parquet file; it was read as such."]
+    columns, said = _columns(connection, table, key, settings, known)
+    notes += said
+    bad = " OR ".join(
+        f"({column.typed} IS NOT NULL AND {column.value} IS NULL)"
+        for column in columns
+        if column.natural != column.wanted and column.wanted != "category"
+    )
+    parquet = workdir / "rows.parquet"
+    cells = ", ".join(f"{column.value} AS {name_sql(column.name)}" for column in columns)
+    good = f" WHERE NOT coalesce({bad}, false)" if bad else ""
+    row = connection.execute(
+        f"COPY (SELECT {cells} FROM {table}{good}) TO {text_sql(str(parquet))} (FORMAT parquet)"
+    ).fetchone()
+    accepted = int(row[0]) if row else 0
+    rejects, rejects_path = Rejects(), workdir / "rows.csv"
+    if bad:
+        rejects = write_rejects(_rejects(connection, table, columns, bad, workdir / "rejects.jsonl"), rejects_path)
+    form = {"size": size, "format": "parquet", "encoding": None, "delimiter": None}
+    typed = [(column.name, column.wanted) for column in columns]
+    return finish(
+        connection, Source(key, form), typed, parquet, accepted, rejects, rejects_path, settings, known, notes
+    )
+
+
+def _columns(
+    connection: duckdb.DuckDBPyConnection, table: str, key: str, settings: ModelSettings, known: Schema | None
+) -> tuple[list[_Column], list[str]]:
+    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {table}").fetchall()
+    if len(described) > MOST_COLUMNS:
+        raise UnreadableUpload(
+            "Too many columns",
+            f"{key} has {len(described):,} columns; at most {MOST_COLUMNS:,} are read.",
+            "Leave some out.",
+        )
+    excluded = {name.casefold() for name in settings.features.exclude}
+    refused = [
+        f"{name} ({str(kind)[:_SHOWN]})"
+        for name, kind, *_ in described
+        if not _is_cell(str(kind)) and name.casefold() not in excluded
+    ]
+    if refused:
+        raise UnreadableUpload(
+            "Columns that hold no single values",
+            f"{key} has {', '.join(refused[:10])}; a cell holds one number, boolean, date or text.",
+            "Write their parts as columns of their own, or name them under features.exclude in model.yaml.",
+        )
+    used = [(str(name), str(kind)) for name, kind, *_ in described if _is_cell(str(kind))]
+    if len(used) < 2:
+        raise UnreadableUpload(
+            "Only one column",
+            f"{key} has fewer than two columns that can be read.",
+            "Upload a table with a target and at least one feature.",
+        )
+    names, notes = column_names([name for name, _ in used], key, known)
+    target = default_target(settings, names, known.target if known else None)
+    dates = _dates(connection, table, [name for name, kind in used if _TEXT.fullmatch(kind)])
+    columns = []
+    for name, (original, kind) in zip(names, used, strict=True):
+        natural, typed = _natural(name_sql(original), kind)
+        earlier = known.column(name) if known else None
+        if name == settings.id_column:
+            wanted: ColumnType = "category"
+        elif (declared := settings.features.types.get(name)) is not None:
+            wanted = declared
+        elif earlier is not None:
+            wanted = earlier.type
+        elif name == target:
+            wanted = "number" if natural == "number" else "category"
+        else:
+            wanted = "date" if original in dates else natural
+        if earlier is not None and earlier.type != natural and name not in (settings.id_column, target):
+            notes.append(f"Column {name} is {kind[:_SHOWN]} here; it is taken as a {wanted}, as in earlier uploads.")
+        if wanted == "category" and _INTEGER.fullmatch(kind):
+            natural, typed = "category", f"{name_sql(original)}::VARCHAR"  # beyond 2^53 a DOUBLE is another number
+        columns.append(_Column(name, typed, natural, wanted))
+    return columns, notes
+
+
+def _is_cell(kind: str) -> bool:
+    if kind.endswith("]"):
+        return False
+    return kind == "BOOLEAN" or any(one.fullmatch(kind) for one in (_INTEGER, _NUMBER, _MOMENT, _TEXT))
+
+
+def _natural(quoted: str, kind: str) -> tuple[ColumnType, str]:
+    """The type that a column has by itself, and an expression of it."""
+    if kind == "BOOLEAN":
+        return "boolean", quoted
+    if _INTEGER.fullmatch(kind) or _NUMBER.fullmatch(kind):
+        number = f"{quoted}::{SQL_TYPES['number']}"
+        return "number", f"CASE WHEN isfinite({number}) THEN {number} END"
+    if _MOMENT.fullmatch(kind):
+        moment = f"timezone('UTC', {quoted}::TIMESTAMPTZ)" if "ZONE" in kind else f"{quoted}::TIMESTAMP"
+        return "date", f"CASE WHEN isfinite({moment}) AND year({moment}) BETWEEN 1 AND 9999 THEN {moment} END"
+    text = f"trim({quoted}::VARCHAR)"
+    return "category", f"CASE WHEN {text} NOT IN ({MARKERS_SQL}) THEN {text} END"
+
+
+def _dates(connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str]) -> set[str]:
+    """Columns of text whose values are dates."""
+    found: set[str] = set()
+    for name in names:
+        typed = _natural(name_sql(name), "VARCHAR")[1]
+        row = connection.execute(
+            f"SELECT count(v), count(*) FILTER (regexp_full_match(v, {text_sql(DATE_PATTERN)}) "
+            f"AND TRY_CAST(v AS TIMESTAMPTZ) IS NOT NULL) FROM (SELECT {typed} AS v FROM {table})"
+        ).fetchone()
+        if row and row[0] and row[1] >= SHARE * row[0]:
+            found.add(name)
+    return found
+
+
+def _rejects(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: Sequence[_Column], bad: str, ordered: Path
+) -> Iterator[Reject]:
+    """Each bad row with its number, from 1, by way of a file: a result set would be whole in memory."""
+    changed = [column for column in columns if column.natural != column.wanted and column.wanted != "category"]
+    wrong = ", ".join(
+        f"CASE WHEN {column.value} IS NULL THEN ({column.typed})::VARCHAR END AS w{index}"
+        for index, column in enumerate(changed)
+    )
+    row = ", ".join(f"{name_sql(column.name)} := {column.typed}" for column in columns)
+    connection.execute(
+        f"COPY (SELECT file_row_number + 1 AS line, {wrong}, to_json(struct_pack({row}))::VARCHAR AS content "
+        f"FROM {table} WHERE {bad}) TO {text_sql(str(ordered))} (FORMAT json)"
+    )
+    with ordered.open(encoding="utf-8") as file:
+        for line in file:
+            item = json.loads(line)
+            said, names = [], []
+            for index, column in enumerate(changed):
+                value = item.get(f"w{index}")
+                if value is not None:
+                    shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "…"
+                    said.append(f"{column.name}: {shown!r} is not {_KINDS[column.wanted]}")
+                    names.append(column.name)
+            yield Reject(item["line"], names[0], "wrong type", "; ".join(said), item["content"], tuple(names))
+    ordered.unlink()
