@@ -109,6 +109,12 @@ class FakeRegistry:
     def version(self, model: str, version: int) -> Any:
         return self._one("version", model, version)
 
+    def batches(self, model: str) -> list[Any]:
+        return self._all("batch", model, "received_at")
+
+    def batch(self, model: str, batch: str) -> Any:
+        return self._one("batch", model, batch)
+
     def commit(self, changes: Sequence[Change]) -> None:
         self.before_commit()
         keys = [(change.kind, change.model, change.name) for change in changes]

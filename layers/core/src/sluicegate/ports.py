@@ -13,16 +13,16 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from sluicegate.domain.items import ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
+from sluicegate.domain.items import BatchItem, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
 
-Kind = Literal["model", "upload", "run", "version"]
+Kind = Literal["model", "upload", "run", "version", "batch"]
 
 
 @dataclass(frozen=True)
 class Change:
     """A conditional change of one registry item.
 
-    ``name`` is the upload's or run's id, the version's number, or "" for the model itself. ``set`` are attributes to
+    ``name`` is an id (of an upload, run or batch), a version's number, or "" for the model. ``set`` are attributes to
     write (None removes). The write takes place only if each attribute in ``expect`` has that value now (None: it is
     absent), and the status now is one of ``status_in`` (with None among them: the item may be absent).
     With ``status`` the item moves there and the line (``at``, ``status``, ``message``) is appended to its history
@@ -53,6 +53,8 @@ class RegistryReader(Protocol):
     def run(self, model: str, run: str) -> RunItem: ...
     def versions(self, model: str) -> list[VersionItem]: ...
     def version(self, model: str, version: int) -> VersionItem: ...
+    def batches(self, model: str) -> list[BatchItem]: ...
+    def batch(self, model: str, batch: str) -> BatchItem: ...
 
 
 class Registry(RegistryReader, Protocol):

@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 
 from sluicegate.adapters.aws import translate, translated
 from sluicegate.domain.errors import Conflict, NotFound, Transient, UserError
-from sluicegate.domain.items import VERSION_DIGITS, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
+from sluicegate.domain.items import VERSION_DIGITS, BatchItem, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
 from sluicegate.ports import Change
 
 _PACKED = frozenset({"schema", "columns"})
@@ -37,7 +37,7 @@ def key(kind: str, model: str | None, name: str | int) -> dict[str, str]:
         if kind != "upload":
             raise ValueError(f"a {kind} belongs to a model")
         return {"pk": "UNPLACED", "sk": f"UPLOAD#{name}"}
-    sort = {"model": "MODEL", "upload": f"UPLOAD#{name}", "run": f"RUN#{name}"}
+    sort = {"model": "MODEL", "upload": f"UPLOAD#{name}", "run": f"RUN#{name}", "batch": f"BATCH#{name}"}
     if kind == "version":
         return {"pk": f"MODEL#{model}", "sk": f"VERSION#{int(name):0{VERSION_DIGITS}d}"}
     return {"pk": f"MODEL#{model}", "sk": sort[kind]}
@@ -221,6 +221,12 @@ class DynamoRegistry:
 
     def version(self, model: str, version: int) -> VersionItem:
         return cast("VersionItem", self._get("version", model, version))
+
+    def batches(self, model: str) -> list[BatchItem]:
+        return cast("list[BatchItem]", _newest(self._query(f"MODEL#{model}", "BATCH#"), "received_at"))
+
+    def batch(self, model: str, batch: str) -> BatchItem:
+        return cast("BatchItem", self._get("batch", model, batch))
 
     def commit(self, changes: Sequence[Change]) -> None:
         """See ``ports.Registry.commit``. One change is one UpdateItem; several are one transaction."""

@@ -140,6 +140,34 @@ class VersionItem(TypedDict, total=False):
     released: bool  # its endpoint config and SageMaker Model are gone
 
 
+class BatchItem(TypedDict, total=False):
+    """A file that is predicted as a whole. ``status``: received | preparing | predicting | finishing | done | failed.
+
+    ``rows`` are the rows predicted; ``result`` and ``rejects`` are keys of the bucket once they are written.
+    """
+
+    batch: str
+    key: str
+    status: str
+    size: int
+    version: int | None
+    received_at: str
+    updated_at: str
+    rows: int | None
+    rejected_rows: int | None
+    parts: int | None
+    transform_job: str | None
+    result: str | None
+    rejects: str | None
+    notes: list[str]
+    error: ErrorItem | None
+    history: list[HistoryLine]
+    # kept
+    model: str
+    etag: str
+    sequencer: str  # S3's place of this write among all writes of its key
+
+
 KEPT: dict[str, frozenset[str]] = {
     "model": frozenset(
         {
@@ -160,11 +188,12 @@ KEPT: dict[str, frozenset[str]] = {
     "upload": frozenset({"model", "etag", "sequencer", "history"}),
     "run": frozenset({"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads"}),
     "version": frozenset({"model", "reason", "released"}),
+    "batch": frozenset({"model", "etag", "sequencer"}),
 }
 
 
 def public(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
-    """``item`` (of kind model, upload, run or version) as the API shows it."""
+    """``item`` (of kind model, upload, run, version or batch) as the API shows it."""
     return {name: value for name, value in item.items() if name not in KEPT[kind]}
 
 

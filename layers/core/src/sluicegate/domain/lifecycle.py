@@ -48,6 +48,15 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
         "retired": (),
         "failed": (),
     },
+    "batch": {
+        None: ("received",),
+        "received": ("preparing", "failed"),
+        "preparing": ("predicting", "failed"),
+        "predicting": ("finishing", "failed"),
+        "finishing": ("done", "failed"),
+        "done": (),
+        "failed": (),
+    },
 }
 
 #: moves that give up; a path never leads through one
@@ -55,7 +64,7 @@ _ENDS = frozenset({"failed", "rejected", "retired", "ignored", "withdrawn"})
 
 
 def allows(kind: str, current: str | None, to: str) -> bool:
-    """Whether a ``kind`` (upload, run or version) may move from ``current`` (None: does not exist) to ``to``."""
+    """Whether a ``kind`` (upload, run, version or batch) may move from ``current`` (None: does not exist) to ``to``."""
     return to in MOVES[kind].get(current, ())
 
 

@@ -1,7 +1,7 @@
 """Every name that the application gives, derived from its cause, so that doing a thing twice is doing it once.
 
 SageMaker's names have at most 63 characters of ``[a-zA-Z0-9-]``. The parts below always fit:
-prefix (10) + model (40) + run (8) and a two-character suffix, joined by hyphens, are 62.
+prefix (10) + model (40) + run (8) and a two-character suffix, joined by hyphens, are 62; a batch (9) makes it 63.
 
 >>> training_job("sluicegate", "churn", "1f2e3d4c")
 'sluicegate-churn-1f2e3d4c'
@@ -20,6 +20,9 @@ MODEL = re.compile(r"[a-z][a-z0-9-]{0,39}")
 RUN_LENGTH = 8
 _JOB = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{8})(-c)?")
 
+_BATCH = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{9})-b")
+_BATCH_LENGTH = 9
+
 Role = Literal["challenger", "champion"]
 
 
@@ -27,6 +30,11 @@ class JobName(NamedTuple):
     model: str
     run: str
     role: Role
+
+
+class BatchName(NamedTuple):
+    model: str
+    batch: str
 
 
 def is_model(name: str) -> bool:
@@ -77,6 +85,16 @@ def champion_transform(prefix: str, model: str, run: str) -> str:
     return f"{prefix}-{model}-{run}-c"
 
 
+def batch_id(bucket: str, key: str, etag: str, sequencer: str) -> str:
+    """A batch is one write of one file: a repeated event is the same batch, the same content put again is another."""
+    return digest(["batch", bucket, key, etag.strip('"'), sequencer], _BATCH_LENGTH)
+
+
+def batch_transform(prefix: str, model: str, batch: str) -> str:
+    """The transform job of a batch. Its end tells it from those of runs, also in the rules of EventBridge."""
+    return f"{prefix}-{model}-{batch}-b"
+
+
 def package_group(prefix: str, model: str) -> str:
     return f"{prefix}-{model}"
 
@@ -102,6 +120,18 @@ def owner(prefix: str, name: str) -> JobName | None:
     if match is None:
         return None
     return JobName(match[1], match[2], "champion" if match[3] else "challenger")
+
+
+def batch_owner(prefix: str, name: str) -> BatchName | None:
+    """The model and batch that a transform job was made for, or None if it isn't a batch's.
+
+    >>> batch_owner("sluicegate", batch_transform("sluicegate", "churn", "0123456ab"))
+    BatchName(model='churn', batch='0123456ab')
+    >>> batch_owner("sluicegate", "sluicegate-churn-1f2e3d4c-c") is None
+    True
+    """
+    match = _BATCH.fullmatch(name.removeprefix(prefix + "-")) if name.startswith(prefix + "-") else None
+    return BatchName(match[1], match[2]) if match else None
 
 
 def endpoint_model(prefix: str, name: str) -> str | None:

@@ -1,0 +1,182 @@
+"""The DuckDB expressions by which a file's values become the model's columns, and by which mistakes are told."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sluicegate.data.engine import list_sql, name_sql, text_sql
+from sluicegate.data.inference import MARKERS_SQL, Inference
+from sluicegate.data.tables import SQL_TYPES, converted
+from sluicegate.domain.batch import result_columns
+from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Problem
+
+__all__ = [
+    "KINDS",
+    "Cell",
+    "first_column",
+    "first_said",
+    "json_mistake",
+    "json_row_mistake",
+    "json_value",
+    "name_sql",
+    "number_text",
+    "parquet_kind",
+    "parquet_value",
+]
+
+KINDS: dict[str, str] = {
+    "number": "a number",
+    "boolean": "true or false",
+    "date": "a date such as 2026-01-31",
+    "category": "text",
+    "text": "text",
+}
+_LONGEST_MARKER = max(len(marker) for marker in MISSING_MARKERS)
+_GROUPED = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
+_SHOWN = 60  # characters of a bad value that are shown back
+_NOT_FINITE = "('inf', 'infinity', 'nan')"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One of the model's columns in a file. ``source`` gives its value there, of ``kind`` (None: the file lacks it);
+    ``nested`` is true where the value is none at all but an object or a list, or isn't there (JSON)."""
+
+    column: Column
+    source: str | None
+    nested: str = ""
+    kind: ColumnType = "category"
+
+    @property
+    def clean(self) -> str:
+        """The value without blanks around it, missing where a marker stands for a missing value."""
+        if self.kind != "category":
+            return str(self.source)
+        text = f"trim({self.source})"
+        missing = f"strlen({text}) <= {_LONGEST_MARKER} AND {text} IN ({MARKERS_SQL})"
+        if self.column.type == "number":  # what is no finite number is a missing one, as everywhere
+            missing = f"({missing}) OR (strlen({text}) <= 9 AND lower(ltrim({text}, '+-')) IN {_NOT_FINITE})"
+        return f"CASE WHEN {missing} THEN NULL ELSE {text} END"
+
+    def typed(self, index: int) -> str:
+        if self.source is None:
+            return f"NULL::{SQL_TYPES[self.column.type]}"
+        return converted(f"t{index}", self.kind, self.column.type)
+
+    def mistake(self, index: int) -> str:
+        """What is wrong with the value ("age: 'abc' is not a number"), or NULL."""
+        before = text_sql(f"{self.column.name}: '")
+        after = text_sql(f"' is not {KINDS[self.column.type]}")
+        text = f"t{index}::VARCHAR"
+        shown = f"CASE WHEN length({text}) > {_SHOWN} THEN left({text}, {_SHOWN}) || '…' ELSE {text} END"
+        wrong = f"t{index} IS NOT NULL AND {_no_value(f't{index}', self.kind, self.column.type)}"
+        said = f"CASE WHEN {wrong} THEN {before} || ({shown}) || {after} END"
+        if self.nested:
+            return f"coalesce(n{index}, {said})"
+        return said
+
+
+def _no_value(source: str, kind: ColumnType, wanted: ColumnType) -> str:
+    """Whether ``source`` (not NULL) has no meaning as ``wanted``."""
+    if wanted == kind or wanted not in ("number", "boolean", "date"):
+        return "false"
+    if wanted == "number":
+        return f"TRY_CAST({source} AS DOUBLE) IS NULL"
+    return f"({converted(source, kind, wanted)}) IS NULL"
+
+
+def first_said(mistakes: Sequence[str]) -> str:
+    """All that is wrong with a row, or NULL."""
+    if not mistakes:
+        return "NULL::VARCHAR"
+    return f"nullif(concat_ws('; ', {', '.join(mistakes)}), '')"
+
+
+def first_column(cells: Sequence[Cell], mistakes: Sequence[str]) -> str:
+    """The first column concerned: the message begins with its name."""
+    names = [cell.column.name for cell in cells if cell.source is not None]
+    if not mistakes:
+        return "''"
+    cases = " ".join(f"WHEN starts_with(why, {text_sql(f'{name}: ')}) THEN {text_sql(name)}" for name in names)
+    return f"CASE {cases} ELSE '' END"
+
+
+def number_text(source: str, wanted: ColumnType, inference: Inference) -> str:
+    """A CSV's value; a number as this file writes it, with a point and nothing between its digits."""
+    if wanted != "number":
+        return source
+    if inference.decimal_comma:
+        return f"replace({source}, ',', '.')"
+    if inference.thousands:
+        grouped = f"regexp_full_match(trim({source}), {text_sql(_GROUPED)})"
+        return f"CASE WHEN {grouped} THEN replace({source}, ',', '') ELSE {source} END"
+    return source
+
+
+# JSON lines: ``s`` is a structure of JSON texts, ``keys`` the names that the record has
+
+
+def _json(column: Column) -> str:
+    return f"struct_extract(s, {text_sql(column.name)})::VARCHAR"
+
+
+def json_value(column: Column) -> str:
+    """A JSON value as text: a string's own, a number's as a category is called (1.0 is 1)."""
+    value = _json(column)
+    number = f"TRY_CAST({value} AS DOUBLE)"
+    plain = value
+    if column.type not in ("number", "boolean", "date"):
+        whole = f"{number} = trunc({number}) AND abs({number}) < 1e15"
+        plain = f"CASE WHEN {whole} THEN {number}::BIGINT::VARCHAR ELSE {value} END"
+    string = f"json_extract_string({value}, '$')"
+    return f"CASE left({value}, 1) WHEN '\"' THEN {string} WHEN 'n' THEN NULL ELSE {plain} END"
+
+
+def json_mistake(column: Column) -> str:
+    value = _json(column)
+    nested = text_sql(f"{column.name}: an object or a list is not {KINDS[column.type]}")
+    absent = text_sql(f"{column.name}: missing; write null if the value is unknown")
+    missing = "false" if column.optional else f"keys IS NOT NULL AND NOT list_contains(keys, {text_sql(column.name)})"
+    return f"CASE WHEN {missing} THEN {absent} WHEN left({value}, 1) IN ('{{', '[') THEN {nested} END"
+
+
+def json_row_mistake(problem: Problem) -> str:
+    """What is wrong with the record as a whole, or NULL."""
+    added = list_sql(result_columns(problem))
+    return (
+        "CASE WHEN ok IS NULL THEN CASE WHEN json_valid(j) THEN 'not an object {\"column\": value}' "
+        "ELSE 'not JSON' END "
+        f"WHEN list_has_any(keys, {added}) THEN 'has a field that the result adds: ' || "
+        f"array_to_string(list_intersect(keys, {added}), ', ') END"
+    )
+
+
+# Parquet
+
+_NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "UTINYINT")
+_MORE_NUMBERS = ("USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT")
+
+
+def parquet_kind(type_: str) -> ColumnType | None:
+    """What a Parquet column's DuckDB type is to us; None when a value is a list, a structure, bytes, …"""
+    base = type_.split("(", 1)[0]
+    if "[" in type_:
+        return None
+    if base in _NUMBERS or base in _MORE_NUMBERS:
+        return "number"
+    if base == "BOOLEAN":
+        return "boolean"
+    if base == "DATE" or base.startswith("TIMESTAMP"):
+        return "date"
+    return "category" if base in ("VARCHAR", "ENUM", "UUID", "TIME") else None
+
+
+def parquet_value(name: str, type_: str, kind: ColumnType) -> str:
+    source = name_sql(name)
+    if kind == "number":
+        return f"CASE WHEN isfinite({source}::DOUBLE) THEN {source}::DOUBLE END"
+    if kind == "date":
+        moment = f"timezone('UTC', {source})" if "ZONE" in type_ else f"{source}::TIMESTAMP"
+        return f"CASE WHEN isfinite({source}) AND year({source}) BETWEEN 1 AND 9999 THEN {moment} END"
+    return source if kind == "boolean" else f"{source}::VARCHAR"
