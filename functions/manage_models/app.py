@@ -1,4 +1,4 @@
-"""Answers the GET routes of models, versions, runs and uploads from the registry.
+"""Answers the GET routes of models, versions, runs, uploads and batches from the registry.
 
 It wires its one adapter itself: ``bootstrap`` brings the services of the whole pipeline, which somebody waits for here.
 """

@@ -17,7 +17,10 @@ from sluicegate.events import MalformedEvent, bus_event, queue_records
 from sluicegate.ports import Change
 
 ROOT = Path(__file__).resolve().parents[3]
-FUNCTIONS = ("ingest_data", "evaluate_model", "register_model", "deploy_model", "track_endpoint")
+FUNCTIONS = (
+    *("ingest_data", "evaluate_model", "register_model", "deploy_model", "track_endpoint"),
+    *("start_batch", "finish_batch"),
+)
 
 
 def handler(name: str) -> Any:
@@ -72,6 +75,8 @@ def forget() -> None:
         function.cache_clear()
     for function in (bootstrap.start, bootstrap.evaluate, bootstrap.register, bootstrap.deploy, bootstrap.track):
         function.cache_clear()
+    for function in (bootstrap.start_batch, bootstrap.finish_batch):
+        function.cache_clear()
 
 
 def test_a_file_goes_from_s3_into_the_registry_and_the_queue(account: str) -> None:
@@ -108,7 +113,9 @@ def test_an_object_that_is_gone_is_remembered_as_ignored(account: str) -> None:
     assert [item["status"] for item in bootstrap.registry().uploads("churn")] == ["ignored"]
 
 
-@pytest.mark.parametrize("name", ["evaluate_model", "register_model", "track_endpoint", "deploy_model"])
+@pytest.mark.parametrize(
+    "name", ["evaluate_model", "register_model", "track_endpoint", "deploy_model", "start_batch", "finish_batch"]
+)
 def test_news_of_what_nobody_here_started_is_ignored(account: str, name: str) -> None:
     assert handler(name)(sample(name), None) == {"outcome": "ignored"}
 

@@ -144,14 +144,65 @@ class MemoryRegistry:
     def version(self, model: str, version: int) -> Any:
         return self._one("version", model, version)
 
+    def batches(self, model: str) -> list[Any]:
+        return self.of.get((model, "batch"), [])
+
+    def batch(self, model: str, batch: str) -> Any:
+        return self._one("batch", model, batch)
+
 
 def _history(*lines: tuple[str, str, str]) -> list[Json]:
     return [{"at": f"2026-11-22T{at}.000Z", "status": status, "message": message} for at, status, message in lines]
 
 
+def batches() -> list[Json]:
+    """One that is done, one that failed."""
+    first = {
+        "batch": "0123456ab",
+        "model": "churn",
+        "key": "batch/churn/june.csv",
+        "etag": "e1",
+        "sequencer": "01",
+        "status": "done",
+        "version": 2,
+        "size": 2048,
+        "received_at": "2026-11-22T13:00:00.000Z",
+        "updated_at": "2026-11-22T13:00:09.000Z",
+        "rows": 40,
+        "rejected_rows": 2,
+        "parts": 1,
+        "transform_job": "sluicegate-churn-0123456ab-b",
+        "result": "predictions/churn/june.csv",
+        "rejects": "predictions/churn/june.csv.rejects.csv",
+        "notes": ["line 7: age: 'x' is not a number"],
+        "history": _history(
+            ("13:00:00", "received", ""),
+            ("13:00:01", "preparing", "Reading the rows for version 2."),
+            ("13:00:02", "predicting", "40 rows go to version 2; 2 are rejected."),
+            ("13:00:08", "finishing", "The rows are predicted; the result is written."),
+            ("13:00:09", "done", "40 rows predicted with version 2; 2 rejected."),
+        ),
+    }
+    error = {"title": "Unknown version", "detail": "The model 'churn' has no version 9.", "remedy": "Name another."}
+    second = {
+        "batch": "fedcba987",
+        "model": "churn",
+        "key": "batch/churn/version=9/june.csv",
+        "etag": "e2",
+        "status": "failed",
+        "size": 2048,
+        "received_at": "2026-11-22T12:50:00.000Z",
+        "updated_at": "2026-11-22T12:50:01.000Z",
+        "error": error,
+        "history": _history(("12:50:00", "received", ""), ("12:50:01", "failed", error["detail"])),
+    }
+    return [first, second]
+
+
 def registry() -> MemoryRegistry:
     """One live model, one that trains, one whose data was refused, and a file outside."""
     found = MemoryRegistry()
+    found.of["churn", "batch"] = batches()
     at = "2026-11-22T12:04:31.000Z"
     metrics = {
         "auc": {"value": 0.9132, "low": 0.8911, "high": 0.9353},

@@ -98,9 +98,9 @@ def test_answers_say_which_origin_may_read_them(manage: Any, monkeypatch: pytest
 @pytest.mark.parametrize("model", ["churn", "price"])
 @pytest.mark.parametrize("path", ROUTES)
 def test_every_catalog_answer_has_its_shape(manage: Any, path: Any, model: Any) -> None:
-    event = proxy_event("GET", path, {"model": model, "version": "2"} if "{" in path else None)
+    event = proxy_event("GET", path, {"model": model, "version": "2", "batch": "0123456ab"} if "{" in path else None)
     answer = manage(event, CONTEXT)
-    found = 404 if (model, path) == ("price", "/models/{model}/versions/{version}") else 200
+    found = 404 if model == "price" and path.endswith(("/{version}", "/{batch}")) else 200
     assert answer["statusCode"] == found
     check(answer, "get", path)
 
@@ -115,6 +115,8 @@ def test_every_catalog_answer_has_its_shape(manage: Any, path: Any, model: Any) 
         ("/models/{model}/versions/{version}", {"model": "churn", "version": "latest"}, None, 400, "whole number"),
         ("/models/{model}/versions/{version}", {"model": "churn", "version": "9" * 30}, None, 400, "whole number"),
         ("/models/{model}/uploads", {"model": "churn"}, {"limit": "0"}, 400, "1 to 200"),
+        ("/models/{model}/batches", {"model": "churn"}, {"next": "nonsense"}, 400, "the page before"),
+        ("/models/{model}/batches/{batch}", {"model": "churn", "batch": "0"}, None, 404, "no batch '0'"),
         ("/models", None, {"next": "nonsense"}, 400, "the page before"),
     ],
 )

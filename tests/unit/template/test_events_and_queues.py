@@ -29,6 +29,10 @@ RULES = [
 ]
 
 
+#: what a rule makes of the stack's parameters
+SUBSTITUTED = {"${NamePrefix}-": "sluicegate-", "${NamePrefix}-*-b": "sluicegate-*-b"}
+
+
 def arn(queue: str) -> dict[str, Any]:
     return {"Fn::GetAtt": [queue, "Arn"]}
 
@@ -74,7 +78,7 @@ def test_the_rules_may_leave_their_failures_whatever_the_stack_is_called() -> No
 def test_a_sample_event_passes_its_rule_and_no_other(name: str, rule: dict[str, Any]) -> None:
     def filled(value: Any) -> Any:
         if isinstance(value, dict):
-            known = {"Ref": {"DataBucket": "sluicegate-data"}, "Fn::Sub": {"${NamePrefix}-": "sluicegate-"}}
+            known = {"Ref": {"DataBucket": "sluicegate-data"}, "Fn::Sub": SUBSTITUTED}
             for intrinsic, values in known.items():
                 if intrinsic in value:
                     return values[value[intrinsic]]

@@ -15,7 +15,7 @@ RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
 FUNCTIONS = {name: item for name, item in RESOURCES.items() if item["Type"] == "AWS::Serverless::Function"}
 WOKEN_BY_EVENTS = (
     *("IngestDataFunction", "EvaluateModelFunction", "RegisterModelFunction"),
-    *("DeployModelFunction", "TrackEndpointFunction"),
+    *("DeployModelFunction", "TrackEndpointFunction", "StartBatchFunction", "FinishBatchFunction"),
 )
 #: actions for which IAM knows no resource
 NO_RESOURCE_LEVEL = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListModelPackages"}
@@ -45,7 +45,7 @@ def test_policies_name_actions_and_resources(owner: str, statement: dict[str, An
 
 def test_a_role_can_be_passed_only_to_sagemaker() -> None:
     passing = [item for _, item in statements() if "iam:PassRole" in listed(item["Action"])]
-    assert len(passing) == 2
+    assert len(passing) == 3
     for statement in passing:
         assert statement["Resource"] == {"Fn::GetAtt": ["SageMakerRole", "Arn"]}
         assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}

@@ -16,8 +16,10 @@ from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
 from sluicegate.adapters.workspace import LambdaWorkspace
+from sluicegate.services.batch import StartBatch
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.evaluate import Evaluate
+from sluicegate.services.finish_batch import FinishBatch
 from sluicegate.services.ingest import Ingest
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.register import Register
@@ -108,3 +110,13 @@ def deploy() -> Deploy:
 @cache
 def track() -> Track:
     return Track(registry(), rollout(), prefix())
+
+
+@cache
+def start_batch() -> StartBatch:
+    return StartBatch(registry(), storage(), jobs(), LambdaWorkspace(), region(), prefix())
+
+
+@cache
+def finish_batch() -> FinishBatch:
+    return FinishBatch(registry(), storage(), jobs(), LambdaWorkspace(), prefix())

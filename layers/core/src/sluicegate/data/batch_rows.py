@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
 from sluicegate.data import batch_sql
+from sluicegate.data.batch_lines import Lines
 from sluicegate.data.batch_sql import Cell
 from sluicegate.data.dialect import Dialect, read_dialect
 from sluicegate.data.engine import connect, text_sql
@@ -123,7 +124,7 @@ class _Reader:
         self._copy(
             [f"{c} AS r{position}" for position, c in enumerate(wide)], cells, source(text.path, *_STORED), shown
         )
-        lines = _Lines(text.path, header=dialect.skip, quotes=text.has_quotes)
+        lines = Lines(text.path, header=dialect.skip, quotes=text.has_quotes)
         return self._finish(dialect.names, lines, text, dialect.delimiter, [*text.notes, *dialect.notes])
 
     def json_lines(self, text: PlainText) -> BatchRows:
@@ -151,7 +152,7 @@ class _Reader:
         # blank lines are no rows; where there are any, the lines of the others have a gap
         cells = [Cell(column, batch_sql.json_value(column), batch_sql.json_mistake(column)) for column in columns]
         self._copy(["j AS r0"], cells, source, "j", batch_sql.json_row_mistake(self.dataset.problem))
-        lines = _Lines(text.path, header=None, quotes=False)
+        lines = Lines(text.path, header=None, quotes=False)
         return self._finish([], lines, text, ",", text.notes)
 
     def parquet(self, source: Path) -> BatchRows:
@@ -228,14 +229,14 @@ class _Reader:
         which = batch_sql.first_column(cells, mistakes)
         names = ", ".join(f"r{position}" for position in range(len(raw)))
         query = (
-            f"SELECT {names}, {typed}, why, CASE WHEN why IS NOT NULL THEN {which} END AS at, "
+            f"SELECT {names}, {typed}, why, CASE WHEN why IS NOT NULL THEN {which} END AS concerns, "
             "CASE WHEN why IS NOT NULL THEN shown END AS shown FROM "
             f"(SELECT *, {said} AS why FROM (SELECT {inner}, {shown} AS shown{whole} FROM {source}))"
         )
         self.connection.execute(f"COPY ({query}) TO {text_sql(str(self.table))} (FORMAT parquet)")
 
     def _finish(
-        self, names: list[str], lines: _Lines | None, text: PlainText | None, delimiter: str, notes: list[str]
+        self, names: list[str], lines: Lines | None, text: PlainText | None, delimiter: str, notes: list[str]
     ) -> BatchRows:
         read, bad = self._counts()
         broken = self._broken(names or ["record"], text)
@@ -273,7 +274,7 @@ class _Reader:
         with target.open(newline="", encoding="utf-8") as file:
             return _Broken(target, frozenset(int(row["line"]) for row in csv.DictReader(file)))
 
-    def _number(self, lines: _Lines, broken: frozenset[int], read: int, notes: list[str]) -> int | None:
+    def _number(self, lines: Lines, broken: frozenset[int], read: int, notes: list[str]) -> int | None:
         """The line of the first row; where lines are left out, every row's line becomes a column of the table."""
         target = self.workdir / "lines.csv"
         first, regular, count = lines.write(target, broken)
@@ -299,7 +300,7 @@ class _Reader:
         parts = []
         if bad:
             parts.append(
-                f'SELECT {line} AS line, at AS "column", why AS reason, shown AS text '
+                f'SELECT {line} AS line, concerns AS "column", why AS reason, shown AS text '
                 f"FROM read_parquet({text_sql(str(self.table))}, file_row_number = true) WHERE why IS NOT NULL"
             )
         if broken is not None:
@@ -318,53 +319,6 @@ class _Reader:
 class _Broken:
     file: Path | None
     lines: frozenset[int]
-
-
-class _Lines:
-    """Which line of a text each of its records begins on. ``header`` counts the blank lines before the header; None:
-    the text has none."""
-
-    def __init__(self, path: Path, *, header: int | None, quotes: bool) -> None:
-        self._path, self._header, self._quotes = path, header, quotes
-        self._blank = " \r\n" if header is None else "\r\n"  # a line of blanks is a record of a table, none of JSON
-        self.header_lines = 0 if header is None else header + 1
-
-    def write(self, target: Path, broken: frozenset[int]) -> tuple[int, bool, int]:
-        """Writes the lines of the records that are not ``broken``. The first, whether all follow it without a gap, and
-        how many there are."""
-        first, last, count = self.header_lines + 1, None, 0
-        regular = True
-        with target.open("w") as out:
-            for number in self._records():
-                if number in broken:
-                    continue
-                if last is None:
-                    first = number
-                elif number != last + 1:
-                    regular = False
-                last = number
-                count += 1
-                out.write(f"{number}\n")
-        return first, regular, count
-
-    def _records(self) -> Iterator[int]:
-        with self._path.open("rb") as file:
-            start = file.read(1 << 20)
-        end = "\r" if b"\r" in start and b"\n" not in start else "\n"
-        inside, header = False, self._header is None
-        with self._path.open(encoding="latin-1", newline=end) as text:
-            for number, line in enumerate(text, 1):
-                odd = self._quotes and line.count('"') % 2 == 1
-                if inside:
-                    inside = not odd
-                    continue
-                if not line.strip(self._blank) or (number == 1 and line.strip(self._blank) == "\xef\xbb\xbf"):
-                    continue
-                inside = odd
-                if not header:
-                    header = True
-                    continue
-                yield number
 
 
 _STORED = ("store_rejects = true", "rejects_table = 'broken'", "rejects_scan = 'scan'", "rejects_limit = 0")

@@ -1,4 +1,4 @@
-"""The GET routes of models, versions, runs and uploads."""
+"""The GET routes of models, versions, runs, uploads and batches."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ ROUTES = (
     "/models/{model}/versions/{version}",
     "/models/{model}/runs",
     "/models/{model}/uploads",
+    "/models/{model}/batches",
+    "/models/{model}/batches/{batch}",
 )
 _LARGEST_VERSION = 999_999
 
@@ -53,6 +55,10 @@ def _read(request: Request, catalog: Catalog) -> Json:
                 return catalog.runs(model, *page)
             case ["models", model, "uploads"]:
                 return catalog.uploads(model, *page)
+            case ["models", model, "batches"]:
+                return catalog.batches(model, *page)
+            case ["models", model, "batches", batch]:
+                return _batch(catalog, model, batch)
     except UnknownModel as error:
         raise _unknown(error) from error
     except InvalidPage as error:
@@ -71,6 +77,14 @@ def _version(catalog: Catalog, model: str, version: str) -> Json:
         return catalog.version(model, int(version))
     except NotFound as error:
         detail = f"Model {model!r} has no version {int(version)}. GET models/{model}/versions lists them."
+        raise Problem(404, detail) from error
+
+
+def _batch(catalog: Catalog, model: str, batch: str) -> Json:
+    try:
+        return catalog.batch(model, batch)
+    except NotFound as error:
+        detail = f"Model {model!r} has no batch {batch[:40]!r}. GET models/{model}/batches lists them."
         raise Problem(404, detail) from error
 
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import unquote_plus
 
 from sluicegate.domain import names
+from sluicegate.domain.errors import NotFound
+from sluicegate.ports import Storage, StoredObject
 
 _NAME_RULE = (
     "A model's name has 1 to 40 lower-case letters, digits and hyphens, starts with a letter, "
@@ -56,6 +59,18 @@ def place(key: str) -> Place:
             return Place("settings", parts[1])
         return Place("unplaced", problem=f"{parts[1]!r} can't be a model's name. {_NAME_RULE}")
     return Place("none")
+
+
+def find(storage: Storage, arrived: Arrived) -> StoredObject:
+    """The object, under the key as it came or as it reads when it came in URL form. Size -1: it is gone."""
+    for key in dict.fromkeys((arrived.key, unquote_plus(arrived.key))):
+        try:
+            found = storage.head(key)
+        except NotFound:
+            continue
+        # other content by now: that content has an event of its own
+        return found if found.etag == arrived.etag else StoredObject(key, -1, arrived.etag)
+    return StoredObject(arrived.key, -1, arrived.etag)
 
 
 def newer(sequencer: str, other: str) -> bool:

@@ -41,6 +41,10 @@ _SHAPES: dict[str, tuple[str, ...]] = {
         *("version", "status", "run", "dataset_version", "metrics", "verdict", "model_package_arn", "history"),
         *("created_at", "live_since"),
     ),
+    "batch": (
+        *("batch", "key", "status", "version", "size", "received_at", "updated_at", "rows", "rejected_rows", "parts"),
+        *("transform_job", "result", "rejects", "notes", "error", "history"),
+    ),
     "upload": (
         *("upload", "key", "status", "size", "received_at", "accepted_rows", "rejected_rows", "notes", "report"),
         *("error", "withdrawn"),
@@ -109,6 +113,14 @@ class Catalog:
     def uploads(self, model: str, limit: str | None = None, after: str | None = None) -> Json:
         return self._list(model, "upload", self.registry.uploads, limit, after)
 
+    def batches(self, model: str, limit: str | None = None, after: str | None = None) -> Json:
+        return self._list(model, "batch", self.registry.batches, limit, after, "batches")
+
+    def batch(self, model: str, batch: str) -> Json:
+        """Raises `NotFound` when the model has no such batch."""
+        self._item(model)
+        return shaped("batch", self.registry.batch(model, batch))
+
     def version(self, model: str, version: int) -> Json:
         """Raises `NotFound` when the model has no such version."""
         self._item(model)
@@ -121,12 +133,13 @@ class Catalog:
         read: Callable[[str], Sequence[Mapping[str, Any]]],
         limit: str | None,
         after: str | None,
+        name: str = "",
     ) -> Json:
         items = read(model)
         if not items:
             self._item(model)
         items, following = page(items, lambda item: str(item[kind]), limit, after)
-        return {kind + "s": [shaped(kind, item) for item in items], **following}
+        return {name or kind + "s": [shaped(kind, item) for item in items], **following}
 
     def _item(self, model: str) -> Mapping[str, Any]:
         try:
@@ -137,7 +150,7 @@ class Catalog:
 
 
 def shaped(kind: str, item: Mapping[str, Any]) -> Json:
-    """A run, version or upload with every field of its shape; what isn't known yet is null (or an empty list)."""
+    """An item with every field of its shape; what isn't known yet is null (or an empty list)."""
     shown = public(kind, item)
     found = {name: shown.get(name, _EMPTY.get(name)) for name in _SHAPES[kind]}
     if kind == "version" and item.get("reason"):

@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote_plus
 
 from sluicegate.domain import names
 from sluicegate.domain.errors import Conflict, NotFound, SettingsError, UnreadableUpload, UserError
@@ -17,7 +16,7 @@ from sluicegate.domain.schema import Schema
 from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Registry, Storage, StoredObject, Workspace
-from sluicegate.services.arrivals import Arrived, newer, place
+from sluicegate.services.arrivals import Arrived, find, newer, place
 from sluicegate.services.ledger import Ledger, Step, move_upload, refusal, shortened
 from sluicegate.services.withdraw import Withdraw
 
@@ -47,7 +46,7 @@ class Ingest:
 
     def object_created(self, arrived: Arrived) -> str:
         """What became of it: accepted | rejected | ignored | unplaced | settings | known."""
-        found = self._find(arrived)
+        found = find(self._storage, arrived)
         where = place(found.key)
         if where.kind == "none":
             log.info("%s is neither data nor settings", found.key)
@@ -57,17 +56,6 @@ class Ingest:
         if where.kind == "unplaced":
             return self._unplaced(found, where.problem, arrived.at)
         return self._data(where.model, found, arrived)
-
-    def _find(self, arrived: Arrived) -> StoredObject:
-        """The object, under the key as it came or as it reads when it came in URL form. Size -1: it is gone."""
-        for key in dict.fromkeys((arrived.key, unquote_plus(arrived.key))):
-            try:
-                found = self._storage.head(key)
-            except NotFound:
-                continue
-            # other content by now: that content has an event of its own
-            return found if found.etag == arrived.etag else StoredObject(key, -1, arrived.etag)
-        return StoredObject(arrived.key, -1, arrived.etag)
 
     # settings
 
