@@ -29,6 +29,8 @@ COMMANDS = {
         "runs": "models",
         "versions": "models",
         "predict": "models",
+        "batch": "batches",
+        "batches": "batches",
         "open": "models",
     },
     "Settings": {"init": "settings", "check": "settings"},
