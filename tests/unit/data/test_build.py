@@ -16,7 +16,7 @@ from sluicegate.data.ingest import read_upload
 from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.dataset import Wires, read_dataset_json
 from sluicegate.domain.errors import UnusableData
-from sluicegate.domain.schema import Schema
+from sluicegate.domain.schema import Problem, Schema
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.split import split_of
 
@@ -353,3 +353,48 @@ def test_as_many_files_as_machines(build: Build, parts: int) -> None:
     assert [len(made.files[folder]) for folder in ("train", "validation", "holdout")] == [parts, parts, 1]
     rows = sum(file.read_text().count("\n") for file in made.files["train"])
     assert rows == made.counts["train"]
+
+
+def points(count: int, *, extra: str = "") -> str:
+    chosen = random.Random(7)
+    lines = ["x,y,kind,split,label" if extra else "x,y,kind,split"]
+    for index in range(count):
+        odd = index % 50 == 0
+        x = "" if index % 9 == 0 else f"{chosen.gauss(90 if odd else 10, 2):.3f}"
+        line = f"{x},{chosen.gauss(0, 1):.4f},{chosen.choice('ab')},{chosen.randint(0, 3)}"
+        lines.append(f"{line},{extra if odd else 'fine'}" if extra else line)
+    return "\n".join(lines) + "\n"
+
+
+def test_without_a_target_every_column_is_a_feature_filled_and_scaled(build: Build) -> None:
+    made = build(points(600), algorithm={"name": "kmeans"})
+    assert made.problem == Problem("clustering") and made.schema.target is None
+    assert made.encoder.feature_names[:2] == ["x", "x=(missing)"]
+    train = table(made, "train")
+    assert train.shape == (made.counts["train"], len(made.encoder.feature_names))
+    assert np.isfinite(train).all() and abs(train[:, 2].mean()) < 1e-3
+    assert train[:, 2].std() == pytest.approx(1, abs=1e-3) and 0 < train[:, 1].mean() < 0.2
+
+
+def test_a_column_that_says_what_is_anomalous_is_judged_by_and_not_learned_from(build: Build) -> None:
+    given: dict[str, Any] = {"algorithm": {"name": "randomcutforest"}, "positive_class": "odd"}
+    made = build(points(2_000, extra="odd"), target="label", **given)
+    width = len(made.encoder.feature_names)
+    assert made.problem.kind == "anomaly" and made.problem.classes == ("fine", "odd")
+    assert "label" not in made.schema.names
+    assert table(made, "train").shape[1] == table(made, "validation").shape[1] == width
+    assert set(np.unique(table(made, "holdout-labels"))) == {0.0, 1.0}
+    with pytest.raises(UnusableData, match="whether it is anomalous"):
+        build(points(600), target="split", **given)
+
+
+def test_columns_may_be_named_as_ours_are(build: Build) -> None:
+    made = build(points(900, extra="odd"), target="label")
+    assert made.problem.classes == ("fine", "odd") and "split" in made.schema.names
+    assert table(made, "train").shape[1] == len(made.encoder.feature_names) + 1
+
+
+def test_a_label_that_is_a_feature_is_told(build: Build) -> None:
+    made = build(points(600, extra="odd"), algorithm={"name": "pca"})
+    assert made.schema.names == ("x", "y", "kind", "split", "label")
+    assert any("label is a feature" in note for note in made.notes)

@@ -7,12 +7,14 @@ from sagemaker.core import image_uris
 
 from sluicegate.domain import images
 from sluicegate.domain.errors import SettingsError
-from sluicegate.domain.image_table import ACCOUNTS, VERSION
+from sluicegate.domain.image_table import IMAGES, REGISTRIES
 
 
-@pytest.mark.parametrize("region", ACCOUNTS)
-def test_each_image_is_the_one_that_the_sdk_names(region: str) -> None:
-    assert images.xgboost(region) == image_uris.retrieve("xgboost", region, version=VERSION)
+@pytest.mark.parametrize("name", IMAGES)
+def test_each_image_is_the_one_that_the_sdk_names(name: str) -> None:
+    _, version, group = IMAGES[name]
+    for region in REGISTRIES[group]:
+        assert images.built_in(name, region) == image_uris.retrieve(name, region, version=version)
 
 
 def test_a_region_without_the_image_is_refused_with_those_that_have_it() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import get_args
 
-from sluicegate.domain.settings import json_schema
+from sluicegate.domain.algorithms import NAMES
+from sluicegate.domain.settings import AlgorithmName, json_schema
 
 FILE = Path(__file__).parents[3] / "schemas" / "model-settings.json"
 
@@ -19,4 +21,9 @@ def test_the_schema_describes_every_key() -> None:
     schema = json_schema()
     assert schema["additionalProperties"] is False
     assert {"target", "problem", "features", "algorithm", "retrain"} <= set(schema["properties"])
-    assert "eta" in schema["$defs"]["Algorithm"]["properties"]["hyperparameters"]["properties"]
+    by_name = {
+        part["if"]["properties"]["name"]["const"]: part["then"]["properties"]["hyperparameters"]["properties"]
+        for part in schema["$defs"]["Algorithm"]["allOf"]
+    }
+    assert "eta" in by_name["xgboost"] and "k" in by_name["kmeans"] and "feature_dim" not in by_name["kmeans"]
+    assert set(by_name) == set(get_args(AlgorithmName)) == set(NAMES)

@@ -116,7 +116,9 @@ class TrainingSpec:
     spot: bool
     tags: Mapping[str, str]
     channels: tuple[str, str] = ("train", "validation")
-    content_type: str = "text/csv"
+    content_types: tuple[str, str] = ("text/csv", "text/csv")
+    distributions: tuple[str, str] = ("FullyReplicated", "FullyReplicated")
+    longest_spot: int | None = None  # seconds that a spot job may run and wait
 
 
 @dataclass(frozen=True)

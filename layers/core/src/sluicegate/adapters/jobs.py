@@ -13,9 +13,13 @@ def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
     return [{"Key": name, "Value": value} for name, value in tags.items()]
 
 
-def _channel(name: str, uri: str, content_type: str) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": "FullyReplicated"}
-    return {"ChannelName": name, "ContentType": content_type, "DataSource": {"S3DataSource": source}}
+def _channel(spec: TrainingSpec, index: int, uri: str) -> dict[str, Any]:
+    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": spec.distributions[index]}
+    return {
+        "ChannelName": spec.channels[index],
+        "ContentType": spec.content_types[index],
+        "DataSource": {"S3DataSource": source},
+    }
 
 
 class SageMakerJobs:
@@ -26,13 +30,14 @@ class SageMakerJobs:
         self._role_arn = role_arn
 
     def create_training_job(self, spec: TrainingSpec) -> None:
-        channels = [_channel(spec.channels[0], spec.train_uri, spec.content_type)]
+        channels = [_channel(spec, 0, spec.train_uri)]
         if spec.validation_uri is not None:
-            channels.append(_channel(spec.channels[1], spec.validation_uri, spec.content_type))
+            channels.append(_channel(spec, 1, spec.validation_uri))
         stopping = {"MaxRuntimeInSeconds": spec.max_runtime_seconds}
         if spec.spot:
             # waiting for capacity counts as well: as long again as the job may run
-            stopping["MaxWaitTimeInSeconds"] = 2 * spec.max_runtime_seconds
+            wait = 2 * spec.max_runtime_seconds
+            stopping["MaxWaitTimeInSeconds"] = wait if spec.longest_spot is None else min(wait, spec.longest_spot)
         with translated():
             self._sagemaker.create_training_job(
                 TrainingJobName=spec.name,

@@ -22,10 +22,12 @@ from sluicegate.domain import algorithms
 from sluicegate.domain.dataset import Dataset, Wires
 from sluicegate.domain.encoder import LONGEST_CATEGORY, ONE_HOT_LIMIT, Encoder
 from sluicegate.domain.errors import UnusableData
-from sluicegate.domain.schema import Column, Problem, Schema
+from sluicegate.domain.schema import SUPERVISED, Column, Problem, Schema
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.split import SPLITS, row_key_sql, split_sql
 
+# columns of our own, beside any that the data may have
+_SPLIT, _LABEL = '"(split)"', '"(label)"'
 _UNIQUE = 0.9  # text that differs in nearly every row names the row
 _STILL_UNIQUE = 0.2  # what was an id for the live version stays one while uploads overlap
 _ID_NAME = re.compile(r"(?:.*[^a-z])?(?:id|uuid|guid|index|key|unnamed: 0)", re.IGNORECASE)
@@ -81,8 +83,8 @@ def build_dataset(
 
 def _refuse_another_kind(target: Target, serving: Problem) -> None:
     """One mistyped label makes three classes of two: that must not turn what callers get into something else."""
-    if target.problem.kind == serving.kind:
-        return
+    if target.problem.kind == serving.kind or not {target.problem.kind, serving.kind} <= SUPERVISED:
+        return  # from or to an algorithm without a target only model.yaml leads
     found = target.problem.classes
     said = f"now has the classes {', '.join(map(repr, found[:10]))}" if found else "now holds numbers"
     raise UnusableData(
@@ -117,7 +119,7 @@ class _Builder:
         wire = Wires(self.algorithm.train_format, self.algorithm.infer_format)
         fillings = {}
         if not self.algorithm.takes_missing:
-            training = f"(SELECT * FROM {self.rows} POSITIONAL JOIN splits WHERE split = 0)"
+            training = f"(SELECT * FROM {self.rows} POSITIONAL JOIN splits WHERE {_SPLIT} = 0)"
             fillings = fit_fillings(self.connection, training, features)
         encoder = Encoder.fit(features, fillings=fillings)
         if "libsvm" in (wire.train, wire.infer):
@@ -237,14 +239,15 @@ class _Builder:
             key = f"coalesce({quoted[self.settings.id_column]}, {key})"
         split = split_sql(key, self.settings.split.validation, self.settings.split.holdout)
         self.connection.execute(
-            f"CREATE TABLE splits AS SELECT {split} AS split, ({self.target.label or 'NULL'}) AS label FROM {self.rows}"
+            f"CREATE TABLE splits AS SELECT {split} AS {_SPLIT}, ({self.target.label or 'NULL'}) AS {_LABEL} "
+            f"FROM {self.rows}"
         )
 
     def _counts(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
         problem = self.target.problem
         judged = bool(problem.classes) and self.algorithm.supervised
-        grouped = "label::INTEGER" if judged else "NULL"
-        found = self.connection.execute(f"SELECT split, {grouped}, count(*) FROM splits GROUP BY ALL").fetchall()
+        grouped = f"{_LABEL}::INTEGER" if judged else "NULL"
+        found = self.connection.execute(f"SELECT {_SPLIT}, {grouped}, count(*) FROM splits GROUP BY ALL").fetchall()
         counts: dict[str, int] = dict.fromkeys(SPLITS, 0)
         classes = problem.classes if judged else ()
         by_class: dict[str, dict[str, int]] = {known: dict.fromkeys(SPLITS, 0) for known in classes}
@@ -281,19 +284,19 @@ class _Builder:
         """The same order of rows in every file of the holdout."""
         source = f"{self.rows} POSITIONAL JOIN splits"
         columns = {name: name_sql(name) for name in self.table.columns}
-        label, shown = "label" if self.algorithm.supervised else None, None
+        label, shown = _LABEL if self.algorithm.supervised else None, None
         if label and self.target.name and self.target.shown:
             shown = (self.target.name, self.target.shown)
         writer = Writer(self.connection, encoder, self.workdir)
         count = self.settings.training.count
-        train = Rows(source, "split = 0", columns, label, shown=shown)
-        held_out = Rows(source, "split = 2", columns)
+        train = Rows(source, f"{_SPLIT} = 0", columns, label, shown=shown)
+        held_out = Rows(source, f"{_SPLIT} = 2", columns)
         # A positional join runs in one thread, so two copies at a time use two processors.
         with ThreadPoolExecutor(max_workers=2) as pool:
             copies = {
                 "train": pool.submit(writer.write, "train", train, wire.train, count),
                 "validation": pool.submit(
-                    writer.write, "validation", replace(train, where="split = 1"), wire.train, count
+                    writer.write, "validation", replace(train, where=f"{_SPLIT} = 1"), wire.train, count
                 ),
                 "holdout": pool.submit(writer.write, "holdout", held_out, wire.infer, predicting=True),
             }
@@ -306,7 +309,7 @@ class _Builder:
                     if block.column in columns
                 }
                 theirs = Writer(self.connection, self.champion.encoder, self.workdir)
-                rows = Rows(source, "split = 2", typed)
+                rows = Rows(source, f"{_SPLIT} = 2", typed)
                 copies["champion-holdout"] = pool.submit(
                     theirs.write, "champion-holdout", rows, self.champion.wire.infer, predicting=True
                 )
@@ -318,7 +321,7 @@ class _Builder:
         target.parent.mkdir(parents=True, exist_ok=True)
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"COPY (SELECT label FROM splits WHERE split = 2) TO {text_sql(str(target))} "
+                f"COPY (SELECT {_LABEL} FROM splits WHERE {_SPLIT} = 2) TO {text_sql(str(target))} "
                 "(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '', ESCAPE '')"
             )
         return [target]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import duckdb
 
 from sluicegate.data.engine import list_sql, text_sql
+from sluicegate.domain import algorithms
 from sluicegate.domain.dates import DATE_PATTERN
 from sluicegate.domain.schema import MISSING_MARKERS, ColumnType, Schema
 from sluicegate.domain.settings import ModelSettings
@@ -42,7 +43,7 @@ def default_target(settings: ModelSettings, names: Sequence[str], known: str | N
     """The column to predict: the settings', else the one ``known`` from earlier uploads (a column that comes later must
     not take its place), else one named target or label, else the last. None without columns.
     """
-    if settings.target is not None:
+    if settings.target is not None or not algorithms.of(settings).supervised:
         return settings.target
     if known is not None:
         return known

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 
@@ -102,7 +102,13 @@ def without_target(
         )
     name = settings.target
     if name is None:
-        return Target(None, Problem(kind), None, None, rows, 0, ())
+        notes = [
+            f"{column} is a feature: no target is learned. If it is an answer that a caller doesn't have, name it in "
+            "features.exclude."
+            for column in table.columns
+            if column.casefold() in ("target", "label") and column not in settings.features.exclude
+        ]
+        return Target(None, Problem(kind), None, None, rows, 0, tuple(notes))
     if name not in table.columns:
         raise _no_target(name, table)
     type_, quoted = table.columns[name], name_sql(name)
@@ -115,6 +121,15 @@ def without_target(
             "Name another target in model.yaml, or none: what is learned does not need it.",
         )
     problem = Problem(kind, tuple(classes) if few else ())
+    if kind == "anomaly":
+        if len(classes) != 2:
+            raise UnusableData(
+                "Not two classes",
+                f"The target {name!r} should say of each row whether it is anomalous; it has {len(classes):,} "
+                "different values.",
+                "Name another target in model.yaml, or none: what is learned does not need it.",
+            )
+        problem = replace(_binary(name, classes, settings), kind=kind)
     label, shown = _label(quoted, type_, problem), quoted if type_ == "number" else as_text(quoted, type_)
     counted = connection.execute(f"SELECT count({quoted}) FROM {table.source}").fetchone()
     return Target(name, problem, label, shown, rows, rows - (int(counted[0]) if counted else 0), ())

@@ -7,11 +7,9 @@ What a job of this application can't use is left out: data-set specific layouts 
 
 from __future__ import annotations
 
-import ast
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from sluicegate.domain.algorithms.rules import ListOf, Number, OneOf, Rule, Structure, as_text
 from sluicegate.domain.schema import Problem
 
 ALIASES = {"learning_rate": "eta", "min_split_loss": "gamma", "reg_lambda": "lambda", "reg_alpha": "alpha"}
@@ -65,102 +63,6 @@ EVAL_METRICS = [
     "tweedie-nloglik",
 ]
 
-
-@dataclass(frozen=True)
-class Number:
-    """A number between two bounds; an open bound is not itself accepted."""
-
-    low: float | None = None
-    high: float | None = None
-    whole: bool = False
-    low_open: bool = False
-    high_open: bool = False
-
-    def problem(self, value: object) -> str | None:
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-            return self.accepted()
-        try:
-            number = float(value)
-            if self.whole and (not number.is_integer() or (isinstance(value, str) and "." in value)):
-                return self.accepted()
-        except (ValueError, OverflowError):
-            return self.accepted()
-        if not math.isfinite(number):
-            return self.accepted()
-        too_low = self.low is not None and (number < self.low or (self.low_open and number == self.low))
-        too_high = self.high is not None and (number > self.high or (self.high_open and number == self.high))
-        return self.accepted() if too_low or too_high else None
-
-    def accepted(self) -> str:
-        kind = "a whole number" if self.whole else "a number"
-        parts = []
-        if self.low is not None:
-            parts.append(f"{'above' if self.low_open else 'at least'} {self.low:g}")
-        if self.high is not None:
-            parts.append(f"{'below' if self.high_open else 'at most'} {self.high:g}")
-        return " ".join([kind, " and ".join(parts)]).strip()
-
-
-@dataclass(frozen=True)
-class OneOf:
-    values: tuple[str, ...]
-
-    def problem(self, value: object) -> str | None:
-        return None if as_text(value) in self.values else self.accepted()
-
-    def accepted(self) -> str:
-        return "one of " + ", ".join(self.values)
-
-
-@dataclass(frozen=True)
-class ListOf:
-    values: tuple[str, ...]
-    thresholds: bool = False  # error@0.7
-
-    def problem(self, value: object) -> str | None:
-        items = as_text(value).split(",")
-        return None if items and all(self._known(item) for item in items) else self.accepted()
-
-    def _known(self, item: str) -> bool:
-        name, at, threshold = item.partition("@")
-        if not (self.thresholds and at):
-            return item in self.values
-        try:
-            return name in ("error", "map", "ndcg") and math.isfinite(float(threshold))
-        except ValueError:
-            return False
-
-    def accepted(self) -> str:
-        return "a comma-separated list of " + ", ".join(self.values)
-
-
-@dataclass(frozen=True)
-class Structure:
-    """A Python literal: a tuple of -1, 0, 1 (monotone) or a list of lists of column numbers (interaction)."""
-
-    nested: bool
-
-    def problem(self, value: object) -> str | None:
-        try:
-            parsed = ast.literal_eval(value) if isinstance(value, str) else value
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            return self.accepted()
-        if not isinstance(parsed, (list, tuple)):
-            return self.accepted()
-        if self.nested:
-            fine = all(
-                isinstance(group, (list, tuple)) and all(isinstance(item, int) and item >= 0 for item in group)
-                for group in parsed
-            )
-        else:
-            fine = all(item in (-1, 0, 1) for item in parsed)
-        return None if fine else self.accepted()
-
-    def accepted(self) -> str:
-        return "a list of lists of column numbers" if self.nested else "a list of -1, 0 and 1, one for each feature"
-
-
-Rule = Number | OneOf | ListOf | Structure
 
 _UNIT = Number(0, 1)
 _SHARE = Number(0, 1, low_open=True)
@@ -222,17 +124,6 @@ RULES: dict[str, Rule] = {
     "deterministic_histogram": OneOf(("true", "false")),
     "sampling_method": OneOf(("uniform", "gradient_based")),
 }
-
-
-def as_text(value: object) -> str:
-    """A hyperparameter as SageMaker takes it: always a string."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
-        return ",".join(value)
-    if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
-        return str(int(value))
-    return str(value)
 
 
 def mistakes(given: Mapping[str, object]) -> dict[str, str]:

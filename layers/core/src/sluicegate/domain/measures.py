@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 #: metrics for which a smaller value is the better one
-LOWER_IS_BETTER = frozenset({"logloss", "rmse", "mae"})
+LOWER_IS_BETTER = frozenset({"logloss", "rmse", "mae", "mean_distance", "reconstruction_error", "flagged_share"})
 
 
 @dataclass(frozen=True)

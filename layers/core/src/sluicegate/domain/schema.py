@@ -126,20 +126,30 @@ SUPERVISED: frozenset[ProblemKind] = frozenset({"binary", "multiclass", "regress
 
 @dataclass(frozen=True)
 class Problem:
-    """What is predicted. ``classes`` are in label order (index = the number XGBoost sees), empty for regression.
-    Of a binary problem ``classes`` is (negative, positive) and ``positive`` is the second.
+    """What is predicted. ``classes`` are in label order (index = the number XGBoost sees), empty where there are none.
+    Of a binary problem ``classes`` is (negative, positive) and ``positive`` is the second; of anomaly detection the
+    same where a column says what is anomalous. ``threshold``: the score above which a record is anomalous, fixed when
+    a version is judged.
     """
 
     kind: ProblemKind
     classes: tuple[str, ...] = ()
     positive: str | None = None
+    threshold: float | None = None
 
     def to_json(self) -> dict[str, Any]:
-        return {"kind": self.kind, "classes": list(self.classes), "positive": self.positive}
+        found = {"kind": self.kind, "classes": list(self.classes), "positive": self.positive}
+        return found if self.threshold is None else {**found, "threshold": self.threshold}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Problem:
-        return cls(problem_kind(data["kind"]), tuple(data.get("classes", ())), data.get("positive"))
+        threshold = data.get("threshold")
+        return cls(
+            problem_kind(data["kind"]),
+            tuple(data.get("classes", ())),
+            data.get("positive"),
+            None if threshold is None else float(threshold),
+        )
 
 
 def problem_kind(name: str) -> ProblemKind:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from sluicegate.domain import hyperparameters
+from sluicegate.domain import algorithms, hyperparameters
 from sluicegate.domain.names import digest
 from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
 
@@ -35,7 +35,26 @@ DEFAULT_METRICS: dict[str, str] = {
     "decomposition": "explained_variance",
     "anomaly": "flagged_share",
 }
-MetricName = Literal["auc", "logloss", "accuracy", "f1", "precision", "recall", "macro_f1", "rmse", "mae", "r2"]
+MetricName = Literal[
+    "auc",
+    "logloss",
+    "accuracy",
+    "f1",
+    "precision",
+    "recall",
+    "macro_f1",
+    "rmse",
+    "mae",
+    "r2",
+    "silhouette",
+    "mean_distance",
+    "explained_variance",
+    "reconstruction_error",
+    "flagged_share",
+]
+AlgorithmName = Literal[
+    "xgboost", "linear-learner", "knn", "kmeans", "pca", "randomcutforest", "factorization-machines"
+]
 
 #: What the design has and this version doesn't, by path. The reader says so instead of calling them unknown.
 NOT_YET: frozenset[str] = frozenset(
@@ -107,11 +126,27 @@ class Features(_Part):
 class Algorithm(_Part):
     """What is trained: a SageMaker built-in."""
 
-    name: Literal["xgboost"] = "xgboost"
-    version: Literal["3.0-5"] = "3.0-5"
-    hyperparameters: dict[str, Hyperparameter] = Field(
-        default={}, description="Hyperparameters of SageMaker's built-in XGBoost; they win over the defaults."
+    name: AlgorithmName = Field(default="xgboost", description="One of SageMaker's built-in algorithms.")
+    version: Literal["3.0-5", "1"] = Field(
+        default="3.0-5", description="Of the container: 3.0-5 for xgboost, 1 for the others; the default follows name."
     )
+    hyperparameters: dict[str, Hyperparameter] = Field(
+        default={}, description="Hyperparameters of the built-in; they win over the defaults."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _version_of_name(cls, data: Any) -> Any:
+        if isinstance(data, dict) and data.get("version") is None and data.get("name") in algorithms.NAMES:
+            return {**data, "version": algorithms.named(data["name"]).version}
+        return data
+
+    @model_validator(mode="after")
+    def _known_version(self) -> Algorithm:
+        accepted = algorithms.named(self.name).version
+        if self.version != accepted:
+            raise ValueError(f"version: given {self.version!r}; accepted for {self.name} is {accepted}")
+        return self
 
 
 class Training(_Part):
@@ -142,12 +177,15 @@ class Evaluation(_Part):
     """When a new version is good enough."""
 
     metric: MetricName | None = Field(
-        default=None, description="What decides; by default auc (binary), macro_f1 (multiclass) or rmse (regression)."
+        default=None,
+        description="What decides; by default auc (binary), macro_f1 (multiclass), rmse (regression), silhouette "
+        "(clustering), explained_variance (decomposition), auc (anomaly with a target) or flagged_share (without).",
     )
     minimum: float | None = Field(
         default=None,
         allow_inf_nan=False,
-        description="The worst value that is accepted: a floor, or for logloss, rmse and mae a ceiling.",
+        description="The worst value that is accepted: a floor, or for logloss, rmse, mae, mean_distance, "
+        "reconstruction_error and flagged_share a ceiling.",
     )
     against_champion: Literal["not_worse", "ignore"] = "not_worse"
     tolerance: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="How much worse still passes.")
@@ -208,9 +246,11 @@ class ModelSettings(_Part):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, title="Sluicegate model.yaml")
 
     target: Name | None = Field(
-        default=None, description="The column to predict; by default one named target or label, else the last."
+        default=None,
+        description="The column to predict; by default one named target or label, else the last. Of anomaly detection "
+        "a column that says what is anomalous: never learned from, only judged by.",
     )
-    problem: ProblemKind | None = Field(default=None, description="Inferred from the target by default.")
+    problem: ProblemKind | None = Field(default=None, description="Inferred from algorithm and target by default.")
     positive_class: str | int | float | bool | None = Field(
         default=None, description="Binary: the class whose probability is predicted."
     )
@@ -227,7 +267,9 @@ class ModelSettings(_Part):
 
     def metric_for(self, problem: Problem) -> str:
         """The metric that decides for ``problem``."""
-        return self.evaluation.metric or DEFAULT_METRICS[problem.kind]
+        # where a column says what is anomalous, finding it counts
+        labelled = problem.kind == "anomaly" and problem.classes
+        return self.evaluation.metric or ("auc" if labelled else DEFAULT_METRICS[problem.kind])
 
     def preparation_fingerprint(self) -> str:
         """Changes exactly when the same uploads would be prepared differently."""
@@ -262,13 +304,23 @@ def _fingerprint(kind: str, chosen: dict[str, Any]) -> str:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of model.yaml, for editors."""
     schema = ModelSettings.model_json_schema()
-    names: dict[str, dict[str, Any]] = {name: {} for name in (*hyperparameters.RULES, *hyperparameters.ALIASES)}
-    properties = schema["$defs"]["Algorithm"]["properties"]
-    properties["hyperparameters"] |= {"properties": dict(sorted(names.items())), "additionalProperties": False}
+    schema["$defs"]["Algorithm"]["allOf"] = [_hyperparameters_of(name) for name in algorithms.NAMES]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://sluicegate.dev/schemas/model-settings.json",
     } | schema
+
+
+def _hyperparameters_of(name: str) -> dict[str, Any]:
+    """Where algorithm.name is ``name``, which hyperparameters there are."""
+    algorithm = algorithms.named(name)
+    accepted = [*algorithm.rules(), *(hyperparameters.ALIASES if name == algorithms.DEFAULT else ())]
+    known = [key for key in sorted(accepted) if not algorithm.mistakes({key: None}).get(key, "").startswith("not to")]
+    names: dict[str, dict[str, Any]] = {key: {} for key in known}
+    # without a name it is the default's
+    asked = {"properties": {"name": {"const": name}}} | ({} if name == algorithms.DEFAULT else {"required": ["name"]})
+    then = {"hyperparameters": {"properties": names, "additionalProperties": False}}
+    return {"if": asked, "then": {"properties": then}}
 
 
 def parse_settings(text: str) -> ModelSettings:

@@ -10,20 +10,15 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from sluicegate.domain import algorithms
+from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.errors import SettingsError
-from sluicegate.domain.settings import METRICS, NOT_YET, ModelSettings
+from sluicegate.domain.settings import METRICS, NOT_YET, ModelSettings, duration_seconds
 from sluicegate.domain.yaml_text import YamlError, load
 
 #: Values that the design has and this version doesn't, by path.
 _LATER_VALUES: dict[str, frozenset[str]] = {
     "algorithm.name": frozenset(
         {
-            "linear-learner",
-            "knn",
-            "kmeans",
-            "pca",
-            "randomcutforest",
-            "factorization-machines",
             "lightgbm",
             "catboost",
             "script",
@@ -176,18 +171,45 @@ def _across(settings: ModelSettings) -> Iterator[str]:
     metric, kind = settings.evaluation.metric, settings.problem
     algorithm = algorithms.of(settings)
     if kind is not None and kind not in algorithm.problems:
-        yield f"problem: given {kind!r}; accepted for {algorithm.name} is {', '.join(algorithm.problems)}"
+        solves = [name for name in algorithms.NAMES if kind in algorithms.named(name).problems]
+        yield (
+            f"problem: given {kind!r}; accepted for {algorithm.name} is {', '.join(algorithm.problems)} "
+            f"({kind} is what {', '.join(solves)} solve{'s' if len(solves) == 1 else ''})"
+        )
         return
-    if metric is not None and kind is not None and metric not in METRICS[kind]:
-        yield f"evaluation.metric: given {metric!r}; accepted for a {kind} problem is {', '.join(METRICS[kind])}"
-    if metric is None and settings.evaluation.minimum is not None and kind is None:
+    kinds = [kind] if kind is not None else list(algorithm.problems)
+    accepted = dict.fromkeys(name for one in kinds for name in METRICS[one])
+    if metric is not None and metric not in accepted:
+        what = f"a {kind} problem" if kind is not None else algorithm.name
+        yield f"evaluation.metric: given {metric!r}; accepted for {what} is {', '.join(accepted)}"
+    if metric is None and settings.evaluation.minimum is not None and len(kinds) > 1:
         yield "evaluation.minimum: needs evaluation.metric or problem, so that it is clear what it bounds"
-    if settings.positive_class is not None and kind not in (None, "binary"):
-        yield f"positive_class: only a binary problem has one, and problem is {kind}"
-    if settings.target is not None and settings.target == settings.id_column:
+    if settings.positive_class is not None and not {"binary", "anomaly"} & set(kinds):
+        yield f"positive_class: only a binary problem has one, and problem is {kind or kinds[0]}"
+    yield from _target(settings, algorithm)
+    yield from _spot(settings, algorithm)
+
+
+def _target(settings: ModelSettings, algorithm: Algorithm) -> Iterator[str]:
+    target = settings.target
+    if not algorithm.supervised and "anomaly" not in algorithm.problems and target is not None:
+        yield (
+            f"target: given {target!r}; {algorithm.name} learns from no target: remove it, and name the column in "
+            "features.exclude if it is an answer that a caller doesn't have"
+        )
+    if target is not None and target == settings.id_column:
         yield f"id_column: given {settings.id_column!r}, which is the target; accepted is another column"
-    if settings.target is not None and settings.target in settings.features.exclude:
-        yield f"features.exclude: has the target {settings.target!r}; remove it (the target is never a feature)"
+    if target is not None and target in settings.features.exclude:
+        yield f"features.exclude: has the target {target!r}; remove it (the target is never a feature)"
+
+
+def _spot(settings: ModelSettings, algorithm: Algorithm) -> Iterator[str]:
+    longest, training = algorithm.longest_spot, settings.training
+    if training.spot and longest is not None and duration_seconds(training.max_runtime) > longest:
+        yield (
+            f"training.max_runtime: given {training.max_runtime!r}; with spot accepted is at most {longest // 60}m, "
+            f"because {algorithm.name} writes no checkpoints"
+        )
 
 
 def _show(value: Any) -> str:

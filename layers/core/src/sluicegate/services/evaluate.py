@@ -157,6 +157,7 @@ def _transform(
     label: Mapping[str, str],
 ) -> TransformSpec:
     """``document`` is that of the data set that the model learned, which says how it reads rows."""
+    wire = Wires.from_json(document.get("wire")).infer
     return TransformSpec(
         name,
         model,
@@ -164,9 +165,9 @@ def _transform(
         output,
         instance,
         label,
-        content_type=algorithm.content_type(Wires.from_json(document.get("wire")).infer),
+        content_type=algorithm.content_type(wire),
         accept=algorithm.transform_accept,
-        split_type=algorithm.split_type,
+        split_type="RecordIO" if wire == "recordio" else algorithm.split_type,
         assemble_with=algorithm.assemble_with,
         max_payload_mb=algorithm.max_payload_mb,
     )

@@ -219,17 +219,19 @@ class Start:
             with self._workspace.folder() as folder:
                 document = self._prepare(run, settings, folder)
         problem = Problem.from_json(document["problem"])
-        _check_fit(settings, problem)
         rows = {part: int(document["counts"].get(part, 0)) for part in ("train", "validation", "holdout")}
+        width = len(document["feature_names"])
+        _check_fit(settings, problem, rows, width)
         job = names.training_job(self._prefix, model, run["run"])
         root = self._storage.uri(f"datasets/{model}/{dataset}")
-        algorithm, width = algorithms.of(settings), len(document["feature_names"])
+        algorithm = algorithms.of(settings)
+        reads_validation = algorithm.reads_validation(problem)
         spec = TrainingSpec(
             name=job,
             image=algorithm.image(self._region),
             hyperparameters=algorithm.hyperparameters(settings, problem, rows, width),
             train_uri=f"{root}/train/",
-            validation_uri=f"{root}/validation/" if rows["validation"] else None,
+            validation_uri=f"{root}/validation/" if rows["validation"] and reads_validation else None,
             output_uri=self._storage.uri(f"artifacts/{model}"),
             instance_type=settings.training.instance,
             instance_count=settings.training.count,
@@ -238,7 +240,9 @@ class Start:
             spot=settings.training.spot,
             tags=tags(model, run["run"]),
             channels=algorithm.channels,
-            content_type=algorithm.content_type(Wires.from_json(document.get("wire")).train),
+            content_types=algorithm.channel_types(Wires.from_json(document.get("wire")).train),
+            distributions=algorithm.distributions,
+            longest_spot=algorithm.longest_spot,
         )
         try:
             self._jobs.create_training_job(spec)
@@ -319,9 +323,16 @@ class Start:
         return parts
 
 
-def _check_fit(settings: ModelSettings, problem: Problem) -> None:
+def _check_fit(settings: ModelSettings, problem: Problem, rows: Mapping[str, int], width: int) -> None:
     """Where model.yaml leaves the problem to the data, only now is it clear what fits it."""
     found = []
+    algorithm = algorithms.of(settings)
+    if problem.kind not in algorithm.problems:
+        solves = [name for name in algorithms.NAMES if problem.kind in algorithms.named(name).problems]
+        found.append(
+            f"algorithm.name: given {algorithm.name!r}, which solves {', '.join(algorithm.problems)}; "
+            f"accepted for a {problem.kind} problem is {', '.join(solves)}"
+        )
     metric = settings.metric_for(problem)
     if metric not in METRICS[problem.kind]:
         found.append(
@@ -329,12 +340,15 @@ def _check_fit(settings: ModelSettings, problem: Problem) -> None:
             f"{', '.join(METRICS[problem.kind])}"
         )
     given = settings.algorithm.hyperparameters
-    for name, mistake in algorithms.of(settings).problem_mistakes(given, problem.kind).items():
-        found.append(f"algorithm.hyperparameters.{name}: given {given[name]!r}; {mistake}")
+    mistakes = algorithm.problem_mistakes(given, problem.kind) | algorithm.fit_mistakes(given, rows, width)
+    for name, mistake in mistakes.items():
+        said = f"given {given[name]!r}; " if name in given else ""
+        found.append(f"algorithm.hyperparameters.{name}: {said}{mistake}")
     if found:
         raise SettingsError(
             "model.yaml doesn't fit the data",
-            f"The data make it a {problem.kind} problem. " + "; ".join(found),
+            f"The data have {rows['train']:,} rows to train on and {width:,} features, and make it a {problem.kind} "
+            "problem. " + "; ".join(found),
             "Correct model.yaml, or set problem if the data were taken for the wrong one.",
         )
 

@@ -16,7 +16,15 @@ __all__ = ["DEFAULT", "NAMES", "Algorithm", "Decoded", "Format", "Named", "Setti
 
 DEFAULT = "xgboost"
 #: all that model.yaml may name; each is a module beside this one that has ``ALGORITHM``
-NAMES: tuple[str, ...] = ("xgboost",)
+NAMES: tuple[str, ...] = (
+    "xgboost",
+    "linear-learner",
+    "knn",
+    "kmeans",
+    "pca",
+    "randomcutforest",
+    "factorization-machines",
+)
 
 
 class Named(Protocol):

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from sluicegate.domain.schema import SUPERVISED, Problem, ProblemKind
 
 if TYPE_CHECKING:
+    from sluicegate.domain.algorithms.rules import Rule
     from sluicegate.domain.settings import ModelSettings
 
 #: how rows are written for training and for predicting; "raw": the records themselves, not encoded
@@ -25,16 +26,24 @@ CONTENT_TYPES: dict[Format, str] = {
 
 @dataclass(frozen=True)
 class Decoded:
-    """One prediction: a class name or a number, and the probability of each class where there are classes."""
+    """One prediction: a class name or a number, and the probability of each class where there are classes.
 
-    prediction: str | float
+    Of clustering the cluster's number and the ``distance`` to its centre; of decomposition the projection; of anomaly
+    detection the score and whether it is above the version's threshold.
+    """
+
+    prediction: str | float | list[float]
     probabilities: dict[str, float] | None = None
+    distance: float | None = None
+    anomaly: bool | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As the HTTP API answers it."""
         found: dict[str, Any] = {"prediction": self.prediction}
-        if self.probabilities is not None:
-            found["probabilities"] = self.probabilities
+        for key in ("probabilities", "distance", "anomaly"):
+            value = getattr(self, key)
+            if value is not None:
+                found[key] = value
         return found
 
 
@@ -42,16 +51,22 @@ class Algorithm:
     """One algorithm. Subclasses say what differs; an instance holds no state but what settings say."""
 
     name: ClassVar[str]
+    version: ClassVar[str]  # of the container
     title: ClassVar[str]  # as people call it, in messages
     problems: ClassVar[tuple[ProblemKind, ...]]
     train_format: Format = "csv"
     infer_format: Format = "csv"
     #: the format of rows that are mostly zeros, such as words; None: the algorithm takes none that is fit for it
     sparse_format: ClassVar[Format | None] = None
-    #: whether a feature may be missing; otherwise numbers are scaled, and a missing one is the mean
-    takes_missing: ClassVar[bool] = False
     #: the channels of a training job: the rows to learn from, and those that early stopping or a score is read from
     channels: ClassVar[tuple[str, str]] = ("train", "validation")
+    #: what a training job is told of rows of CSV in each channel, and how SageMaker hands them to several machines
+    csv_types: ClassVar[tuple[str, str]] = ("text/csv", "text/csv")
+    distributions: ClassVar[tuple[str, str]] = ("FullyReplicated", "FullyReplicated")
+    #: whether a missing value may be an empty field; if not, the encoder fills and scales
+    takes_missing: ClassVar[bool] = False
+    #: the longest that a managed spot job may run and wait (seconds); None: as long as any job
+    longest_spot: ClassVar[int | None] = None
     #: of the answers: what a real-time request and a transform job ask for
     accept: str = "text/csv"
     transform_accept: str = "text/csv"
@@ -66,9 +81,21 @@ class Algorithm:
         """Whether it learns from a target."""
         return any(kind in SUPERVISED for kind in self.problems)
 
+    def reads_validation(self, problem: Problem) -> bool:
+        """Whether a training job has use for the validation rows."""
+        return True
+
+    def rules(self) -> Mapping[str, Rule]:
+        """What each hyperparameter accepts."""
+        raise NotImplementedError
+
     def content_type(self, format: Format) -> str:
         """What a training channel, a transform job or a request says of rows in ``format``."""
         return CONTENT_TYPES[format]
+
+    def channel_types(self, format: Format) -> tuple[str, str]:
+        """What a training job is told of the rows in each channel."""
+        return self.csv_types if format == "csv" else (self.content_type(format), self.content_type(format))
 
     def image(self, region: str) -> str:
         """The container's URI. ``SettingsError`` when AWS offers it in no registry of ``region``."""
@@ -91,10 +118,15 @@ class Algorithm:
         """What of ``given`` doesn't fit a ``kind`` of problem."""
         raise NotImplementedError
 
+    def fit_mistakes(self, given: Mapping[str, object], counts: Mapping[str, int], width: int) -> dict[str, str]:
+        """What of ``given`` is too much for so many rows and features (see ``hyperparameters``)."""
+        return {}
+
     def rows(self, lines: Iterable[str], problem: Problem) -> Iterator[list[float]]:
         """The numbers that an answer has for each record, in order: ``lines`` are those of the answer.
 
         binary: the probability of the positive class. multiclass: one of each class. regression: the value.
+        clustering: the cluster and the distance to its centre. decomposition: the projection. anomaly: the score.
         ``ValueError`` when it is no answer of this algorithm.
         """
         raise NotImplementedError
@@ -117,6 +149,12 @@ def decoded(row: Sequence[float], problem: Problem) -> Decoded:
     """What ``row`` (see ``Algorithm.rows``) means."""
     if problem.kind == "regression":
         return Decoded(row[0])
+    if problem.kind == "clustering":
+        return Decoded(int(row[0]), distance=row[1])
+    if problem.kind == "decomposition":
+        return Decoded(list(row))
+    if problem.kind == "anomaly":
+        return Decoded(row[0], anomaly=None if problem.threshold is None else row[0] > problem.threshold)
     classes = problem.classes
     if problem.kind == "binary":
         score = row[0]

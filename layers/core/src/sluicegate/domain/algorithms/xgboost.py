@@ -10,6 +10,7 @@ from sluicegate.domain.algorithms.base import Algorithm, Format, width_of
 from sluicegate.domain.schema import Problem, ProblemKind
 
 if TYPE_CHECKING:
+    from sluicegate.domain.algorithms.rules import Rule
     from sluicegate.domain.settings import ModelSettings
 
 
@@ -17,13 +18,19 @@ class XGBoost(Algorithm):
     """Gradient boosted trees. A missing value is an empty field."""
 
     name = "xgboost"
+    version = "3.0-5"
     title = "XGBoost"
     sparse_format = "libsvm"
-    takes_missing = True
     problems = ("binary", "multiclass", "regression")
+    takes_missing = True
 
     def __init__(self, format: Format = "csv") -> None:
         self.train_format = self.infer_format = format
+
+    def rules(self) -> Mapping[str, Rule]:
+        from sluicegate.domain import hyperparameters
+
+        return hyperparameters.RULES
 
     def image(self, region: str) -> str:
         from sluicegate.domain import images
