@@ -112,6 +112,7 @@ class RunItem(TypedDict, total=False):
     metrics: dict[str, Any] | None
     verdict: dict[str, Any] | None
     version: int | None
+    report: str | None  # the S3 key of report.html; report.json is beside it
     error: ErrorItem | None
     # kept
     model: str
@@ -130,6 +131,7 @@ class VersionItem(TypedDict, total=False):
     dataset_version: str
     metrics: dict[str, Any]
     verdict: dict[str, Any] | None
+    report: str | None  # as the run's
     model_package_arn: str
     history: list[HistoryLine]
     created_at: str

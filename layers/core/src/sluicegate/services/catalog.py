@@ -35,10 +35,20 @@ _DETAIL = (
 _SHAPES: dict[str, tuple[str, ...]] = {
     "run": (
         *("run", "status", "dataset_version", "training_job", "transform_jobs", "created_at", "updated_at", "history"),
-        *("rows", "problem", "metric", "metrics", "verdict", "version", "error"),
+        *("rows", "problem", "metric", "metrics", "verdict", "version", "report", "error"),
     ),
     "version": (
-        *("version", "status", "run", "dataset_version", "metrics", "verdict", "model_package_arn", "history"),
+        *(
+            "version",
+            "status",
+            "run",
+            "dataset_version",
+            "metrics",
+            "verdict",
+            "report",
+            "model_package_arn",
+            "history",
+        ),
         *("created_at", "live_since"),
     ),
     "batch": (

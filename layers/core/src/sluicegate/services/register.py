@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Package, Packages, PackageSpec, Storage, Workspace
-from sluicegate.services import datasets
+from sluicegate.services import datasets, reporting
 from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags
 
 if TYPE_CHECKING:
@@ -107,7 +106,7 @@ class Register:
         document = datasets.read(self._storage, claimed["model"], claimed["dataset_version"])
         if document is None:
             raise NotFound(f"the data set {claimed['dataset_version']}")
-        judged = self._judge(claimed, document, settings)
+        judged = self._judge(claimed, document, settings, now)
         package = self._package(claimed, judged, settings)
         recorded = self._record(claimed, judged, package, settings, now)
         return self._decide(recorded, now)
@@ -149,8 +148,9 @@ class Register:
 
         return None if self._ledger.step(model, now, plan) is None else self._registry.run(model, run["run"])
 
-    def _judge(self, run: RunItem, document: dict[str, Any], settings: ModelSettings) -> Judged:
+    def _judge(self, run: RunItem, document: dict[str, Any], settings: ModelSettings, now: datetime) -> Judged:
         # numpy takes long to import: only where something is measured
+        from sluicegate.domain.evaluation import baseline, supervised
         from sluicegate.domain.metrics import align_predictions, compare, evaluate
 
         problem = Problem.from_json(document["problem"])
@@ -159,7 +159,7 @@ class Register:
         with self._workspace.folder() as folder:
             labels = self._labels(run, folder)
             predictions = self._predictions(run, "challenger", len(labels), folder)
-            comparison = None
+            comparison, older = None, None
             try:
                 metrics = evaluate(problem, labels, predictions, seed=run["run"])
                 learned = self._comparable(run["model"], champion, document, settings) if champion else None
@@ -168,24 +168,28 @@ class Register:
                     older = align_predictions(given, learned, problem)
                     if older is not None:
                         comparison = compare(problem, metric, labels, predictions, older, seed=run["run"])
+                plain = baseline(problem, metric, labels, predictions, document["profile"], seed=run["run"])
+                drawn = supervised(problem, labels, predictions, older)
+                goes_by = reporting.importance(
+                    self._storage, self._artifact(run), document, settings.algorithm.name, folder
+                )
             except ValueError as error:
                 raise Unreadable("Evaluation failed", f"The predictions can't be measured: {error}.") from error
         verdict = judge(metric, metrics, comparison, settings.evaluation, champion)
         shown = {name: estimate.to_json() for name, estimate in metrics.items()}
-        report = {
-            "model": run["model"],
-            "run": run["run"],
-            "dataset_version": run["dataset_version"],
+        report = reporting.describe(self._registry, run, document, settings, now) | {
             "problem": problem.to_json(),
             "rows": len(labels),
             "metric": metric,
             "metrics": shown,
             "champion": champion,
             "comparison": comparison.to_json() if comparison else None,
+            "baseline": plain,
             "verdict": verdict.to_json(),
+            "figures": drawn,
+            "importance": goes_by,
         }
-        content = json.dumps(report, indent=2, ensure_ascii=False).encode()
-        self._storage.write(self._report_key(run), content, "application/json")
+        reporting.write(self._storage, report)
         return Judged(metric, shown, verdict)
 
     def _comparable(
@@ -205,8 +209,9 @@ class Register:
         )
         return Problem.from_json(older["problem"]) if same else None
 
-    def _report_key(self, run: RunItem) -> str:
-        return f"evaluations/{run['model']}/{run['run']}/report.json"
+    def _artifact(self, run: RunItem) -> str:
+        job = names.training_job(self._prefix, run["model"], run["run"])
+        return f"artifacts/{run['model']}/{job}/output/model.tar.gz"
 
     def _labels(self, run: RunItem, folder: Path) -> np.ndarray[Any, Any]:
         prefix = f"datasets/{run['model']}/{run['dataset_version']}/holdout-labels/"
@@ -253,7 +258,6 @@ class Register:
         made = self._packages.find(group, description, moment(begun) - _SLACK)
         if made is not None:
             return made
-        job = names.training_job(self._prefix, model, run["run"])
         value = judged.metrics.get(judged.metric, {}).get("value")
         return self._packages.create(
             PackageSpec(
@@ -261,7 +265,7 @@ class Register:
                 token=run["run"],
                 description=description,
                 image=algorithms.of(settings).image(self._region),
-                artifact_uri=self._storage.uri(f"artifacts/{model}/{job}/output/model.tar.gz"),
+                artifact_uri=self._storage.uri(self._artifact(run)),
                 instance_type=instances.for_predicting(settings.training.instance),
                 metadata={
                     "run": run["run"],
@@ -269,7 +273,7 @@ class Register:
                     "verdict": "accepted" if judged.verdict.accepted else "rejected",
                     "metric": f"{judged.metric}={value:.6g}" if value is not None else judged.metric,
                 },
-                report_uri=self._storage.uri(self._report_key(run)),
+                report_uri=self._storage.uri(reporting.key(model, run["run"])),
             )
         )
 
@@ -293,6 +297,7 @@ class Register:
             metrics=judged.metrics,
             verdict=judged.verdict.to_json(),
             reason=reason,
+            report=reporting.key(model, run["run"], "report.html"),
             model_package_arn=package.arn,
             created_at=at,
         )
@@ -308,6 +313,7 @@ class Register:
                 metrics=judged.metrics,
                 verdict=judged.verdict.to_json(),
                 version=number,
+                report=version["report"],
             )
             if moved is None:
                 return None

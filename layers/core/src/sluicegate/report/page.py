@@ -1,0 +1,364 @@
+"""One self-contained HTML file from a report's JSON: no scripts, no addresses, every name of a user escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sluicegate.domain.measures import LOWER_IS_BETTER
+from sluicegate.report import figures
+from sluicegate.report.figures import percent
+from sluicegate.report.html import Markup, card, element, facts, join, table, text
+from sluicegate.report.svg import number, span
+
+Json = Mapping[str, Any]
+_NAMES = {
+    "auc": "AUC",
+    "f1": "F1",
+    "macro_f1": "macro F1",
+    "rmse": "RMSE",
+    "mae": "MAE",
+    "r2": "R²",
+    "logloss": "log loss",
+}
+#: the browser runs nothing and loads nothing, whoever hands the file out
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def render(report: Json) -> str:
+    """The page of ``report`` (the content of ``report.json``)."""
+    body = [
+        _head(report),
+        _tiles(report),
+        _metrics(report),
+        *_figures(report),
+        _importance(report),
+        _trials(report),
+        _data(report),
+        _uploads(report),
+        _run(report),
+    ]
+    title = text(f"{report['model']}: run {report['run']}")
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
+        f"<title>{title}</title>\n<style>{_css()}</style>\n</head>\n<body>\n<main>\n"
+        + "\n".join(part for part in body if part)
+        + "\n</main>\n</body>\n</html>\n"
+    )
+
+
+@cache
+def _css() -> str:
+    return Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+
+
+def shown(metric: str) -> str:
+    return _NAMES.get(metric, metric.replace("_", " "))
+
+
+def _head(report: Json) -> Markup:
+    verdict = report["verdict"]
+    accepted = verdict["accepted"]
+    kind = report["problem"]["kind"]
+    target = (report.get("data") or {}).get("target")
+    about = f"{kind}, predicts {target}" if target else kind
+    checks = [
+        element(
+            "li",
+            element(
+                "span", "✓" if check["passed"] else "✗", kind="yes" if check["passed"] else "no", aria_hidden="true"
+            ),
+            element("span", "" if check["passed"] else "Not met: ", check["detail"]),
+        )
+        for check in verdict.get("checks", ())
+    ]
+    return join(
+        [
+            element(
+                "header",
+                element("p", "Evaluation report · run ", element("code", report["run"]), kind="over"),
+                element("h1", report["model"]),
+                element("p", f"{about} · measured on {report['rows']:,} rows that it had not seen", kind="sub"),
+            ),
+            element(
+                "section",
+                element("strong", "Accepted" if accepted else "Rejected"),
+                element(
+                    "div",
+                    element("p", verdict["reason"]),
+                    element("ul", *checks, kind="checks") if len(checks) > 1 else None,
+                ),
+                kind=f"verdict {'accepted' if accepted else 'rejected'}",
+                aria_label="Verdict",
+            ),
+        ]
+    )
+
+
+def _tile(name: str, value: str, below: str) -> Markup:
+    return element(
+        "div",
+        element("p", name, kind="name"),
+        element("p", value, kind="big"),
+        element("p", below, kind="sub"),
+        kind="tile",
+    )
+
+
+def _tiles(report: Json) -> Markup:
+    metric, metrics = report["metric"], report["metrics"]
+    tiles = []
+    if metric in metrics:
+        found = metrics[metric]
+        tiles.append(_tile(shown(metric), number(found["value"]), f"95 % interval {_interval(found)}"))
+    base = report.get("baseline")
+    if base:
+        gained = base.get("comparison")
+        tiles.append(_tile("Without features", number(base["value"]), f"{shown(metric)} of predicting {base['how']}"))
+        if gained:
+            tiles.append(
+                _tile(
+                    "Better than that by",
+                    _signed(gained["difference"]),
+                    f"95 % interval {_interval(gained, signed=True)}",
+                )
+            )
+    if report.get("champion") is not None:
+        than = report.get("comparison")
+        name = f"Against version {report['champion']}"
+        if than:
+            tiles.append(
+                _tile(
+                    name,
+                    _signed(than["difference"]),
+                    f"95 % interval {_interval(than, signed=True)}; positive is better",
+                )
+            )
+        else:
+            tiles.append(_tile(name, "–", "could not be compared on the same rows"))
+    return element("div", *tiles, kind="tiles") if tiles else Markup("")
+
+
+def _metrics(report: Json) -> Markup:
+    rows = []
+    for name, found in report["metrics"].items():
+        ends = (
+            (min(0.0, found["low"]), max(1.0, found["high"]))
+            if name not in LOWER_IS_BETTER
+            else (0.0, 1.3 * found["high"])
+        )
+        better = "lower is better" if name in LOWER_IS_BETTER else "higher is better"
+        label = element("span", shown(name), *([" (decides)"] if name == report["metric"] else []))
+        drawing = Markup(span(found["low"], found["high"], found["value"], ends))
+        rows.append((label, number(found["value"]), _interval(found), drawing, better))
+    if not rows:
+        return Markup("")
+    return card(
+        "Metrics",
+        table(
+            "On the holdout, with 95 % intervals from a bootstrap of its rows",
+            ("metric", "value", "95 % interval", "", ""),
+            rows,
+            (1, 2),
+        ),
+    )
+
+
+def _figures(report: Json) -> list[Markup]:
+    found = report.get("figures") or {}
+    several = report["problem"]["kind"] == "multiclass"
+    cards = []
+    curves = [
+        figures.roc(found["roc"]) if found.get("roc") else None,
+        figures.precision_recall(found["precision_recall"]) if found.get("precision_recall") else None,
+    ]
+    if any(curves):
+        note = element("p", "Each class against the rest; the most frequent classes.", kind="sub") if several else None
+        cards.append(card("How well it tells apart", note, element("div", *curves, kind="plots")))
+    if found.get("calibration"):
+        plots = [
+            figures.calibration(found["calibration"], several),
+            figures.scores(found["scores"]) if "scores" in found else None,
+        ]
+        cards.append(card("What its probabilities are worth", element("div", *plots, kind="plots")))
+    if found.get("confusion"):
+        parts = [figures.confusion(found["confusion"]), figures.classes(found["classes"])]
+        extra = figures.thresholds(found["thresholds"]) if "thresholds" in found else None
+        cards.append(card("Right and wrong", element("div", *parts, kind="two"), extra, long=True))
+    if found.get("residuals"):
+        size = found["residuals"]["absolute"]
+        errors = facts((f"{name[1:]} % of the errors are within", number(value)) for name, value in size.items())
+        cards.append(card("How far off it is", errors, figures.residuals(found["residuals"])))
+    for name, title, draw in (
+        ("clusters", "Clusters", figures.clusters),
+        ("components", "Components", figures.components),
+        ("anomalies", "Anomalies", figures.anomalies),
+    ):
+        if found.get(name):
+            cards.append(card(title, draw(found[name])))
+    return cards
+
+
+def _importance(report: Json) -> Markup:
+    found = report.get("importance")
+    return card("What it goes by", figures.importance(found)) if found else Markup("")
+
+
+def _trials(report: Json) -> Markup:
+    trials: Sequence[Json] = report.get("trials") or ()
+    if not trials:
+        return Markup("")
+    names = sorted({name for trial in trials for name in trial.get("hyperparameters") or {}})
+    best = next((index for index, trial in enumerate(trials) if trial.get("best")), -1)
+    rows = [
+        (
+            trial.get("name", ""),
+            trial.get("status", ""),
+            number(trial.get("value")),
+            *((trial.get("hyperparameters") or {}).get(name, "–") for name in names),
+        )
+        for trial in trials
+    ]
+    caption = f"{len(trials):,} trials; the marked one was evaluated."
+    return card(
+        "Tuning",
+        table(caption, ("trial", "status", "objective", *names), rows, range(2, 3 + len(names)), best),
+        long=True,
+    )
+
+
+def _data(report: Json) -> Markup:
+    data = report.get("data")
+    if not data:
+        return Markup("")
+    counts = data.get("counts") or {}
+    first = facts(
+        [
+            ("Rows", f"{data['rows']:,}" if data.get("rows") is not None else None),
+            *((name.capitalize(), f"{value:,}") for name, value in counts.items()),
+            ("Without a target (left out)", f"{data['unlabelled']:,}" if data.get("unlabelled") else None),
+            ("Set aside on reading", f"{data['rejected']:,}" if data.get("rejected") is not None else None),
+        ]
+    )
+    parts: list[Markup] = [first]
+    if data.get("notes"):
+        parts.append(element("ul", *(element("li", note) for note in data["notes"]), kind="notes"))
+    by_class = data.get("classes") or {}
+    if by_class:
+        splits = list(next(iter(by_class.values())))
+        rows = [(name, *(f"{row.get(split, 0):,}" for split in splits)) for name, row in by_class.items()]
+        parts.append(table("Rows of each class", ("class", *splits), rows, range(1, 1 + len(splits))))
+    rows_of_columns = [
+        (
+            column["name"],
+            column["type"],
+            column["role"],
+            percent(column["missing"] / data["rows"]) if data.get("rows") else f"{column['missing']:,}",
+            f"{column['distinct']:,}",
+            _shortened(column.get("min")),
+            _shortened(column.get("max")),
+        )
+        for column in data["columns"]
+    ]
+    more = f" {data['more_columns']:,} more are not listed." if data.get("more_columns") else ""
+    parts.append(
+        table(
+            f"Columns of the data. Distinct values are estimated.{more}",
+            ("column", "type", "role", "missing", "distinct", "least", "greatest"),
+            rows_of_columns,
+            (3, 4, 5, 6),
+        )
+    )
+    return card("The data", *parts, long=True)
+
+
+def _uploads(report: Json) -> Markup:
+    uploads: Sequence[Json] = report.get("uploads") or ()
+    refused: Sequence[Json] = report.get("rejected_uploads") or ()
+    parts = []
+    if uploads:
+        rows = [
+            (
+                upload["key"],
+                element("code", upload["upload"]),
+                upload.get("received_at") or "–",
+                _count(upload.get("accepted_rows")),
+                _count(upload.get("rejected_rows")),
+                element("code", upload["report"]) if upload.get("rejected_rows") and upload.get("report") else "",
+            )
+            for upload in uploads
+        ]
+        more = report.get("more_uploads")
+        caption = "What it was made from, newest first." + (f" {more:,} more are not listed." if more else "")
+        parts.append(
+            table(caption, ("file", "upload", "received", "rows", "set aside", "why: in the bucket"), rows, (3, 4))
+        )
+    if refused:
+        reasons = [
+            (
+                upload["key"],
+                upload.get("received_at") or "–",
+                ": ".join(filter(None, [upload.get("title"), upload.get("detail")])),
+            )
+            for upload in refused
+        ]
+        parts.append(table("Files that were rejected whole", ("file", "received", "why"), reasons))
+    return card("Where it comes from", *parts, long=True) if parts else Markup("")
+
+
+def _run(report: Json) -> Markup:
+    cost = report.get("cost") or {}
+    found = facts(
+        [
+            ("Run", element("code", report["run"])),
+            ("Data set", element("code", report["dataset_version"])),
+            ("Algorithm", report.get("algorithm")),
+            ("Training job", element("code", report["training_job"]) if report.get("training_job") else None),
+            ("Measured at", report.get("created_at")),
+            *((name.replace("_", " ").capitalize(), _plain(value)) for name, value in cost.items()),
+        ]
+    )
+    settings = report.get("settings")
+    source = (
+        element("details", element("summary", "model.yaml of this run"), element("pre", settings)) if settings else None
+    )
+    sampled = (
+        "Curves are drawn from at most 200 of their points and scatter plots from at most 1,200 rows; "
+        "every number is of all rows."
+    )
+    return join([card("The run", found, source), element("footer", sampled)])
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_plain(part) for part in value)
+    return number(value) if isinstance(value, float) else str(value)
+
+
+def _interval(found: Json, signed: bool = False) -> str:
+    show = _signed if signed else number
+    return f"{show(found['low'])} to {show(found['high'])}"
+
+
+def _signed(value: float) -> str:
+    return ("+" if value > 0 else "−" if value < 0 else "±") + number(abs(value))
+
+
+def _count(value: object) -> str:
+    return f"{value:,}" if isinstance(value, int) else "–"
+
+
+def _shortened(value: object, longest: int = 24) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return number(float(value))
+    shown_value = str(value)
+    return shown_value if len(shown_value) <= longest else shown_value[: longest - 1] + "…"
