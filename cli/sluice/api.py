@@ -59,13 +59,20 @@ class Api:
         path = f"models/{urllib.parse.quote(model, safe='')}/predictions"
         return self._send("POST", path, body, {"content-type": content_type})
 
+    def text(self, path: str, accept: str) -> str:
+        """The answer as it comes."""
+        return self._exchange("GET", path, None, {"accept": accept}).decode()
+
     def _send(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> dict[str, Any]:
+        return _object(self._exchange(method, path, body, headers))
+
+    def _exchange(self, method: str, path: str, body: bytes | None, headers: dict[str, str]) -> bytes:
         request = urllib.request.Request(  # noqa: S310  (the address is the stack's own output)
             f"{self._base}/{path}", data=body, headers={"x-api-key": self._key, **headers}, method=method
         )
         try:
             with self._opener.open(request, timeout=35) as answer:
-                text = answer.read()
+                text: bytes = answer.read()
         except urllib.error.HTTPError as error:
             raise ApiError(error.code, _object(error.read())) from None
         except OSError as error:
@@ -73,7 +80,7 @@ class Api:
                 f"The API at {self._base} can't be reached: {getattr(error, 'reason', error)}.",
                 "`sluice status` says what runs.",
             ) from error
-        return _object(text)
+        return text
 
 
 def _object(text: bytes) -> dict[str, Any]:

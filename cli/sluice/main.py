@@ -28,6 +28,7 @@ COMMANDS = {
         "uploads": "models",
         "runs": "models",
         "versions": "models",
+        "report": "reports",
         "predict": "models",
         "batch": "batches",
         "batches": "batches",

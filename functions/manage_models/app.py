@@ -1,4 +1,4 @@
-"""Answers the GET routes of models, versions, runs, uploads and batches from the registry.
+"""Answers the GET routes of models, versions, runs, reports, uploads and batches.
 
 It wires its one adapter itself: ``bootstrap`` brings the services of the whole pipeline, which somebody waits for here.
 """
@@ -13,6 +13,7 @@ from aws_lambda_powertools import Logger
 
 from sluicegate.adapters.aws import client
 from sluicegate.adapters.registry import DynamoRegistry
+from sluicegate.adapters.storage import S3Storage
 from sluicegate.http.catalog import handle
 from sluicegate.services.catalog import Catalog
 
@@ -22,7 +23,8 @@ logger = Logger()
 @cache
 def catalog() -> Catalog:
     registry = DynamoRegistry(client("dynamodb"), os.environ["REGISTRY_TABLE"])
-    return Catalog(registry, os.environ.get("DATA_BUCKET", ""))
+    bucket = os.environ.get("DATA_BUCKET", "")
+    return Catalog(registry, bucket, S3Storage(client("s3"), bucket) if bucket else None)
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:

@@ -13,11 +13,13 @@ import pytest
 
 from sluicegate.domain.schema import Column, Problem, Schema
 from sluicegate.http.catalog import ROUTES
+from sluicegate.report.page import render
 from sluicegate.services.catalog import Catalog
 from tests.browser.site_server import KEY, serving
 from tests.contract.http import samples
 from tests.contract.http.stub_aws import StubAws, running
 from tests.contract.http.test_predict_over_http import load
+from tests.support.sample_report import report
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -61,7 +63,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     aws.variants["sluicegate-churn"] = {"v2": lambda body: b"0.8125\n" * body.count(b"\n")}
     here = World(samples.registry(), aws)
     web, models, predict = load("serve_web"), load("manage_models"), load("predict")
-    models.catalog = lambda: Catalog(here.registry, "sluicegate-data")
+    models.catalog = lambda: Catalog(here.registry, "sluicegate-data", samples.MemoryReports(here.url))
     routes = {("GET", route): models.handler for route in ROUTES}
     routes["POST", "/models/{model}/predictions"] = predict.handler
     routes |= {("GET", resource): web.handler for resource in PUBLIC}
@@ -312,3 +314,38 @@ def test_a_region_that_went_away_is_told_and_found_again(open_page: Any) -> None
     page.context.set_offline(False)
     page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     expect(page.locator("#notice")).to_be_hidden()
+
+
+def test_the_report_opens_in_a_tab_of_its_own(open_page: Any) -> None:
+    page = open_page("/#/models/churn").page
+    with page.context.expect_page() as opened:
+        page.get_by_role("button", name="Report of version 2").click()
+    tab = opened.value
+    tab.wait_for_url("**/evaluations/churn/1f2e3d4c/report.html?for=300")
+    assert tab.evaluate("window.opener") is None
+    expect(page.get_by_role("button", name="Report of run 1f2e3d4c")).to_be_enabled()
+
+
+@pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])
+@pytest.mark.parametrize("width", [340, 1200])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_report_shows_without_complaint_and_never_wider_than_the_window(
+    browser: Any, tmp_path: Path, kind: str, width: int, scheme: str
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(render(report(kind, HOSTILE)), encoding="utf-8")
+    context = browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    try:
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("request", lambda request: complaints.append(request.url))
+        page.goto(file.as_uri())
+        assert complaints == [file.as_uri()]
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("[...document.images, ...document.scripts].length") == 0
+        shown = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert shown == {"light": "rgb(242, 245, 243)", "dark": "rgb(13, 22, 24)"}[scheme]
+        assert page.locator("figure svg[role=img]").first.bounding_box()["width"] > 200
+    finally:
+        context.close()

@@ -180,6 +180,9 @@ class FakeStorage:
     def read(self, key: str, limit: int) -> bytes:
         return self._content(key)[: limit + 1]
 
+    def link(self, key: str, seconds: int) -> str:
+        return f"https://{self.bucket}.example/{key}?for={seconds}"
+
     def write(self, key: str, content: bytes, content_type: str) -> None:
         self.objects[key] = content
         self.world.effect(f"write {key}")

@@ -55,6 +55,9 @@ export const model = (name) => call(`models/${part(name)}`);
 export const versions = (name) => call(`models/${part(name)}/versions?limit=20`);
 export const uploads = (name) => call(`models/${part(name)}/uploads?limit=20`);
 
+/** An address of the run's report that opens without the key, for a few minutes. */
+export const reportLink = (name, run) => call(`models/${part(name)}/runs/${part(run)}/report?as=link`);
+
 export function predictionUrl(name) {
   return new URL(`models/${part(name)}/predictions`, document.baseURI).href;
 }

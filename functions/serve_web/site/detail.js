@@ -3,6 +3,7 @@
 import { badge, command, fill, h } from "./dom.js";
 import { buildForm } from "./form.js";
 import { count, duration, metric, number, time } from "./format.js";
+import { reportButton } from "./reports.js";
 import { problemBox, showUploads } from "./uploads.js";
 
 const STEPS = ["preparing", "training", "evaluating", "registering", "deploying", "live"];
@@ -43,8 +44,8 @@ export function showDetail(parent, model, versions, uploads) {
   fill(parts.head, [model.state, model.message, model.live, model.live_version, model.problem, model.target, model.settings_problem, model.updated_at], () => head(model));
   // The form stays while its schema and version do: what somebody typed outlives a refresh.
   fill(parts.predict, [model.live_version, model.schema, model.state !== "live" && !model.live_version], () => predictPart(model, target));
-  fill(parts.run, model.last_run, () => runPart(model.last_run, target));
-  fill(parts.versions, versions, () => versionsPart(versions));
+  fill(parts.run, model.last_run, () => runPart(model.last_run, target, model.model));
+  fill(parts.versions, versions, () => versionsPart(versions, model.model));
   fill(parts.uploads, [uploads, target], () => showUploads(uploads, target));
 }
 
@@ -78,7 +79,7 @@ function predictPart(model, target) {
   ];
 }
 
-function runPart(run, target) {
+function runPart(run, target, name) {
   if (!run) {
     return [
       h("h2", {}, "Last run"),
@@ -93,7 +94,7 @@ function runPart(run, target) {
   const rows = run.rows ?? {};
   const counts = Object.entries(rows).filter(([, value]) => typeof value === "number" && value > 0);
   return [
-    h("div", { className: "title" }, h("h2", {}, "Last run"), badge(run.status), h("code", { className: "faint" }, run.run)),
+    h("div", { className: "title" }, h("h2", {}, "Last run"), badge(run.status), h("code", { className: "faint" }, run.run), reportButton(name, run.run, run.report, `run ${run.run}`)),
     h(
       "ol",
       { className: "steps" },
@@ -119,7 +120,7 @@ function runPart(run, target) {
   ];
 }
 
-function versionsPart(versions) {
+function versionsPart(versions, name) {
   if (!versions.length) {
     return [h("h2", {}, "Versions"), h("p", { className: "hint" }, "A run that ends well registers version 1 here, with its metrics and the verdict's reason.")];
   }
@@ -138,6 +139,7 @@ function versionsPart(versions) {
             h("strong", {}, `Version ${version.version}`),
             badge(version.status),
             h("span", { className: "sub" }, `${lived(version)} ${time(version.live_since ?? version.created_at)}`),
+            reportButton(name, version.run, version.report, `version ${version.version}`),
           ),
           version.metrics && (index === 0 ? metricList(version.metrics) : h("details", {}, h("summary", {}, "Metrics"), metricList(version.metrics))),
           version.verdict?.reason && h("p", { className: "note" }, version.verdict.reason),

@@ -9,6 +9,8 @@ from typing import Any
 from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import NotFound
 from sluicegate.domain.schema import Column, Problem, Schema
+from sluicegate.report.page import render
+from tests.support.sample_report import report
 
 Json = dict[str, Any]
 
@@ -151,6 +153,21 @@ class MemoryRegistry:
         return self._one("batch", model, batch)
 
 
+class MemoryReports:
+    """``sluicegate.ports.Reports``; ``base`` is where its links lead."""
+
+    def __init__(self, base: str = "https://bucket.example") -> None:
+        self.base = base
+
+    def read(self, key: str, limit: int) -> bytes:
+        made = report()
+        content = render(made).encode() if key.endswith(".html") else json.dumps(made).encode()
+        return content[: limit + 1]
+
+    def link(self, key: str, seconds: int) -> str:
+        return f"{self.base}/{key}?for={seconds}"
+
+
 def _history(*lines: tuple[str, str, str]) -> list[Json]:
     return [{"at": f"2026-11-22T{at}.000Z", "status": status, "message": message} for at, status, message in lines]
 
@@ -256,6 +273,7 @@ def registry() -> MemoryRegistry:
             "metrics": metrics,
             "verdict": verdict,
             "version": 2,
+            "report": "evaluations/churn/1f2e3d4c/report.html",
             "error": None,
             "model": "churn",
             "claim": "m-1",
@@ -270,6 +288,7 @@ def registry() -> MemoryRegistry:
             "dataset_version": "aabbccddeeff",
             "metrics": metrics,
             "verdict": verdict,
+            "report": "evaluations/churn/1f2e3d4c/report.html",
             "model_package_arn": "arn:aws:sagemaker:us-east-1:123456789012:model-package/sluicegate-churn/2",
             "history": _history(("12:04:31", "live", "")),
             "created_at": "2026-11-22T12:04:20.000Z",

@@ -14,6 +14,7 @@ from sluicegate.services.catalog import Catalog
 from tests.contract.http.samples import (
     LambdaContext,
     MemoryRegistry,
+    MemoryReports,
     lane,
     prediction_event,
     proxy_event,
@@ -26,6 +27,7 @@ from tests.contract.http.test_predict_over_http import load
 ROOT = Path(__file__).parents[3]
 DOCUMENT = json.loads((ROOT / "functions/serve_web/site/openapi.json").read_text())
 CONTEXT = LambdaContext()
+REPORT = "/models/{model}/runs/{run}/report"
 jsonschema = pytest.importorskip("jsonschema")
 
 
@@ -45,7 +47,7 @@ def check(answer: dict[str, Any], method: str, path: str) -> Any:
 @pytest.fixture
 def manage() -> Any:
     app = load("manage_models")
-    app.catalog = lambda: Catalog(registry(), "bucket")
+    app.catalog = lambda: Catalog(registry(), "bucket", MemoryReports())
     return app.handler
 
 
@@ -98,11 +100,27 @@ def test_answers_say_which_origin_may_read_them(manage: Any, monkeypatch: pytest
 @pytest.mark.parametrize("model", ["churn", "price"])
 @pytest.mark.parametrize("path", ROUTES)
 def test_every_catalog_answer_has_its_shape(manage: Any, path: Any, model: Any) -> None:
-    event = proxy_event("GET", path, {"model": model, "version": "2", "batch": "0123456ab"} if "{" in path else None)
+    parameters = {"model": model, "version": "2", "run": "1f2e3d4c", "batch": "0123456ab"}
+    event = proxy_event("GET", path, parameters if "{" in path else None)
     answer = manage(event, CONTEXT)
-    found = 404 if model == "price" and path.endswith(("/{version}", "/{batch}")) else 200
+    found = 404 if model == "price" and path.endswith(("/{version}", "/{batch}", "/report")) else 200
     assert answer["statusCode"] == found
     check(answer, "get", path)
+
+
+def test_a_report_comes_in_the_form_that_is_asked_for(manage: Any) -> None:
+    parameters = {"model": "churn", "run": "1f2e3d4c"}
+    page = manage(proxy_event("GET", REPORT, parameters, headers={"Accept": "text/html,*/*;q=0.8"}), CONTEXT)
+    assert page["headers"]["Content-Type"] == "text/html; charset=utf-8"
+    assert page["body"].startswith("<!doctype html>")
+    # it comes from the API's own address, where a key may be at hand
+    assert "sandbox" in page["headers"]["Content-Security-Policy"]
+    assert "script-src" not in page["headers"]["Content-Security-Policy"]
+    again = manage(proxy_event("GET", REPORT, parameters, query={"as": "html"}), CONTEXT)
+    assert again["body"] == page["body"]
+    link = manage(proxy_event("GET", REPORT, parameters, query={"as": "link"}), CONTEXT)
+    body = check(link, "get", REPORT)
+    assert body == {"url": "https://bucket.example/evaluations/churn/1f2e3d4c/report.html?for=300", "expires_in": 300}
 
 
 @pytest.mark.parametrize(
@@ -114,6 +132,10 @@ def test_every_catalog_answer_has_its_shape(manage: Any, path: Any, model: Any) 
         ("/models/{model}/versions/{version}", {"model": "churn", "version": "7"}, None, 404, "no version 7"),
         ("/models/{model}/versions/{version}", {"model": "churn", "version": "latest"}, None, 400, "whole number"),
         ("/models/{model}/versions/{version}", {"model": "churn", "version": "9" * 30}, None, 400, "whole number"),
+        (REPORT, {"model": "churn", "run": "0badc0de"}, None, 404, "has no run '0badc0de'"),
+        (REPORT, {"model": "chrun", "run": "1f2e3d4c"}, None, 404, "Did you mean 'churn'?"),
+        (REPORT, {"model": "price", "run": "77aa88bb"}, None, 404, "it is training"),
+        (REPORT, {"model": "churn", "run": "1f2e3d4c"}, {"as": "pdf"}, 400, "json, html or link, not 'pdf'"),
         ("/models/{model}/uploads", {"model": "churn"}, {"limit": "0"}, 400, "1 to 200"),
         ("/models/{model}/batches", {"model": "churn"}, {"next": "nonsense"}, 400, "the page before"),
         ("/models/{model}/batches/{batch}", {"model": "churn", "batch": "0"}, None, 404, "no batch '0'"),

@@ -69,6 +69,6 @@ def test_the_description_says_so() -> None:
         for status in ("403", "429")
         if status in answers
     ]
-    assert len(refused) == 14
+    assert len(refused) == 16
     reference = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
     assert all(content == reference for content in refused)

@@ -84,6 +84,13 @@ class Storage(Protocol):
     def write(self, key: str, content: bytes, content_type: str) -> None: ...
 
 
+class Reports(Protocol):
+    """The part of the bucket that holds reports, for those who only read them."""
+
+    def read(self, key: str, limit: int) -> bytes: ...  # at most limit + 1 bytes
+    def link(self, key: str, seconds: int) -> str: ...  # an address that is open for so long
+
+
 class TrainingQueue(Protocol):
     def send(self, message: Mapping[str, Any], delay_seconds: int) -> None: ...
 

@@ -66,6 +66,14 @@ class S3Storage:
             content: bytes = body.read(limit + 1)
         return content
 
+    def link(self, key: str, seconds: int) -> str:
+        """An address that gives the object to whoever has it, for ``seconds``."""
+        with translated():
+            found: str = self._s3.generate_presigned_url(
+                "get_object", Params={"Bucket": self._bucket, "Key": key}, ExpiresIn=seconds
+            )
+        return found
+
     def write(self, key: str, content: bytes, content_type: str) -> None:
         with translated():
             self._s3.put_object(Bucket=self._bucket, Key=key, Body=content, ContentType=content_type)

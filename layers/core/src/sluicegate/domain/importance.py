@@ -61,11 +61,16 @@ def _of_model(content: bytes, width: int) -> tuple[str, NDArray[np.float64]]:
     try:
         learner = _document(content)["learner"]
         booster = learner["gradient_booster"]
+        count = int(learner["learner_model_param"]["num_feature"])
+        if count > width:  # fewer: the last columns were empty
+            raise NoImportance("the model has other columns than the data set")
         if booster["name"] == "gblinear":
-            return "weights", _weights(np.asarray(booster["model"]["weights"], dtype=np.float64), width)
+            return "weights", _weights(np.asarray(booster["model"]["weights"], dtype=np.float64), count, width)
         model = booster["gbtree"]["model"] if booster["name"] == "dart" else booster["model"]
         return "gain", _gains(model["trees"], width)
-    except (KeyError, TypeError, IndexError) as error:
+    except NoImportance:
+        raise
+    except (KeyError, TypeError, IndexError, ValueError) as error:
         raise NoImportance(f"the model's file is laid out in an unknown way ({error})") from error
 
 
@@ -84,15 +89,13 @@ def _gains(trees: Iterable[Mapping[str, Any]], width: int) -> NDArray[np.float64
         splits = np.asarray(tree["left_children"], dtype=np.int64) != -1
         features = np.asarray(tree["split_indices"], dtype=np.int64)[splits]
         gains = np.asarray(tree["loss_changes"], dtype=np.float64)[splits]
-        if len(features) and int(features.max()) >= width:
-            raise NoImportance("the model has other columns than the data set")
         found += np.bincount(features, weights=gains, minlength=width)
     return found
 
 
-def _weights(weights: NDArray[np.float64], width: int) -> NDArray[np.float64]:
+def _weights(weights: NDArray[np.float64], count: int, width: int) -> NDArray[np.float64]:
     """Of each feature, over all classes; the last row is the bias."""
-    if width == 0 or len(weights) % (width + 1):
-        raise NoImportance("the model has other columns than the data set")
-    total: NDArray[np.float64] = np.abs(weights.reshape(width + 1, -1)[:width]).sum(axis=1)
-    return total
+    found = np.zeros(width)
+    rows = np.abs(weights.reshape(count + 1, -1)[:count])
+    found[:count] = rows.sum(axis=1)
+    return found

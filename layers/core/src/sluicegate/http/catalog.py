@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from sluicegate.domain.errors import NotFound, Transient
-from sluicegate.http.answers import Json, Problem, answer
+from sluicegate.http.answers import Json, Problem, answer, text_answer
 from sluicegate.http.requests import Request, request_id_of
-from sluicegate.services.catalog import Catalog, InvalidPage, UnknownModel
+from sluicegate.services.catalog import Catalog, InvalidPage, NoReport, UnknownModel
 
 ROUTES = (
     "/models",
@@ -16,11 +17,22 @@ ROUTES = (
     "/models/{model}/versions",
     "/models/{model}/versions/{version}",
     "/models/{model}/runs",
+    "/models/{model}/runs/{run}/report",
     "/models/{model}/uploads",
     "/models/{model}/batches",
     "/models/{model}/batches/{batch}",
 )
 _LARGEST_VERSION = 999_999
+_FORMS = {"application/json": "json", "text/html": "html", "application/xhtml+xml": "html", "*/*": "json"}
+#: the report comes from the API's own address: it may not run, load or send anything
+_REPORT_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
+        "sandbox"
+    ),
+    "Referrer-Policy": "no-referrer",
+    "Vary": "Accept",
+}
 
 
 def handle(event: Mapping[str, Any], catalog: Catalog, log: Callable[[Json], None]) -> Json:
@@ -34,10 +46,13 @@ def handle(event: Mapping[str, Any], catalog: Catalog, log: Callable[[Json], Non
         log(line | {"status": problem.status, "detail": problem.detail[:300]})
         return problem.to_answer(request_id_of(event))
     log(line | {"status": 200})
+    if isinstance(body, str):
+        return text_answer(200, body, "text/html; charset=utf-8", _REPORT_HEADERS)
     return answer(200, body)
 
 
-def _read(request: Request, catalog: Catalog) -> Json:
+def _read(request: Request, catalog: Catalog) -> Json | str:
+    """The answer's JSON, or an HTML page."""
     if request.method != "GET":
         raise Problem(405, f"{request.method} is not possible here, only GET.", headers={"Allow": "GET"})
     page = (request.query.get("limit"), request.query.get("next"))
@@ -53,6 +68,8 @@ def _read(request: Request, catalog: Catalog) -> Json:
                 return _version(catalog, model, version)
             case ["models", model, "runs"]:
                 return catalog.runs(model, *page)
+            case ["models", model, "runs", run, "report"]:
+                return _report(request, catalog, model, run)
             case ["models", model, "uploads"]:
                 return catalog.uploads(model, *page)
             case ["models", model, "batches"]:
@@ -86,6 +103,44 @@ def _batch(catalog: Catalog, model: str, batch: str) -> Json:
     except NotFound as error:
         detail = f"Model {model!r} has no batch {batch[:40]!r}. GET models/{model}/batches lists them."
         raise Problem(404, detail) from error
+
+
+def _report(request: Request, catalog: Catalog, model: str, run: str) -> Json | str:
+    """The form is what ``as`` says (json, html, link), else what Accept prefers, else JSON."""
+    form = request.query.get("as") or accepted(request.headers.get("accept", ""))
+    if form not in ("json", "html", "link"):
+        raise Problem(400, f"as is json, html or link, not {form[:40]!r}.")
+    try:
+        if form == "link":
+            return catalog.report_link(model, run)
+        content = catalog.report(model, run, form).decode()
+        return content if form == "html" else dict(json.loads(content))
+    except NotFound as error:
+        detail = f"Model {model!r} has no run {run[:40]!r}. GET models/{model}/runs lists them."
+        raise Problem(404, detail) from error
+    except NoReport as error:
+        raise Problem(404, f"Run {run} has no report to show: {error}.", title="No report") from error
+
+
+def accepted(header: str) -> str:
+    """``json`` or ``html``: what an Accept header likes better. Quality values as RFC 9110, 12.5.1, says.
+
+    >>> accepted("text/html,application/xhtml+xml,*/*;q=0.8"), accepted("application/json, text/html;q=0.9")
+    ('html', 'json')
+    >>> accepted("")
+    'json'
+    """
+    best, liked = "json", 0.0
+    for part in header.split(","):
+        kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
+        quality = next((piece[2:] for piece in parameters if piece.startswith("q=")), "1")
+        try:
+            weight = float(quality)
+        except ValueError:
+            weight = 0.0
+        if kind in _FORMS and weight > liked:
+            best, liked = _FORMS[kind], weight
+    return best
 
 
 def _unknown(error: UnknownModel) -> Problem:

@@ -14,12 +14,12 @@ UNIT = (0.0, 1.0)
 
 def percent(share: float | None) -> str:
     """
-    >>> percent(0.1234), percent(0.0004), percent(None)
-    ('12.3 %', '0.04 %', '–')
+    >>> percent(0.1234), percent(0.0004), percent(0), percent(None)
+    ('12.3 %', '0.04 %', '0 %', '–')
     """
     if share is None:
         return "–"
-    return f"{100 * share:.1f} %" if share == 0 or share >= 0.001 else f"{100 * share:.2g} %"
+    return f"{100 * share:.1f} %" if share >= 0.001 else f"{100 * share:.2g} %"
 
 
 def roc(curves: Sequence[Json]) -> Markup:
@@ -142,7 +142,7 @@ def thresholds(rows: Sequence[Json]) -> Markup:
         ("above", "precision", "recall", "F1", "hits", "false alarms", "missed", "right to pass"),
         [
             (
-                number(row["threshold"], 3),
+                number(row["threshold"]),
                 percent(row["precision"]),
                 percent(row["recall"]),
                 number(row["f1"], 3),

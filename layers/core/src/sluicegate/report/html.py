@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable, Sequence
 
-from sluicegate.report.svg import number
+from sluicegate.report.svg import escape, number
 
 
 class Markup(str):
@@ -15,13 +14,10 @@ class Markup(str):
 
 
 def text(value: object) -> Markup:
-    """``value`` as text (``Markup`` as it is). Lone surrogates, which no file can hold, become a question mark."""
+    """``value`` as text; ``Markup`` as it is."""
     if isinstance(value, Markup):
         return value
-    if isinstance(value, float):
-        value = number(value)
-    shown = str(value).encode("utf-8", "replace").decode()
-    return Markup(html.escape("".join(sign if sign.isprintable() or sign in "\n\t" else "�" for sign in shown)))
+    return Markup(escape(number(value) if isinstance(value, float) else str(value)))
 
 
 def join(parts: Iterable[object]) -> Markup:

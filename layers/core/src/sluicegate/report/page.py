@@ -87,11 +87,11 @@ def _head(report: Json) -> Markup:
             ),
             element(
                 "section",
-                element("strong", "Accepted" if accepted else "Rejected"),
+                element("strong", "✓" if accepted else "✗", aria_hidden="true"),
                 element(
                     "div",
                     element("p", verdict["reason"]),
-                    element("ul", *checks, kind="checks") if len(checks) > 1 else None,
+                    element("ul", *checks, kind="checks") if not accepted and len(checks) > 1 else None,
                 ),
                 kind=f"verdict {'accepted' if accepted else 'rejected'}",
                 aria_label="Verdict",
@@ -152,17 +152,18 @@ def _metrics(report: Json) -> Markup:
             if name not in LOWER_IS_BETTER
             else (0.0, 1.3 * found["high"])
         )
-        better = "lower is better" if name in LOWER_IS_BETTER else "higher is better"
-        label = element("span", shown(name), *([" (decides)"] if name == report["metric"] else []))
+        remarks = ["decides"] if name == report["metric"] else []
+        remarks += ["lower is better"] if name in LOWER_IS_BETTER else []
+        label = shown(name) + (f" ({', '.join(remarks)})" if remarks else "")
         drawing = Markup(span(found["low"], found["high"], found["value"], ends))
-        rows.append((label, number(found["value"]), _interval(found), drawing, better))
+        rows.append((label, number(found["value"]), _interval(found), drawing))
     if not rows:
         return Markup("")
     return card(
         "Metrics",
         table(
             "On the holdout, with 95 % intervals from a bootstrap of its rows",
-            ("metric", "value", "95 % interval", "", ""),
+            ("metric", "value", "95 % interval", ""),
             rows,
             (1, 2),
         ),
@@ -286,7 +287,7 @@ def _uploads(report: Json) -> Markup:
             (
                 upload["key"],
                 element("code", upload["upload"]),
-                upload.get("received_at") or "–",
+                _moment(upload.get("received_at")),
                 _count(upload.get("accepted_rows")),
                 _count(upload.get("rejected_rows")),
                 element("code", upload["report"]) if upload.get("rejected_rows") and upload.get("report") else "",
@@ -302,7 +303,7 @@ def _uploads(report: Json) -> Markup:
         reasons = [
             (
                 upload["key"],
-                upload.get("received_at") or "–",
+                _moment(upload.get("received_at")),
                 ": ".join(filter(None, [upload.get("title"), upload.get("detail")])),
             )
             for upload in refused
@@ -319,7 +320,7 @@ def _run(report: Json) -> Markup:
             ("Data set", element("code", report["dataset_version"])),
             ("Algorithm", report.get("algorithm")),
             ("Training job", element("code", report["training_job"]) if report.get("training_job") else None),
-            ("Measured at", report.get("created_at")),
+            ("Measured", _moment(report.get("created_at"))),
             *((name.replace("_", " ").capitalize(), _plain(value)) for name, value in cost.items()),
         ]
     )
@@ -349,6 +350,10 @@ def _interval(found: Json, signed: bool = False) -> str:
 
 def _signed(value: float) -> str:
     return ("+" if value > 0 else "−" if value < 0 else "±") + number(abs(value))
+
+
+def _moment(at: str | None) -> str:
+    return f"{at[:10]} {at[11:16]} UTC" if at else "–"
 
 
 def _count(value: object) -> str:

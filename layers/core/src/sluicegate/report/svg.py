@@ -1,6 +1,6 @@
 """Small plots as inline SVG: lines, points, columns and intervals on a pair of axes.
 
-Colours and fonts come from the page's style by class (``s0`` … ``s5`` for series): one drawing serves light, dark and print.
+Colours and fonts come from the page's style by class (``s0`` … ``s5`` for series), for light, dark and print.
 Each plot is an image with a title and a description for those who can't see it.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from html import escape
+from html import escape as _markup
 
 WIDTH, HEIGHT = 420.0, 300.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52.0, 14.0, 12.0, 44.0
@@ -31,8 +31,14 @@ def number(value: float | None, digits: int = 4) -> str:
         return f"{value:,.0f}" if size < 1e9 else f"{value:.3g}"
     if size < 1e-4:
         return f"{value:.2g}"
-    decimals = max(0, digits - max(1, math.floor(math.log10(size)) + 1))
+    decimals = max(0, digits - 1 - math.floor(math.log10(size)) if size >= 1 else digits)
     return f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
+
+
+def escape(words: str) -> str:
+    """As text in HTML. What no page can hold or nobody can see (control characters, lone surrogates) is marked."""
+    shown = words.encode("utf-8", "replace").decode()
+    return _markup("".join(sign if sign.isprintable() or sign in "\n\t" else "\ufffd" for sign in shown))
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
@@ -185,7 +191,8 @@ def span(low: float, high: float, value: float, ends: tuple[float, float], zero:
         "" if zero is None else f'<line class="guide" x1="{place(zero):.1f}" y1="0" x2="{place(zero):.1f}" y2="20"/>'
     )
     return (
-        f'<svg class="span" viewBox="0 0 200 20" aria-hidden="true">{guide}'
+        '<svg class="span" viewBox="0 0 200 20" aria-hidden="true">'
+        f'<line class="track" x1="4" y1="10" x2="196" y2="10"/>{guide}'
         f'<line class="interval s0" x1="{place(low):.1f}" y1="10" x2="{place(high):.1f}" y2="10"/>'
         f'<circle class="value s0" cx="{place(value):.1f}" cy="10" r="4.5"/></svg>'
     )

@@ -12,13 +12,16 @@ from typing import Any, NamedTuple, TypeVar
 
 from sluicegate.domain.errors import NotFound, SluicegateError
 from sluicegate.domain.items import public
-from sluicegate.ports import RegistryReader
+from sluicegate.ports import RegistryReader, Reports
 
 Json = dict[str, Any]
 Item = TypeVar("Item", bound=Mapping[str, Any])
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
+#: a function's answer has at most 6 MB, with what JSON adds to a text
+LARGEST_REPORT = 4_000_000
+LINK_SECONDS = 300
 
 _SUMMARY = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
 _DETAIL = (
@@ -82,6 +85,10 @@ class InvalidPage(SluicegateError):
     """``limit`` or ``next`` can't be used; the message says why."""
 
 
+class NoReport(SluicegateError):
+    """The run has none, or one that is too large to hand out; the message says why."""
+
+
 class State(NamedTuple):
     state: str  # waiting | working | live | failed
     message: str
@@ -93,6 +100,7 @@ class Catalog:
 
     registry: RegistryReader
     bucket: str = ""
+    reports: Reports | None = None
 
     def models(self, limit: str | None = None, after: str | None = None) -> Json:
         lines, following = page(self.registry.models(), lambda item: str(item["model"]), limit, after)
@@ -135,6 +143,29 @@ class Catalog:
         """Raises `NotFound` when the model has no such version."""
         self._item(model)
         return shaped("version", self.registry.version(model, version))
+
+    def report(self, model: str, run: str, suffix: str) -> bytes:
+        """The run's report as it was written: ``json`` or ``html``. Raises `NoReport`, `NotFound` (no such run)."""
+        key, reports = self._report(model, run, suffix)
+        try:
+            content = reports.read(key, LARGEST_REPORT)
+        except NotFound as error:
+            raise NoReport(f"{key} is not in the bucket any more") from error
+        if len(content) > LARGEST_REPORT:
+            raise NoReport(f"it has more than {LARGEST_REPORT:,} bytes; as=link gives an address to get it from")
+        return content
+
+    def report_link(self, model: str, run: str) -> Json:
+        """An address of report.html that a browser can open, without the API's key and for a few minutes."""
+        key, reports = self._report(model, run, "html")
+        return {"url": reports.link(key, LINK_SECONDS), "expires_in": LINK_SECONDS}
+
+    def _report(self, model: str, run: str, suffix: str) -> tuple[str, Reports]:
+        self._item(model)
+        found = self.registry.run(model, run)
+        if self.reports is None or not found.get("report"):
+            raise NoReport(f"it is {found.get('status')}, and a report is written when the holdout was measured")
+        return str(found["report"]).rsplit(".", 1)[0] + "." + suffix, self.reports
 
     def _list(
         self,
