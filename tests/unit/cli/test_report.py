@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
 
-from sluice.commands import reports
 from sluice.commands.reports import report_command
+from sluice.context import Context
 from sluice.errors import CliError
 from tests.support.sample_report import report
 
@@ -36,9 +35,19 @@ class Api:
         return json.dumps(report()) if accept == "application/json" else "<!doctype html>"
 
 
+class Given(Context):
+    def __init__(self, api: Api) -> None:
+        super().__init__()
+        self.given = api
+
+    @property
+    def api(self) -> Any:
+        return self.given
+
+
 def called(api: Api, *arguments: str) -> Result:
-    found = CliRunner().invoke(report_command, arguments, obj=SimpleNamespace(api=api))
-    if found.exception is not None and not isinstance(found.exception, SystemExit):
+    found = CliRunner().invoke(report_command, arguments, obj=Given(api), standalone_mode=False)
+    if found.exception is not None:
         raise found.exception
     return found
 
@@ -73,7 +82,7 @@ def test_a_file(tmp_path: Path, name: str, begins: str) -> None:
 
 def test_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
-    monkeypatch.setattr(reports.click, "launch", opened.append)
+    monkeypatch.setattr("click.launch", opened.append)
     assert "https://bucket.example/report.html" in called(Api([]), "churn", "1f2e3d4c", "--open").output
     assert opened == ["https://bucket.example/report.html"]
 

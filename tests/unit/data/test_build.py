@@ -6,6 +6,7 @@ import json
 import random
 from collections.abc import Callable
 from pathlib import Path
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,11 @@ def test_the_problem_is_inferred(
     content = "x,target,z\n" + "".join(f"{i % 17},{values(i)},{i % 5}\n" for i in range(600))
     made = build(content, **settings)
     assert (made.problem.kind, made.problem.classes) == (kind, classes)
+    if kind == "regression":
+        trained = [float(line.split(",")[0]) for line in made.files["train"][0].read_text().splitlines()]
+        assert made.profile["target"] == pytest.approx({"mean": fmean(trained), "median": median(trained)})
+    else:
+        assert made.profile["target"] is None
 
 
 def repeated(line: str, count: int = 100) -> str:

@@ -143,6 +143,7 @@ class _Builder:
                 "unlabelled": self.target.unlabelled,
                 "classes": by_class,
                 "columns": [column.to_json() for column in profile],
+                "target": self._typical(),
             },
             files=files,
             wire=wire,
@@ -264,6 +265,15 @@ class _Builder:
                 )
         self._check_classes(by_class)
         return counts, by_class
+
+    def _typical(self) -> dict[str, float] | None:
+        """What a number's training rows say without any feature: the report measures against it."""
+        if self.target.problem.kind != "regression":
+            return None
+        row = self.connection.execute(
+            "SELECT avg(label::DOUBLE), median(label::DOUBLE) FROM splits WHERE split = 0"
+        ).fetchone()
+        return None if row is None or row[0] is None else {"mean": float(row[0]), "median": float(row[1])}
 
     def _check_classes(self, by_class: Mapping[str, Mapping[str, int]]) -> None:
         for known, row in by_class.items():
