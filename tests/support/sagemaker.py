@@ -85,9 +85,9 @@ class Work:
                 found[member.name] = booster
         return found
 
-    def model(self, artifact: str, **environment: str) -> str:
+    def model(self, artifact: str, image: str = IMAGE, **environment: str) -> str:
         name = self.name("model")
-        container = {"Image": IMAGE, "ModelDataUrl": artifact, "Environment": environment}
+        container = {"Image": image, "ModelDataUrl": artifact, "Environment": environment}
         self.sm.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
         return name
 

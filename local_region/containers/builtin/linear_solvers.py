@@ -16,7 +16,7 @@ from local_region.containers.builtin.algorithm import Array
 #: scikit-learn's gradient methods need some regularization to be defined
 _LEAST = 1e-9
 _PASSES = 1000
-#: width of the parabola that replaces the kink of a quantile's loss, in standard deviations of the label
+#: width of the parabola that replaces a loss's kink, in standard deviations of the label
 _SMOOTH = 1e-3
 
 
@@ -30,10 +30,7 @@ def solve(
         return _squares(rows, labels, weights, wd, l1, bias)
     if loss == "hinge_loss":
         return _hinge(rows, labels, weights, wd, l1, bias, values["margin"])
-    if loss in ("absolute_loss", "quantile_loss"):
-        quantile = values["quantile"] if loss == "quantile_loss" else 0.5
-        return _quantile(rows, labels, weights, wd, l1, bias, quantile)
-    return _by_gradients(loss, rows, labels, weights, wd, l1, bias, values)
+    return _descent(loss, rows, labels, weights, wd, l1, bias, values)
 
 
 def _columns(model: Any, bias: bool) -> tuple[Array, Array]:
@@ -88,36 +85,35 @@ def _hinge(
     return margin * coefficients, margin * biases
 
 
-def _by_gradients(
+def _bent(excess: Array) -> tuple[Array, Array]:
+    """``excess`` where it is positive, its kink at 0 rounded; and the slope."""
+    value = np.where(excess < _SMOOTH, 0.5 * excess**2 / _SMOOTH, excess - 0.5 * _SMOOTH)
+    return np.where(excess > 0, value, 0.0), np.clip(excess / _SMOOTH, 0.0, 1.0)
+
+
+def _of_gap(loss: str, gap: Array, values: Mapping[str, Any]) -> tuple[Array, Array]:
+    """The loss of each row by label minus prediction, and its slope."""
+    size, sign = np.abs(gap), np.sign(gap)
+    if loss == "huber_loss":
+        delta = values["huber_delta"]
+        return np.where(size <= delta, 0.5 * gap**2, delta * (size - 0.5 * delta)), np.clip(gap, -delta, delta)
+    if loss == "eps_insensitive_squared_loss":
+        beyond = np.maximum(size - values["loss_insensitivity"], 0.0)
+        return beyond**2, 2 * beyond * sign
+    if loss == "eps_insensitive_absolute_loss":
+        value, slope = _bent(size - values["loss_insensitivity"])
+        return value, slope * sign
+    quantile = values["quantile"] if loss == "quantile_loss" else 0.5
+    scale = 1.0 if loss == "quantile_loss" else 2.0  # the absolute loss is twice that of the median
+    (above, up), (below, down) = _bent(gap), _bent(-gap)
+    return scale * (quantile * above + (1 - quantile) * below), scale * (quantile * up - (1 - quantile) * down)
+
+
+def _descent(
     loss: str, rows: Any, labels: Array, weights: Array, wd: float, l1: float, bias: bool, values: Mapping[str, Any]
 ) -> tuple[Array, Array]:
-    from sklearn.linear_model import SGDRegressor
-
-    names = {
-        "huber_loss": ("huber", values["huber_delta"]),
-        "eps_insensitive_squared_loss": ("squared_epsilon_insensitive", values["loss_insensitivity"]),
-        "eps_insensitive_absolute_loss": ("epsilon_insensitive", values["loss_insensitivity"]),
-    }
-    name, width = names[loss]
-    strength = max(wd + l1, _LEAST)
-    model = SGDRegressor(
-        loss=name,
-        epsilon=width,
-        penalty="elasticnet",
-        alpha=strength,
-        l1_ratio=l1 / strength,
-        fit_intercept=bias,
-        max_iter=_PASSES,
-        average=True,
-        random_state=0,
-    )
-    return _columns(model.fit(rows, labels, sample_weight=weights), bias)
-
-
-def _quantile(
-    rows: Any, labels: Array, weights: Array, wd: float, l1: float, bias: bool, quantile: float
-) -> tuple[Array, Array]:
-    """By L-BFGS over a loss whose kink is rounded: scikit-learn's linear program takes minutes for 50,000 rows."""
+    """By L-BFGS over the loss with rounded kinks: scikit-learn's own methods for these losses take minutes for 50,000
+    rows (a linear program) or stop far from the optimum (stochastic gradients, small delta)."""
     from scipy.optimize import minimize  # type: ignore[import-untyped]
 
     share = weights / weights.sum()
@@ -125,17 +121,13 @@ def _quantile(
 
     def objective(point: Array) -> tuple[float, Array]:
         w, b = point[:width], point[width] if bias else 0.0
-        gap = labels - (rows @ w + b)
-        near = np.abs(gap) < _SMOOTH
-        slope = np.where(near, quantile - 0.5 + 0.5 * gap / _SMOOTH, np.where(gap > 0, quantile, quantile - 1.0))
-        bend = np.where(near, 0.25 * (gap**2 / _SMOOTH + _SMOOTH), 0.5 * np.abs(gap))
-        value = share @ (bend + (quantile - 0.5) * gap)
-        smooth = np.sqrt(w**2 + _SMOOTH**2)
-        value += 0.5 * wd * (w @ w) + l1 * smooth.sum()
+        value, slope = _of_gap(loss, labels - (rows @ w + b), values)
+        round_w = np.sqrt(w**2 + _SMOOTH**2)
         pull = -(share * slope)
-        gradient = np.asarray(rows.T @ pull) + wd * w + l1 * w / smooth
-        return float(value), np.append(gradient, pull.sum()) if bias else gradient
+        gradient = np.asarray(rows.T @ pull) + wd * w + l1 * w / round_w
+        total = float(share @ value + 0.5 * wd * (w @ w) + l1 * round_w.sum())
+        return total, np.append(gradient, pull.sum()) if bias else gradient
 
-    start = np.zeros(width + bias)
-    found = minimize(objective, start, jac=True, method="L-BFGS-B", options={"maxiter": _PASSES})
+    options = {"maxiter": _PASSES, "ftol": 1e-10, "gtol": 1e-7}
+    found = minimize(objective, np.zeros(width + bias), jac=True, method="L-BFGS-B", options=options)
     return found.x[None, :width], found.x[width:] if bias else np.zeros(1)
