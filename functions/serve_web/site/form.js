@@ -78,7 +78,7 @@ function field(column) {
   const id = `field-${++serial}`;
   const hint = h("span", { id: `${id}-hint`, className: "hint" }, hintOf(column));
   const error = h("span", { id: `${id}-error`, className: "error", hidden: true });
-  const control = { number: numberInput, boolean: booleanInput, date: dateInput, category: categoryInput }[column.type] ?? textInput;
+  const control = { number: numberInput, boolean: booleanInput, date: dateInput, category: categoryInput, text: longTextInput }[column.type] ?? textInput;
   const { input, value, clear, extra } = control(column);
   input.id = id;
   input.setAttribute("aria-describedby", `${id}-hint ${id}-error`);
@@ -98,7 +98,7 @@ function hintOf(column) {
     const show = column.type === "number" ? number : (value) => String(value).slice(0, 10);
     return `seen: ${show(column.minimum)} to ${show(column.maximum)}`;
   }
-  return { boolean: "yes, no or unknown", category: column.categories ? `${column.categories.length} known values` : "any text" }[column.type] ?? "";
+  return { boolean: "yes, no or unknown", category: column.categories ? `${column.categories.length} known values` : "any text", text: "its words count" }[column.type] ?? "";
 }
 
 function textual(input) {
@@ -113,6 +113,12 @@ function numberInput(column) {
 
 function textInput(column) {
   const input = h("input", { type: "text", autocomplete: "off", spellcheck: false });
+  if (column.example !== undefined && column.example !== null) input.value = String(column.example);
+  return { ...textual(input), value: () => (input.value === "" ? null : input.value) };
+}
+
+function longTextInput(column) {
+  const input = h("textarea", { rows: 4, autocomplete: "off" });
   if (column.example !== undefined && column.example !== null) input.value = String(column.example);
   return { ...textual(input), value: () => (input.value === "" ? null : input.value) };
 }

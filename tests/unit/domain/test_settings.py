@@ -61,7 +61,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         """
         targt: x
         problem: ranking
-        features: {types: {a: text, b: number}}
+        features: {types: {a: words, b: number}}
         algorithm: {name: deep-forest, hyperparameters: {eta: 3, nonsense: 1, num_class: 3}, tuning: {max_jobs: 3}}
         training: {count: 2, spot: maybe, max_runtime: 1x}
         split: {validation: 0.5, holdout: 0.5}
@@ -75,7 +75,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
     for expected in (
         "targt: unknown key (did you mean target?)",
         'problem: given "ranking"; accepted is binary, multiclass, regression, clustering, decomposition or',
-        'features.types.a: "text" is not available in this version',
+        'features.types.a: given "words"; accepted is number, boolean, category, date or text',
         'algorithm.name: given "deep-forest"; accepted is xgboost, linear-learner, knn',
         "algorithm.tuning: not available in this version",
         "algorithm.hyperparameters.eta: given 3; accepted is a number at least 0 and at most 1",

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -13,24 +12,23 @@ from typing import Any
 import duckdb
 
 from sluicegate.data.engine import connect, name_sql, text_sql
+from sluicegate.data.features import Chooser
 from sluicegate.data.fillings import fit_fillings
-from sluicegate.data.profile import ColumnProfile, profile_source
+from sluicegate.data.profile import profile_source
 from sluicegate.data.tables import Union, converted, union
-from sluicegate.data.target import MINIMUM_ROWS, Target, resolve_target, without_target
+from sluicegate.data.target import Target, resolve_target, without_target
 from sluicegate.data.write import Rows, Writer
 from sluicegate.domain import algorithms
 from sluicegate.domain.dataset import Dataset, Wires
-from sluicegate.domain.encoder import LONGEST_CATEGORY, ONE_HOT_LIMIT, Encoder
+from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import UnusableData
-from sluicegate.domain.schema import SUPERVISED, Column, Problem, Schema
+from sluicegate.domain.schema import SUPERVISED, Column, Problem, Schema, stored_type
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.split import SPLITS, row_key_sql, split_sql
+from sluicegate.domain.words import DENSE_BUCKETS, SPARSE_BUCKETS
 
 # columns of our own, beside any that the data may have
 _SPLIT, _LABEL = '"(split)"', '"(label)"'
-_UNIQUE = 0.9  # text that differs in nearly every row names the row
-_STILL_UNIQUE = 0.2  # what was an id for the live version stays one while uploads overlap
-_ID_NAME = re.compile(r"(?:.*[^a-z])?(?:id|uuid|guid|index|key|unnamed: 0)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -113,16 +111,20 @@ class _Builder:
 
     def build(self) -> DatasetBuild:
         profile = profile_source(self.connection, self.rows, list(self.table.columns.items()))
-        features = self._features(profile)
+        chooser = Chooser(self.connection, self.rows, self.table, self.target, self.settings, self.champion, self.notes)
+        features = chooser.choose(profile)
         self._assign_splits()
         counts, by_class = self._counts()
-        wire = Wires(self.algorithm.train_format, self.algorithm.infer_format)
+        wire, text_buckets = Wires(self.algorithm.train_format, self.algorithm.infer_format), DENSE_BUCKETS
+        if self.algorithm.sparse_format and any(column.type == "text" for column in features):
+            wire = Wires(self.algorithm.sparse_format, self.algorithm.sparse_format)
+            text_buckets = SPARSE_BUCKETS
         fillings = {}
         if not self.algorithm.takes_missing:
             training = f"(SELECT * FROM {self.rows} POSITIONAL JOIN splits WHERE {_SPLIT} = 0)"
             fillings = fit_fillings(self.connection, training, features)
-        encoder = Encoder.fit(features, fillings=fillings)
-        if "libsvm" in (wire.train, wire.infer):
+        encoder = Encoder.fit(features, fillings=fillings, text_buckets=text_buckets)
+        if "libsvm" in (wire.train, wire.infer) or text_buckets == SPARSE_BUCKETS:
             encoder = encoder.sparse()
         files = self._write(encoder, wire)
         used = {column.name for column in features}
@@ -149,87 +151,6 @@ class _Builder:
             wire=wire,
             notes=self.notes,
         )
-
-    def _features(self, profile: Sequence[ColumnProfile]) -> list[Column]:
-        """The columns that are worth learning from, with the categories of those that have few."""
-        kept: list[ColumnProfile] = []
-        excluded = {self.target.name, self.settings.id_column, *self.settings.features.exclude}
-        for name in self.settings.features.exclude:
-            if name not in self.table.columns:
-                self.notes.append(f"features.exclude names {name}, which the data does not have.")
-        for column in profile:
-            if column.name in excluded:
-                continue
-            reason = self._useless(column)
-            if reason:
-                self.notes.append(f"{column.name} is not used: {reason}.")
-            else:
-                kept.append(column)
-        if not kept:
-            raise UnusableData(
-                "No features",
-                f"{self._beside}no column is left to learn from: " + " ".join(self.notes),
-                "Upload data with columns that differ from row to row.",
-            )
-        categories = self._categories([column.name for column in kept if column.type == "category"], kept)
-        return [
-            replace(column.as_column(categories.get(column.name)), optional=self._optional(column.name))
-            for column in kept
-        ]
-
-    @property
-    def _beside(self) -> str:
-        return f"Beside the target {self.target.name!r} " if self.target.name else "Of all columns "
-
-    def _optional(self, name: str) -> bool:
-        if self.champion is None:
-            return False
-        before = self.champion.schema.column(name)
-        return before is None or before.optional
-
-    def _useless(self, column: ColumnProfile) -> str | None:
-        present = self.target.rows - column.missing
-        if present == 0:
-            return "it is missing in every row"
-        if column.distinct <= 1 and self._constant(column, present):
-            return "it has the same value in every row"
-        if column.name in self.settings.features.types or present < MINIMUM_ROWS:
-            return None
-        known_id = self.champion is not None and column.name in self.champion.schema.ignored
-        if column.distinct >= (_STILL_UNIQUE if known_id else _UNIQUE) * present:
-            if column.type == "category":
-                return "it differs in nearly every row, like an id or free text"
-            if column.type == "number" and _ID_NAME.fullmatch(column.name) and self._whole(column.name, known_id):
-                return "by its name and values it is an id"
-        return None
-
-    def _constant(self, column: ColumnProfile, present: int) -> bool:
-        """One value everywhere; a value that is there in some rows and missing in others does tell something."""
-        quoted = name_sql(column.name)
-        row = self.connection.execute(f"SELECT min({quoted}) = max({quoted}) FROM {self.rows}").fetchone()
-        return bool(row and row[0]) and present == self.target.rows
-
-    def _whole(self, name: str, repeats: bool) -> bool:
-        """Whole numbers, all different unless they may repeat."""
-        quoted = name_sql(name)
-        unique = "" if repeats else f" AND count(DISTINCT {quoted}) = count({quoted})"
-        row = self.connection.execute(
-            f"SELECT bool_and({quoted} = trunc({quoted})){unique} FROM {self.rows}"
-        ).fetchone()
-        return bool(row and row[0])
-
-    def _categories(self, names: Sequence[str], kept: Sequence[ColumnProfile]) -> dict[str, tuple[str, ...]]:
-        estimated = {column.name: column.distinct for column in kept}
-        few = [name for name in names if estimated[name] <= 2 * ONE_HOT_LIMIT]
-        if not few:
-            return {}
-        wanted = ", ".join(
-            f"list_sort(list(DISTINCT {name_sql(name)}) FILTER (length({name_sql(name)}) <= {LONGEST_CATEGORY}))"
-            for name in few
-        )
-        row = self.connection.execute(f"SELECT {wanted} FROM {self.rows}").fetchone() or ()
-        found = {name: tuple(sorted(values or ())) for name, values in zip(few, row, strict=True)}
-        return {name: values for name, values in found.items() if len(values) <= ONE_HOT_LIMIT}
 
     def _assign_splits(self) -> None:
         """Computes each row's split once: without an id its key is the whole row, which is not cheap."""
@@ -314,7 +235,9 @@ class _Builder:
                 copies["holdout-labels"] = pool.submit(self._write_labels)
             if self.champion is not None:
                 typed = {
-                    block.column: converted(columns[block.column], self.table.columns[block.column], block.source_type)
+                    block.column: converted(
+                        columns[block.column], self.table.columns[block.column], stored_type(block.source_type)
+                    )
                     for block in self.champion.encoder.blocks
                     if block.column in columns
                 }

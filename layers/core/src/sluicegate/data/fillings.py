@@ -23,7 +23,7 @@ def fit_fillings(connection: duckdb.DuckDBPyConnection, rows: str, columns: Sequ
     expressions: list[str] = []
     widths: list[tuple[Column, int]] = []
     for column in columns:
-        if column.type == "category":
+        if column.type in ("category", "text"):
             continue
         source = name_sql(column.name)
         values, present = _values(column, source)

@@ -11,7 +11,7 @@ import duckdb
 from sluicegate.data.engine import list_sql, text_sql
 from sluicegate.domain import algorithms
 from sluicegate.domain.dates import DATE_PATTERN
-from sluicegate.domain.schema import MISSING_MARKERS, ColumnType, Schema
+from sluicegate.domain.schema import MISSING_MARKERS, ColumnType, Schema, stored_type
 from sluicegate.domain.settings import ModelSettings
 
 #: a column is a number (boolean, date) when this share of its values are; the rest are bad rows
@@ -96,9 +96,9 @@ def infer(
         declared = settings.features.types.get(name)
         earlier = known.column(name) if known else None
         if declared is not None:
-            found.types.append(declared)
+            found.types.append(stored_type(declared))
         elif earlier is not None:
-            found.types.append(earlier.type)
+            found.types.append(stored_type(earlier.type))
         else:
             found.types.append(chosen)
             found.inferred.add(position)

@@ -52,6 +52,7 @@ _SQL_TYPES: dict[ColumnType, str] = {
     "boolean": "BOOLEAN",
     "date": "TIMESTAMPTZ",
     "category": "VARCHAR",
+    "text": "VARCHAR",
 }
 
 

@@ -29,7 +29,7 @@ from sluicegate.data.rejects import Reject, Rejects, write_rejects
 from sluicegate.data.tables import SQL_TYPES, converted
 from sluicegate.domain.dates import DATE_PATTERN
 from sluicegate.domain.errors import UnreadableUpload
-from sluicegate.domain.schema import ColumnType, Schema
+from sluicegate.domain.schema import ColumnType, Schema, stored_type
 from sluicegate.domain.settings import ModelSettings
 
 _MAGIC = b"PAR1"
@@ -157,9 +157,9 @@ def _columns(
         if name == settings.id_column:
             wanted: ColumnType = "category"
         elif (declared := settings.features.types.get(name)) is not None:
-            wanted = declared
+            wanted = stored_type(declared)
         elif earlier is not None:
-            wanted = earlier.type
+            wanted = stored_type(earlier.type)
         elif name == target:
             wanted = "number" if natural == "number" else "category"
         else:

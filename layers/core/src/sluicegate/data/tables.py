@@ -10,7 +10,7 @@ from pathlib import Path
 import duckdb
 
 from sluicegate.data.engine import files_sql, name_sql, text_sql
-from sluicegate.domain.schema import ColumnType
+from sluicegate.domain.schema import ColumnType, stored_type
 from sluicegate.domain.settings import ModelSettings
 
 SQL_TYPES: dict[ColumnType, str] = {
@@ -18,8 +18,9 @@ SQL_TYPES: dict[ColumnType, str] = {
     "boolean": "BOOLEAN",
     "date": "TIMESTAMP",
     "category": "VARCHAR",
+    "text": "VARCHAR",
 }
-_FROM_SQL: dict[str, ColumnType] = {sql: kind for kind, sql in SQL_TYPES.items()}
+_FROM_SQL: dict[str, ColumnType] = {sql: stored_type(kind) for kind, sql in SQL_TYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def union(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], settings
         if name == settings.id_column:
             types[name] = "category"
         elif name in settings.features.types:
-            types[name] = settings.features.types[name]
+            types[name] = stored_type(settings.features.types[name])
         elif len(kinds) == 1:
             types[name] = next(iter(kinds))
         else:

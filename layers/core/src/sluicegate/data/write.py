@@ -22,6 +22,7 @@ import duckdb
 import numpy as np
 
 from sluicegate.data.engine import name_sql, text_sql
+from sluicegate.data.words import register
 from sluicegate.domain import recordio
 from sluicegate.domain.encoder import Encoder, Wire
 
@@ -54,6 +55,9 @@ class Writer:
     connection: duckdb.DuckDBPyConnection
     encoder: Encoder
     folder: Path
+
+    def __post_init__(self) -> None:
+        register(self.connection, self.encoder)
 
     def write(self, name: str, rows: Rows, wire: Wire, parts: int = 1, *, predicting: bool = False) -> list[Path]:
         """The files of the folder ``name``, in the order of the rows. ``parts`` is the least number of them, and where

@@ -5,6 +5,7 @@ number     the value; beyond ±3e38 it is held there, because XGBoost computes i
 boolean    0 or 1
 category   one-hot with a last column for every value that was not seen; above the limit of distinct
            values hashed into buckets (MD5, so that Python and DuckDB agree), one-hot by bucket
+text       words and pairs of words, hashed into buckets (see ``domain.words``); mostly zeros
 date       days since 1970-01-01, month 1–12, weekday 0–6 from Monday, hour 0–23, all in UTC
 constant   0, at the end of a sparse encoding: every row has at least one entry and the full width
 =========  =======================================================================================
@@ -18,8 +19,8 @@ one.
 
 A row goes out in one of four wires (`Wire`): csv, libsvm and recordio (see ``domain.recordio``) of the encoded numbers,
 raw as the record itself. In libsvm a feature that is not there is missing to XGBoost, so that 0 is written, except in
-one-hot blocks; indices count from 0, and a label 0 that nobody reads stands first, without which XGBoost's own reader
-would take the first feature for it.
+one-hot and text blocks; indices count from 0, and a label 0 that nobody reads stands first, without which XGBoost's own
+reader would take the first feature for it.
 """
 
 from __future__ import annotations
@@ -34,98 +35,36 @@ from functools import cached_property
 from itertools import accumulate
 from typing import Any, Literal
 
-from sluicegate.domain import recordio
+from sluicegate.domain import recordio, words
+from sluicegate.domain.blocks import (
+    HASH_BUCKETS,
+    LARGEST,
+    LONGEST_CATEGORY,
+    ONE_HOT_LIMIT,
+    PADDING,
+    Block,
+    Filling,
+    unit_fields,
+    zero_fields,
+)
 from sluicegate.domain.dates import parse_date
 from sluicegate.domain.names import digest
-from sluicegate.domain.schema import BLANK, MISSING_MARKERS, Column, ColumnType, Value
+from sluicegate.domain.schema import BLANK, MISSING_MARKERS, Column, Value
 
-ONE_HOT_LIMIT = 50
-HASH_BUCKETS = 64
-#: a longer text never gets a column of its own
-LONGEST_CATEGORY = 256
-LARGEST = 3e38
+__all__ = [
+    "HASH_BUCKETS",
+    "LARGEST",
+    "LONGEST_CATEGORY",
+    "ONE_HOT_LIMIT",
+    "Block",
+    "Encoder",
+    "Filling",
+    "Wire",
+    "hash_bucket",
+]
 
-BlockKind = Literal["number", "boolean", "one_hot", "hashed", "date", "constant"]
 Wire = Literal["csv", "libsvm", "recordio", "raw"]
-_DATE_PARTS = ("days", "month", "weekday", "hour")
 _MISSING = frozenset(MISSING_MARKERS)
-PADDING = "(constant)"
-
-
-@dataclass(frozen=True)
-class Filling:
-    """What stands for a missing value of a number, boolean or date, and how its values are scaled: each becomes
-    ``(value - mean) / deviation``. One item for each of the block's values (a date has four).
-    """
-
-    values: tuple[float, ...]
-    scale: tuple[tuple[float, float], ...]
-    #: whether a further column has 1 where the value is missing, else 0
-    indicator: bool = False
-
-    def scaled(self, values: Sequence[float]) -> str:
-        """The fields of ``values``, without the indicator."""
-        found = ((value - mean) / deviation for value, (mean, deviation) in zip(values, self.scale, strict=True))
-        return ",".join(repr(max(-LARGEST, min(LARGEST, value))) for value in found)
-
-    @cached_property
-    def missing(self) -> str:
-        """The fields of a missing value."""
-        return self.scaled(self.values) + (",1" if self.indicator else "")
-
-    def to_json(self) -> dict[str, Any]:
-        return {"values": list(self.values), "scale": [list(pair) for pair in self.scale], "indicator": self.indicator}
-
-    @classmethod
-    def from_json(cls, data: Mapping[str, Any]) -> Filling:
-        scale = tuple((float(mean), float(deviation)) for mean, deviation in data["scale"])
-        return cls(tuple(map(float, data["values"])), scale, bool(data["indicator"]))
-
-
-@dataclass(frozen=True)
-class Block:
-    """The encoded columns of one column. ``categories`` only of one_hot, ``buckets`` only of hashed, ``filling`` only
-    of number, boolean and date.
-    """
-
-    column: str
-    kind: BlockKind
-    categories: tuple[str, ...] = ()
-    buckets: int = 0
-    filling: Filling | None = None
-
-    @property
-    def source_type(self) -> ColumnType:
-        return "category" if self.kind in ("one_hot", "hashed") else self.kind  # type: ignore[return-value]
-
-    @property
-    def is_indicator(self) -> bool:
-        """Of ones and zeros by construction: in a sparse row only the ones are written."""
-        return self.kind in ("one_hot", "hashed")
-
-    @property
-    def feature_names(self) -> list[str]:
-        if self.kind == "one_hot":
-            return [*(f"{self.column}={category}" for category in self.categories), f"{self.column}=(other)"]
-        if self.kind == "hashed":
-            return [f"{self.column}#{bucket}" for bucket in range(self.buckets)]
-        names = [f"{self.column}.{part}" for part in _DATE_PARTS] if self.kind == "date" else [self.column]
-        return [*names, f"{self.column}=(missing)"] if self.filling is not None and self.filling.indicator else names
-
-    @property
-    def width(self) -> int:
-        width = {"one_hot": len(self.categories) + 1, "hashed": self.buckets, "date": 4}.get(self.kind, 1)
-        return width + (self.filling is not None and self.filling.indicator)
-
-    def to_json(self) -> dict[str, Any]:
-        found: dict[str, Any] = {"column": self.column, "kind": self.kind}
-        if self.kind == "one_hot":
-            found["categories"] = list(self.categories)
-        if self.kind == "hashed":
-            found["buckets"] = self.buckets
-        if self.filling is not None:
-            found["filling"] = self.filling.to_json()
-        return found
 
 
 @dataclass(frozen=True)
@@ -140,6 +79,7 @@ class Encoder:
         columns: Sequence[Column],
         *,
         buckets: int = HASH_BUCKETS,
+        text_buckets: int = words.DENSE_BUCKETS,
         fillings: Mapping[str, Filling] | None = None,
     ) -> Encoder:
         """An encoder for feature columns. A category column with ``categories`` is one-hot, without it hashed.
@@ -147,7 +87,9 @@ class Encoder:
         ``fillings`` (by column, see ``data.fillings``) leave no field empty, for algorithms that need it so.
         """
         filled = fillings or {}
-        return cls(tuple(replace(_block(column, buckets), filling=filled.get(column.name)) for column in columns))
+        return cls(
+            tuple(replace(_block(column, buckets, text_buckets), filling=filled.get(column.name)) for column in columns)
+        )
 
     def sparse(self) -> Encoder:
         """The same for a sparse wire: with the constant at its end."""
@@ -183,6 +125,11 @@ class Encoder:
         """The entries of a sparse row: (index of the feature, its value), ascending. What is not there is missing."""
         found: list[tuple[int, str]] = []
         for offset, block, (name, write) in zip(self.offsets, self.blocks, self._writers, strict=True):
+            if block.kind == "text":
+                text = _category(values.get(name))
+                entries = words.entries(text, block.buckets) if text is not None else []
+                found += [(offset + bucket, cell) for bucket, cell in entries]
+                continue
             absent = "0" if block.is_indicator else ""
             for place, text in enumerate(write(values.get(name)).split(","), offset):
                 if text and text != absent:
@@ -282,23 +229,15 @@ def hash_bucket(text: str, buckets: int) -> int:
     return int.from_bytes(found[8:], "little") % buckets
 
 
-def _block(column: Column, buckets: int) -> Block:
+def _block(column: Column, buckets: int, text_buckets: int) -> Block:
+    if column.type == "text":
+        return Block(column.name, "text", buckets=text_buckets)
     if column.type == "category":
         if column.categories is None:
             return Block(column.name, "hashed", buckets=buckets)
         kept = tuple(category for category in column.categories if len(category) <= LONGEST_CATEGORY)
         return Block(column.name, "one_hot", categories=kept)
     return Block(column.name, column.type)
-
-
-def unit_fields(position: int, width: int) -> str:
-    """A one-hot block's fields with a one at ``position``."""
-    return ",".join("1" if place == position else "0" for place in range(width))
-
-
-def zero_fields(width: int) -> str:
-    """The fields of a one-hot block that is missing."""
-    return ",".join("0" * width)
 
 
 def _writer(block: Block) -> Callable[[Value], str]:
@@ -308,6 +247,8 @@ def _writer(block: Block) -> Callable[[Value], str]:
         return lambda _: "0"
     if block.kind in ("number", "boolean", "date"):
         return {"number": _write_number, "boolean": _write_boolean, "date": _write_date}[block.kind]
+    if block.kind == "text":
+        return _text_writer(block.buckets)
     width, zeros = block.width, zero_fields(block.width)
     units = [unit_fields(position, width) for position in range(width)]
     known = dict(zip(block.categories, units, strict=False))
@@ -333,6 +274,16 @@ def _filled_writer(filling: Filling, write: Callable[[Value], str]) -> Callable[
         return filling.scaled([float(part) for part in text.split(",")]) + present
 
     return write_filled
+
+
+def _text_writer(buckets: int) -> Callable[[Value], str]:
+    zeros = zero_fields(buckets)
+
+    def write_text(value: Value) -> str:
+        text = _category(value)
+        return zeros if text is None else words.fields(text, buckets)
+
+    return write_text
 
 
 def _category(value: Value) -> str | None:

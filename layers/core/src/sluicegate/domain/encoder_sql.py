@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sluicegate.domain.encoder import LARGEST, Block, Filling, unit_fields, zero_fields
+from sluicegate.domain.blocks import LARGEST, Block, Filling, unit_fields, zero_fields
 
 
 def text_sql(text: str) -> str:
     """``text`` as a DuckDB string literal."""
     return "'" + text.replace("'", "''") + "'"
+
+
+def sparse_words(offset: int, buckets: int) -> str:
+    """The name of the function (see ``data.words``) that gives a text's entries."""
+    return f"words_{buckets}_from_{offset}"
+
+
+def dense_words(buckets: int) -> str:
+    """The name of the function that gives a text's fields."""
+    return f"words_{buckets}"
 
 
 def block_sql(block: Block, source: str | None) -> str:
@@ -28,6 +38,9 @@ def block_sql(block: Block, source: str | None) -> str:
             joined = " || ',' || ".join(f"({part})::VARCHAR" for part in date_parts_sql(source))
             return f"CASE WHEN {source} IS NULL THEN ',,,' ELSE {joined} END"
         return _plain(block, source)[0]
+    if block.kind == "text":
+        zeros = text_sql(zero_fields(block.width))
+        return zeros if source is None else f"coalesce({dense_words(block.buckets)}({source}), {zeros})"
     width = block.width
     units = [unit_fields(position, width) for position in range(width)]
     return _picked(block, source, units, zero_fields(width))
@@ -53,6 +66,8 @@ def block_libsvm_sql(block: Block, offset: int, source: str | None) -> str:
             for place, cell in enumerate(_plain(block, source), offset)
         ]
         return " || ".join(entries)
+    if block.kind == "text":
+        return "''" if source is None else f"coalesce({sparse_words(offset, block.buckets)}({source}), '')"
     if block.kind == "hashed":
         if source is None:
             return "''"

@@ -262,7 +262,7 @@ def _typed(column: Column, value: Any) -> Value | _Wrong:
     if column.type == "boolean":
         return value if isinstance(value, bool) else _Wrong(f"expected true or false, got {_given(value)}")
     if not isinstance(value, str):
-        kind = "a string" if column.type == "category" else "a date as a string, such as 2026-01-31T12:00:00Z"
+        kind = "a string" if column.type in ("category", "text") else "a date as a string, such as 2026-01-31T12:00:00Z"
         return _Wrong(f"expected {kind}, got {_given(value)}")
     return _date(value) if column.type == "date" else value
 
@@ -280,7 +280,7 @@ def _from_text(column: Column, text: str) -> Value | _Wrong:
     stripped = text.strip(BLANK)
     if stripped in _MISSING:
         return None
-    if column.type == "category":
+    if column.type in ("category", "text"):
         return stripped
     if column.type == "date":
         return _date(stripped)

@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-ColumnType = Literal["number", "boolean", "category", "date"]
-COLUMN_TYPES: tuple[ColumnType, ...] = ("number", "boolean", "category", "date")
+#: ``text`` is a category whose words are learned from instead of the whole
+ColumnType = Literal["number", "boolean", "category", "date", "text"]
+COLUMN_TYPES: tuple[ColumnType, ...] = ("number", "boolean", "category", "date", "text")
 
 #: One field of a record. Dates are ISO 8601 strings; ``None`` is a missing value.
 Value = float | bool | str | None
@@ -158,6 +159,11 @@ def problem_kind(name: str) -> ProblemKind:
         if name == known:
             return known
     raise ValueError(f"unknown kind of problem {name!r}")
+
+
+def stored_type(kind: ColumnType) -> ColumnType:
+    """As what a column is read and kept: text is a category until its words are looked at."""
+    return "category" if kind == "text" else kind
 
 
 def column_type(name: str) -> ColumnType:

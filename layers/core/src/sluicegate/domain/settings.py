@@ -119,7 +119,8 @@ class Features(_Part):
 
     exclude: list[Name] = Field(default=[], description="Columns that are never features.")
     types: dict[Name, FeatureType] = Field(
-        default={}, description="Column types that the data should not be asked for: number, boolean, category, date."
+        default={},
+        description="Column types that the data should not be asked for: number, boolean, category, date, text.",
     )
 
 

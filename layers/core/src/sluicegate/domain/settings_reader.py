@@ -26,7 +26,6 @@ _LATER_VALUES: dict[str, frozenset[str]] = {
         }
     ),
     "deployment.strategy": frozenset({"canary", "linear", "experiment", "shadow"}),
-    "features.types": frozenset({"text"}),
 }
 _KINDS = {
     "bool_type": "true or false",

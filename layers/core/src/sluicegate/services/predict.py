@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sluicegate.domain.errors import SluicegateError, Transient
 from sluicegate.domain.inference_id import issue_many
+from sluicegate.domain.recordio import MAGIC
 from sluicegate.domain.records import InvalidRecords, RecordLimits
 
 #: what a request may hold
@@ -24,6 +25,8 @@ LARGEST_PAYLOAD = 4 * 1024 * 1024
 #: how long a request waits for an endpoint that is switching versions, seconds
 SWITCH_SECONDS = 4.0
 _FIRST_PAUSE = 0.03
+#: the start of a frame of RecordIO
+_FRAME = MAGIC.to_bytes(4, "little")
 
 
 class NotLive(SluicegateError):
@@ -213,26 +216,37 @@ def choose(lanes: Sequence[Lane], subject: str) -> Lane:
 
 
 def parts(body: bytes, largest: int) -> list[tuple[bytes, int]]:
-    """The CSV lines of ``body`` in pieces of at most ``largest`` bytes, each with its number of lines.
+    """The encoded records of ``body`` (lines, or frames of RecordIO) in pieces of at most ``largest`` bytes, each with
+    its number of records.
 
     >>> parts(b"1\\n22\\n3\\n", 5)
     [(b'1\\n22\\n', 2), (b'3\\n', 1)]
     """
-    if len(body) <= largest:
+    framed = body.startswith(_FRAME)  # no line starts with a line end
+    if len(body) <= largest and not framed:
         return [(body, body.count(b"\n") + (not body.endswith(b"\n")))]
     pieces: list[tuple[bytes, int]] = []
     current = bytearray()
-    lines = 0
-    for line in body.splitlines(keepends=True):
-        if len(line) > largest:
-            raise TooLarge(f"one record has {len(line):,} bytes when encoded; an endpoint takes {largest:,}")
-        if len(current) + len(line) > largest:
-            pieces.append((bytes(current), lines))
-            current, lines = bytearray(), 0
-        current += line
-        lines += 1
-    pieces.append((bytes(current), lines))
+    count = 0
+    for record in _frames(body) if framed else body.splitlines(keepends=True):
+        if len(record) > largest:
+            raise TooLarge(f"one record has {len(record):,} bytes when encoded; an endpoint takes {largest:,}")
+        if len(current) + len(record) > largest:
+            pieces.append((bytes(current), count))
+            current, count = bytearray(), 0
+        current += record
+        count += 1
+    pieces.append((bytes(current), count))
     return pieces
+
+
+def _frames(body: bytes) -> Iterator[bytes]:
+    at = 0
+    while at < len(body):
+        length = int.from_bytes(body[at + 4 : at + 8], "little")
+        end = at + 8 + length + -length % 4
+        yield body[at:end]
+        at = end
 
 
 def _targets(routing: Routing) -> list[tuple[str, str]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from sluicegate.domain.algorithms.base import Algorithm, Format, width_of
 from sluicegate.domain.schema import Problem, ProblemKind
@@ -20,7 +20,7 @@ class XGBoost(Algorithm):
     name = "xgboost"
     version = "3.0-5"
     title = "XGBoost"
-    sparse_format = "libsvm"
+    sparse_format: ClassVar[Format | None] = "libsvm"
     problems = ("binary", "multiclass", "regression")
     takes_missing = True
 
