@@ -404,3 +404,13 @@ def test_a_label_that_is_a_feature_is_told(build: Build) -> None:
     made = build(points(600, extra="odd"), algorithm={"name": "pca"})
     assert made.schema.names == ("x", "y", "kind", "split", "label")
     assert any("label is a feature" in note for note in made.notes)
+
+
+def test_a_number_to_predict(build: Build) -> None:
+    """The profile says what its training rows hold; columns named like ours are the data's own."""
+    content = "split,label,x,price\n" + "".join(f"{i % 5},{i % 7},{i % 9},{i * 1.5}\n" for i in range(400))
+    made = build(content, target="price")
+    assert made.problem.kind == "regression" and made.schema.names == ("split", "label", "x")
+    learned = table(made, "train")[:, 0]
+    typical = made.profile["target"]
+    assert np.isclose(typical["mean"], learned.mean()) and np.isclose(typical["median"], np.median(learned))

@@ -192,7 +192,7 @@ class _Builder:
         if self.target.problem.kind != "regression":
             return None
         row = self.connection.execute(
-            "SELECT avg(label::DOUBLE), median(label::DOUBLE) FROM splits WHERE split = 0"
+            f"SELECT avg({_LABEL}::DOUBLE), median({_LABEL}::DOUBLE) FROM splits WHERE {_SPLIT} = 0"
         ).fetchone()
         return None if row is None or row[0] is None else {"mean": float(row[0]), "median": float(row[1])}
 

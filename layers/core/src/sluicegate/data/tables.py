@@ -77,6 +77,7 @@ def union(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], settings
 
 def converted(source: str, kind: ColumnType, wanted: ColumnType) -> str:
     """``source`` (of type ``kind``) as an expression of type ``wanted``; what doesn't convert is missing."""
+    kind, wanted = stored_type(kind), stored_type(wanted)
     if kind == wanted:
         return source
     if wanted == "category":
