@@ -55,11 +55,12 @@ def judge(
     comparison: Comparison | None,
     evaluation_settings: Evaluation,
     champion_version: int | None,
+    why_not: str = "",
 ) -> Verdict:
     """The verdict on a challenger.
 
     ``metrics`` are the challenger's over the holdout, ``comparison`` its paired difference to the champion in
-    ``metric`` (None when there is no champion or it can't be compared).
+    ``metric`` (None when there is no champion or it can't be compared; ``why_not`` says why).
 
     * A minimum holds for the value itself (a ceiling for metrics where lower is better).
     * Not worse than the champion: refused when even the favourable end of the 95 % interval of the difference lies more
@@ -79,7 +80,9 @@ def judge(
         if evaluation_settings.against_champion == "ignore":
             checks.append(Check("champion", True, f"not compared with version {champion_version}, as the settings say"))
         elif comparison is None:
-            checks.append(Check("champion", True, f"version {champion_version} could not be compared on the same rows"))
+            because = f": {why_not}" if why_not else ""
+            detail = f"version {champion_version} could not be compared on the same rows{because}"
+            checks.append(Check("champion", True, detail))
         else:
             checks.append(_champion(metric, comparison, evaluation_settings.tolerance, champion_version))
 

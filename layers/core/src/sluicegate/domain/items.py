@@ -139,6 +139,7 @@ class VersionItem(TypedDict, total=False):
     # kept
     model: str
     reason: str
+    threshold: float  # of anomaly detection: the score above which a record is anomalous
     released: bool  # its endpoint config and SageMaker Model are gone
 
 

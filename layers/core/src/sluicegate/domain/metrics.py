@@ -48,12 +48,12 @@ def evaluate(problem: Problem, labels: Floats, predictions: Floats, *, seed: str
     _check(problem, labels, predictions)
     draws = {name: [] for name in METRICS[problem.kind]}  # type: dict[str, list[float]]
     values = measure(problem, labels, predictions)
-    for rows in _resamples(len(labels), seed):
+    for rows in resamples(len(labels), seed):
         for name, value in measure(problem, labels[rows], predictions[rows]).items():
             draws[name].append(value)
     found = {}
     for name, value in values.items():
-        low, high = _interval(draws[name], value)
+        low, high = interval(draws[name], value)
         found[name] = Estimate(value, low, high)
     return found
 
@@ -77,8 +77,8 @@ def compare(
     whole = difference(slice(None))
     if whole is None:
         return None
-    drawn = [value for rows in _resamples(len(labels), seed) if (value := difference(rows)) is not None]
-    low, high = _interval(drawn, whole)
+    drawn = [value for rows in resamples(len(labels), seed) if (value := difference(rows)) is not None]
+    low, high = interval(drawn, whole)
     return Comparison(whole, low, high)
 
 
@@ -103,15 +103,19 @@ def _check(problem: Problem, labels: Floats, predictions: Floats) -> None:
         raise ValueError("predictions that are not finite numbers")
 
 
-def _resamples(count: int, seed: str) -> Iterator[NDArray[np.intp]]:
+def resamples(count: int, seed: str) -> Iterator[NDArray[np.intp]]:
     """Rows drawn with replacement, the same for the same seed."""
-    number = int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big")
-    random = np.random.default_rng(number)
+    random = generator(seed)
     for _ in range(max(_FEWEST, min(RESAMPLES, _WORK // count))):
         yield random.integers(0, count, count)
 
 
-def _interval(draws: list[float], value: float) -> tuple[float, float]:
+def generator(seed: str) -> np.random.Generator:
+    """Random numbers, the same for the same seed."""
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+
+
+def interval(draws: list[float], value: float) -> tuple[float, float]:
     if not draws:
         return value, value
     low, high = np.percentile(draws, [2.5, 97.5])

@@ -3,25 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from sluicegate.domain import algorithms, instances, names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
-from sluicegate.domain.gate import Verdict, judge
 from sluicegate.domain.items import ModelItem, RunItem, VersionItem, moment, stamp
-from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Package, Packages, PackageSpec, Storage, Workspace
 from sluicegate.services import datasets, reporting
+from sluicegate.services.judging import Judge, Judged
 from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags
-
-if TYPE_CHECKING:
-    import numpy as np
 
 log = logging.getLogger(__name__)
 
@@ -30,19 +22,6 @@ STALE = timedelta(minutes=15)
 #: clocks differ: look for a package from this much before the attempt began
 _SLACK = timedelta(minutes=5)
 _PENDING = "PendingManualApproval"
-
-
-class Unreadable(UserError):
-    """A transform job's output is not what its input asks for."""
-
-
-@dataclass(frozen=True)
-class Judged:
-    """What the run's item and the report say."""
-
-    metric: str
-    metrics: dict[str, Any]
-    verdict: Verdict
 
 
 class Register:
@@ -63,7 +42,7 @@ class Register:
         self._storage = storage
         self._jobs = jobs
         self._packages = packages
-        self._workspace = workspace
+        self._judge = Judge(ledger.registry, storage, workspace, prefix)
         self._region = region
         self._prefix = prefix
 
@@ -106,7 +85,7 @@ class Register:
         document = datasets.read(self._storage, claimed["model"], claimed["dataset_version"])
         if document is None:
             raise NotFound(f"the data set {claimed['dataset_version']}")
-        judged = self._judge(claimed, document, settings, now)
+        judged = self._judge.judge(claimed, document, settings, now)
         package = self._package(claimed, judged, settings)
         recorded = self._record(claimed, judged, package, settings, now)
         return self._decide(recorded, now)
@@ -148,102 +127,9 @@ class Register:
 
         return None if self._ledger.step(model, now, plan) is None else self._registry.run(model, run["run"])
 
-    def _judge(self, run: RunItem, document: dict[str, Any], settings: ModelSettings, now: datetime) -> Judged:
-        # numpy takes long to import: only where something is measured
-        from sluicegate.domain.evaluation import baseline, supervised
-        from sluicegate.domain.metrics import align_predictions, compare, evaluate
-
-        problem = Problem.from_json(document["problem"])
-        metric = settings.metric_for(problem)
-        champion = run.get("champion")
-        with self._workspace.folder() as folder:
-            labels = self._labels(run, folder)
-            predictions = self._predictions(run, "challenger", len(labels), folder)
-            comparison, older = None, None
-            try:
-                metrics = evaluate(problem, labels, predictions, seed=run["run"])
-                learned = self._comparable(run["model"], champion, document, settings) if champion else None
-                if learned is not None:
-                    given = self._predictions(run, "champion", len(labels), folder)
-                    older = align_predictions(given, learned, problem)
-                    if older is not None:
-                        comparison = compare(problem, metric, labels, predictions, older, seed=run["run"])
-                plain = baseline(problem, metric, labels, predictions, document["profile"], seed=run["run"])
-                drawn = supervised(problem, labels, predictions, older)
-                goes_by = reporting.importance(
-                    self._storage, self._artifact(run), document, settings.algorithm.name, folder
-                )
-            except ValueError as error:
-                raise Unreadable("Evaluation failed", f"The predictions can't be measured: {error}.") from error
-        verdict = judge(metric, metrics, comparison, settings.evaluation, champion)
-        shown = {name: estimate.to_json() for name, estimate in metrics.items()}
-        report = reporting.describe(self._registry, run, document, settings, now) | {
-            "problem": problem.to_json(),
-            "rows": len(labels),
-            "metric": metric,
-            "metrics": shown,
-            "champion": champion,
-            "comparison": comparison.to_json() if comparison else None,
-            "baseline": plain,
-            "verdict": verdict.to_json(),
-            "figures": drawn,
-            "importance": goes_by,
-        }
-        reporting.write(self._storage, report)
-        return Judged(metric, shown, verdict)
-
-    def _comparable(
-        self, model: str, version: int, document: dict[str, Any], settings: ModelSettings
-    ) -> Problem | None:
-        """What ``version`` learned; None when it predicts another target, or has learned from rows that are held out
-        now: it would win by memory."""
-        item = self._registry.version(model, version)
-        older = datasets.read(self._storage, model, item["dataset_version"])
-        if older is None:
-            return None
-        before = parse_settings(self._registry.run(model, item["run"]).get("settings") or "")
-        same = (
-            older["schema"].get("target") == document["schema"].get("target")
-            and before.id_column == settings.id_column
-            and before.split.holdout >= settings.split.holdout
-        )
-        return Problem.from_json(older["problem"]) if same else None
-
     def _artifact(self, run: RunItem) -> str:
         job = names.training_job(self._prefix, run["model"], run["run"])
         return f"artifacts/{run['model']}/{job}/output/model.tar.gz"
-
-    def _labels(self, run: RunItem, folder: Path) -> np.ndarray[Any, Any]:
-        prefix = f"datasets/{run['model']}/{run['dataset_version']}/holdout-labels/"
-        return self._numbers(prefix, folder / "labels")[:, 0]
-
-    def _predictions(self, run: RunItem, role: str, rows: int, folder: Path) -> np.ndarray[Any, Any]:
-        """(n,) or, with a probability for each class, (n, k)."""
-        found = self._numbers(f"evaluations/{run['model']}/{run['run']}/{role}/", folder / role)
-        if len(found) != rows:
-            raise Unreadable(
-                "Evaluation failed",
-                f"The {role} predicted {len(found):,} rows of {rows:,}.",
-                "The transform job's log in CloudWatch says more.",
-            )
-        return found[:, 0] if found.shape[1] == 1 else found
-
-    def _numbers(self, prefix: str, folder: Path) -> np.ndarray[Any, Any]:
-        """All files under ``prefix``, in the order of their names, as one table of numbers."""
-        import numpy as np
-
-        folder.mkdir()
-        tables = []
-        for number, part in enumerate(sorted(self._storage.list(prefix), key=lambda found: found.key)):
-            target = folder / f"{number:05d}"
-            self._storage.download(part.key, target)
-            try:
-                tables.append(np.loadtxt(_lines(target), delimiter=",", ndmin=2))
-            except ValueError as error:
-                raise Unreadable("Evaluation failed", f"{part.key} holds no numbers: {error}") from error
-        if not tables or any(table.shape[1] != tables[0].shape[1] for table in tables):
-            raise Unreadable("Evaluation failed", f"There is no readable output under {prefix}.")
-        return np.concatenate(tables)
 
     def _package(self, run: RunItem, judged: Judged, settings: ModelSettings) -> Package:
         model = run["model"]
@@ -301,6 +187,8 @@ class Register:
             model_package_arn=package.arn,
             created_at=at,
         )
+        if judged.threshold is not None:
+            version["threshold"] = judged.threshold
 
         def plan(item: ModelItem) -> Step | None:
             found = self._registry.run(model, run["run"])
@@ -340,9 +228,3 @@ class Register:
         if run["status"] in ("rejected", "awaiting_approval"):
             self._ledger.look_again(run["model"], f"run:{run['run']}", now)
         return "registered"
-
-
-def _lines(file: Path) -> Iterator[str]:
-    with file.open(encoding="utf-8") as lines:
-        for line in lines:
-            yield line.strip().strip("[]")
