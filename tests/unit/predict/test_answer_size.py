@@ -21,8 +21,9 @@ EVENT = {
 
 class Lane:
     version, endpoint, variant, weight = 1, "e", "v1", 1.0
+    content_type = accept = "text/csv"
 
-    def encode(self, body: bytes, content_type: str) -> bytes:
+    def encode(self, body: bytes, content_type: str) -> list[bytes]:
         raise NotImplementedError
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:

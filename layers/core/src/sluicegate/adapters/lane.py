@@ -50,9 +50,9 @@ class EncodedLane:
     def accept(self) -> str:
         return self.algorithm.accept
 
-    def encode(self, body: bytes, content_type: str) -> bytes:
+    def encode(self, body: bytes, content_type: str) -> list[bytes]:
         records = parse_records(body, content_type, self.schema, LIMITS)
-        return b"".join(self.encoder.encode_row(record, self.wire) for record in records)
+        return [self.encoder.encode_row(record, self.wire) for record in records]
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
         return [decoded.to_json() for decoded in self.algorithm.decode(answer, self.problem)]

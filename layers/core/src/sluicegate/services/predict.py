@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -73,8 +73,9 @@ class Lane(Protocol):
     @property
     def accept(self) -> str: ...
 
-    def encode(self, body: bytes, content_type: str) -> bytes:
-        """A request's body as the version's CSV, a line a record. Raises ``domain.records.InvalidRecords``."""
+    def encode(self, body: bytes, content_type: str) -> list[bytes]:
+        """Each record of a request's body as the version reads it; put together they are a request to the endpoint.
+        Raises ``domain.records.InvalidRecords``."""
         ...
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
@@ -135,7 +136,7 @@ class Predictor:
             invalid: InvalidRecords | None = None
             for lane in candidates(routing, subject):
                 try:
-                    lines = lane.encode(body, content_type)
+                    records = lane.encode(body, content_type)
                 except InvalidRecords as error:
                     if fresh or not any(one.field for one in error.errors):
                         raise
@@ -144,7 +145,7 @@ class Predictor:
                     break
                 tries += 1
                 try:
-                    answers = self._ask(model, lane, lines, time_ms, deadline)
+                    answers = self._ask(model, lane, records, time_ms, deadline)
                 except VariantRefused:
                     continue
                 except EndpointMissing as error:
@@ -172,8 +173,10 @@ class Predictor:
             return f"Version {routing.coming[0].version} of {model} is being deployed; it isn't in service yet."
         return f"The endpoint of {model} is not in service."
 
-    def _ask(self, model: str, lane: Lane, lines: bytes, time_ms: int, deadline: float) -> list[dict[str, Any]]:
-        pieces = parts(lines, LARGEST_PAYLOAD)
+    def _ask(
+        self, model: str, lane: Lane, records: Sequence[bytes], time_ms: int, deadline: float
+    ) -> list[dict[str, Any]]:
+        pieces = parts(records, LARGEST_PAYLOAD)
         count = sum(number for _, number in pieces)
         ids = list(issue_many(self.key(), model, lane.version, lane.endpoint, lane.variant, time_ms, count))
         answers: list[dict[str, Any]] = []
@@ -215,38 +218,28 @@ def choose(lanes: Sequence[Lane], subject: str) -> Lane:
     return lanes[-1]
 
 
-def parts(body: bytes, largest: int) -> list[tuple[bytes, int]]:
-    """The encoded records of ``body`` (lines, or frames of RecordIO) in pieces of at most ``largest`` bytes, each with
-    its number of records.
+def parts(records: Sequence[bytes], largest: int) -> list[tuple[bytes, int]]:
+    """The records put together in pieces of at most ``largest`` bytes, each with its number of records.
 
-    >>> parts(b"1\\n22\\n3\\n", 5)
+    >>> parts([b"1\\n", b"22\\n", b"3\\n"], 5)
     [(b'1\\n22\\n', 2), (b'3\\n', 1)]
     """
-    framed = body.startswith(_FRAME)  # no line starts with a line end
-    if len(body) <= largest and not framed:
-        return [(body, body.count(b"\n") + (not body.endswith(b"\n")))]
+    whole = b"".join(records)
+    if len(whole) <= largest:
+        return [(whole, len(records))]
     pieces: list[tuple[bytes, int]] = []
-    current = bytearray()
-    count = 0
-    for record in _frames(body) if framed else body.splitlines(keepends=True):
+    current: list[bytes] = []
+    size = 0
+    for record in records:
         if len(record) > largest:
             raise TooLarge(f"one record has {len(record):,} bytes when encoded; an endpoint takes {largest:,}")
-        if len(current) + len(record) > largest:
-            pieces.append((bytes(current), count))
-            current, count = bytearray(), 0
-        current += record
-        count += 1
-    pieces.append((bytes(current), count))
+        if size + len(record) > largest:
+            pieces.append((b"".join(current), len(current)))
+            current, size = [], 0
+        current.append(record)
+        size += len(record)
+    pieces.append((b"".join(current), len(current)))
     return pieces
-
-
-def _frames(body: bytes) -> Iterator[bytes]:
-    at = 0
-    while at < len(body):
-        length = int.from_bytes(body[at + 4 : at + 8], "little")
-        end = at + 8 + length + -length % 4
-        yield body[at:end]
-        at = end
 
 
 def _targets(routing: Routing) -> list[tuple[str, str]]:
