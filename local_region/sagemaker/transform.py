@@ -5,6 +5,7 @@ from __future__ import annotations
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker.models import Models, arn_of
 from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
+from local_region.sagemaker.transform_filters import BadFilter, processing_of
 from local_region.sagemaker.transform_run import TransformRun
 
 
@@ -72,24 +73,19 @@ def _taken(arn: str) -> AwsError:
 
 def _check(params: Json) -> None:
     refuse_members(params, ("DataCaptureConfig", "ExperimentConfig"), "CreateTransformJob")
-    processing = params.get("DataProcessing") or {}
-    for member, nothing in (("InputFilter", "$"), ("OutputFilter", "$"), ("JoinSource", "None")):
-        if processing.get(member, nothing) != nothing:
-            raise refuse(f"DataProcessing.{member} {processing[member]!r} in CreateTransformJob")
     source = params["TransformInput"]
     kind = source["DataSource"]["S3DataSource"]["S3DataType"]
     if kind not in ("S3Prefix", "ManifestFile"):
         raise refuse(f"S3DataType {kind} in TransformInput")
     split = source.get("SplitType", "None")
-    if split not in ("None", "Line"):
+    if split == "TFRecord":
         raise refuse(f"SplitType {split} in TransformInput")
     if split == "None" and params.get("BatchStrategy") == "MultiRecord":
         raise invalid("BatchStrategy MultiRecord takes SplitType Line (or RecordIO, TFRecord) to find the records.")
-    resources = params["TransformResources"]
-    if resources["InstanceCount"] != 1:
-        raise refuse("TransformResources.InstanceCount above 1")
     concurrent, payload = params.get("MaxConcurrentTransforms", 1), params.get("MaxPayloadInMB", 6)
     if concurrent > 1 and payload * concurrent > 100:
         raise invalid("MaxConcurrentTransforms * MaxPayloadInMB must be at most 100 MB.")
-    if params.get("MaxPayloadInMB") == 0:
-        raise refuse("MaxPayloadInMB 0 (payloads without a limit)")
+    try:
+        processing_of(params)
+    except BadFilter as error:
+        raise invalid(f"{error}.") from None

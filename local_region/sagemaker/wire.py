@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -95,6 +96,31 @@ class Client:
                 raise Unreachable(f"the serving process gave no answer ({error})", sent=True) from error
             self._give_back(connection, open_)
             return reply
+
+    def stream(
+        self, path: str, blocks: Iterable[bytes], content_type: str = "", accept: str = "", timeout: float = 60.0
+    ) -> Reply:
+        """POST a body of unknown length in chunks, on a connection of its own. Never repeated: the body is gone."""
+        head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n"
+        head += f"Content-Type: {content_type}\r\n" if content_type else ""
+        head += f"Accept: {accept}\r\n" if accept else ""
+        try:
+            connection = _Connection(self._port, timeout)
+        except OSError as error:
+            raise Unreachable(f"the serving process doesn't answer on port {self._port} ({error})", False) from error
+        try:
+            # A server that refuses the body early has answered already: read what it says.
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                connection.sock.sendall((head + "\r\n").encode("latin-1"))
+                for block in blocks:
+                    connection.sock.sendall(b"%x\r\n%b\r\n" % (len(block), block))
+            return connection.exchange(b"0\r\n\r\n", timeout)[0]
+        except TimeoutError:
+            raise ModelTimeout(f"no answer within {timeout:g} s") from None
+        except (OSError, ValueError, IndexError) as error:
+            raise Unreachable(f"the serving process gave no answer ({error})", sent=True) from error
+        finally:
+            connection.sock.close()
 
     def _take(self, timeout: float) -> _Connection:
         with self._lock:
