@@ -186,6 +186,7 @@ _SAGEMAKER_RESOURCES = {
     "EndpointConfigName": "endpoint-config",
     "ModelPackageGroupName": "model-package-group",
     "NotebookInstanceName": "notebook-instance",
+    "NotebookInstanceLifecycleConfigName": "notebook-instance-lifecycle-config",
 }
 #: which of the members above an operation acts on, where it isn't simply the one of its own name
 _SAGEMAKER_ACTS_ON: dict[str, tuple[str, ...]] = {
@@ -225,6 +226,8 @@ def _sagemaker_arns(operation: str, params: Params, place: Place) -> list[str]:
         return [arn("model-package", f"{group}/*" if group else params.get("ModelPackageName", "*"))]
     if "ModelPackageArn" in params:
         return [params["ModelPackageArn"]]
+    if "ModelPackageArnList" in params:
+        return list(params["ModelPackageArnList"])
     if "ModelPackageName" in params:
         return [arn("model-package", params["ModelPackageName"])]
     members = _SAGEMAKER_ACTS_ON.get(operation) or tuple(m for m in _SAGEMAKER_RESOURCES if m in params)[:1]

@@ -134,7 +134,9 @@ class Endpoints:
         return {}
 
     def describe(self, request: AwsRequest) -> Json:
-        record = self._get(request.params["EndpointName"])
+        return self.view(self._get(request.params["EndpointName"]))
+
+    def view(self, record: Record) -> Json:
         answer = record.view("DescribeEndpoint")
         fleet = self._fleets.get(record.name)
         if fleet is not None:

@@ -136,6 +136,21 @@ class Packages:
     def describe(self, request: AwsRequest) -> Json:
         return self.get(request.params["ModelPackageName"]).view("DescribeModelPackage")
 
+    def describe_several(self, request: AwsRequest) -> Json:
+        """What is there, by ARN, and for each that isn't its error."""
+        found: Json = {}
+        missing: Json = {}
+        keys = (*_SUMMARY, "InferenceSpecification")
+        for arn in request.params["ModelPackageArnList"]:
+            record = self.packages.find(arn)
+            if record is None:
+                problem = f"ModelPackage {arn} does not exist."
+                missing[arn] = {"ErrorCode": "ValidationException", "ErrorResponse": problem}
+                continue
+            whole = record.view("DescribeModelPackage")
+            found[arn] = {key: whole[key] for key in keys if key in whole}
+        return {"ModelPackageSummaries": found, "BatchDescribeModelPackageErrorMap": missing}
+
     def update(self, request: AwsRequest) -> Json:
         params = request.params
         refuse_members(

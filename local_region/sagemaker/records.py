@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import binascii
 import copy
+import hashlib
+import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -69,7 +71,15 @@ def shaped(operation: str, values: Mapping[str, Any]) -> Json:
 
 
 def tags_of(params: Mapping[str, Any]) -> dict[str, str]:
-    return {tag["Key"]: tag["Value"] for tag in params.get("Tags") or []}
+    """The request's tags; refused when a key is there twice or is AWS's own."""
+    tags = params.get("Tags") or []
+    found = {tag["Key"]: tag["Value"] for tag in tags}
+    if len(found) != len(tags):
+        raise invalid("Duplicate tag keys found. Tag keys must be unique.")
+    for key in found:
+        if key.lower().startswith("aws:"):
+            raise invalid(f"Tag key {key}: aws: prefixed tag key names are not allowed for external use.")
+    return found
 
 
 class Table:
@@ -126,21 +136,33 @@ def listed(
     return paged(params, kept)
 
 
-def paged(params: Mapping[str, Any], items: list[Item]) -> tuple[list[Item], Json]:
-    """The page of ``items`` that MaxResults and NextToken ask for, and ``{"NextToken": …}`` if more follow."""
-    start = _offset(params.get("NextToken"))
-    end = start + int(params.get("MaxResults", PAGE))
-    token = base64.urlsafe_b64encode(str(end).encode()).decode()
+def paged(params: Mapping[str, Any], items: list[Item], size: int = PAGE) -> tuple[list[Item], Json]:
+    """The page of ``items`` that MaxResults and NextToken ask for, and ``{"NextToken": …}`` if more follow.
+
+    A token is of the query that it was given for: the same parameters but for MaxResults.
+    """
+    query = _query(params)
+    start = _offset(params.get("NextToken"), query)
+    end = start + int(params.get("MaxResults", size))
+    token = base64.urlsafe_b64encode(f"{query}:{end}".encode()).decode()
     return items[start:end], {"NextToken": token} if end < len(items) else {}
 
 
-def _offset(token: str | None) -> int:
+def _query(params: Mapping[str, Any]) -> str:
+    asked = {name: value for name, value in params.items() if name not in ("NextToken", "MaxResults")}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _offset(token: str | None, query: str) -> int:
     if not token:
         return 0
     try:
-        return int(base64.urlsafe_b64decode(token))
+        given, _, offset = base64.urlsafe_b64decode(token).decode().partition(":")
+        if given == query:
+            return int(offset)
     except (ValueError, binascii.Error):
         raise invalid("The NextToken is not one that this operation gave.") from None
+    raise invalid("The NextToken was given for a request with other parameters.")
 
 
 def _matches(params: Mapping[str, Any], record: Record, status: Callable[[Record], str] | None) -> bool:

@@ -9,7 +9,9 @@ from weakref import WeakKeyDictionary
 from local_region.ports import AwsRequest, Json, Region
 from local_region.sagemaker.endpoints import Endpoints
 from local_region.sagemaker.models import EndpointConfigs, Models
+from local_region.sagemaker.notebooks import LifecycleConfigs, Notebooks
 from local_region.sagemaker.packages import Packages
+from local_region.sagemaker.searching import Search
 from local_region.sagemaker.tagging import Tagging
 from local_region.sagemaker.training import TrainingJobs
 from local_region.sagemaker.transform import TransformJobs
@@ -37,6 +39,20 @@ class SageMakerService:
         self.training = TrainingJobs(region)
         self.tuning = TuningJobs(region, self.training)
         self.transforms = TransformJobs(region, self.models)
+        self.lifecycle_configs = LifecycleConfigs(region)
+        self.notebooks = Notebooks(region, self.lifecycle_configs)
+        search = Search(
+            {
+                "TrainingJob": (self.training.table, lambda record: record.view("DescribeTrainingJob")),
+                "HyperParameterTuningJob": (
+                    self.tuning.table,
+                    lambda record: record.view("DescribeHyperParameterTuningJob"),
+                ),
+                "Endpoint": (self.endpoints.table, self.endpoints.view),
+                "ModelPackage": (self.packages.packages, lambda record: record.view("DescribeModelPackage")),
+                "ModelPackageGroup": (self.packages.groups, lambda record: record.view("DescribeModelPackageGroup")),
+            }
+        )
         tagging = Tagging(
             [
                 self.training.table,
@@ -47,6 +63,8 @@ class SageMakerService:
                 self.endpoints.table,
                 self.packages.groups,
                 self.packages.packages,
+                self.notebooks.table,
+                self.lifecycle_configs.table,
             ]
         )
         _endpoints[region] = self.endpoints
@@ -88,6 +106,21 @@ class SageMakerService:
             "UpdateModelPackage": self.packages.update,
             "ListModelPackages": self.packages.list,
             "DeleteModelPackage": self.packages.delete,
+            "BatchDescribeModelPackage": self.packages.describe_several,
+            "CreateNotebookInstance": self.notebooks.create,
+            "DescribeNotebookInstance": self.notebooks.describe,
+            "ListNotebookInstances": self.notebooks.list,
+            "StartNotebookInstance": self.notebooks.start_instance,
+            "StopNotebookInstance": self.notebooks.stop_instance,
+            "UpdateNotebookInstance": self.notebooks.update,
+            "DeleteNotebookInstance": self.notebooks.delete,
+            "CreatePresignedNotebookInstanceUrl": self.notebooks.presigned_url,
+            "CreateNotebookInstanceLifecycleConfig": self.lifecycle_configs.create,
+            "DescribeNotebookInstanceLifecycleConfig": self.lifecycle_configs.describe,
+            "UpdateNotebookInstanceLifecycleConfig": self.lifecycle_configs.update,
+            "DeleteNotebookInstanceLifecycleConfig": self.lifecycle_configs.delete,
+            "ListNotebookInstanceLifecycleConfigs": self.lifecycle_configs.list,
+            "Search": search.search,
             "AddTags": tagging.add,
             "ListTags": tagging.list,
             "DeleteTags": tagging.delete,
@@ -105,4 +138,5 @@ class SageMakerService:
         self.tuning.stop()
         self.training.stop()
         self.transforms.stop()
+        self.notebooks.stop()
         self.endpoints.stop()

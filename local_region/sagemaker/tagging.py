@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from local_region.ports import AwsError, AwsRequest, Json
-from local_region.sagemaker.records import Record, Table
+from local_region.sagemaker.records import Record, Table, paged, tags_of
+
+_PAGE = 50
 
 
 class Tagging:
@@ -23,7 +25,7 @@ class Tagging:
 
     def add(self, request: AwsRequest) -> Json:
         record = self._find(request.params["ResourceArn"])
-        given = {tag["Key"]: tag["Value"] for tag in request.params["Tags"]}
+        given = tags_of(request.params)
         with record.lock:
             if len({**record.tags, **given}) > 50:
                 raise AwsError("ResourceLimitExceeded", "A resource has at most 50 tags.")
@@ -33,7 +35,8 @@ class Tagging:
     def list(self, request: AwsRequest) -> Json:
         record = self._find(request.params["ResourceArn"])
         with record.lock:
-            return {"Tags": _listed(record)}
+            page, token = paged(request.params, _listed(record), _PAGE)
+        return {"Tags": page, **token}
 
     def delete(self, request: AwsRequest) -> Json:
         record = self._find(request.params["ResourceArn"])

@@ -274,13 +274,19 @@ def test_the_aws_cli_sees_what_it_would_see_in_an_account(application: Applicati
 #: what a person would write with the SageMaker SDK; it knows nothing of this project
 _WITH_THE_SDK = """
 import json, sys
-from sagemaker.core.resources import Endpoint, Model, ModelPackage, TrainingJob
+from sagemaker.core.resources import Endpoint, Model, ModelPackage, NotebookInstance, TrainingJob
 job = TrainingJob.get(sys.argv[1])
 endpoint = Endpoint.get("sluicegate-tumours")
 answer = endpoint.invoke(body=sys.argv[2], content_type="text/csv")
+notebook = NotebookInstance.create(notebook_instance_name="sdk", instance_type="ml.t3.medium", role_arn=job.role_arn)
+notebook.wait_for_status("InService", poll=1)
+notebook.stop()
+notebook.wait_for_status("Stopped", poll=1)
 print(json.dumps({
     "job": job.training_job_status,
     "jobs": [found.training_job_name for found in TrainingJob.get_all(name_contains="tumours")],
+    "failed": [found.training_job_name for found in TrainingJob.get_all(status_equals="Failed", sort_by="Name")],
+    "notebooks": [found.notebook_instance_name for found in NotebookInstance.get_all(status_equals="Stopped")],
     "image": Model.get(sys.argv[1]).primary_container.image,
     "package": [found.model_approval_status for found in ModelPackage.get_all(model_package_group_name=sys.argv[3])],
     "endpoint": endpoint.endpoint_status,
@@ -297,6 +303,8 @@ def test_the_sagemaker_sdk_works_with_what_the_application_made(application: App
     said = application.run([sys.executable, "-c", _WITH_THE_SDK, run["training_job"], row, "sluicegate-tumours"]).stdout
     found = json.loads(said.splitlines()[-1])
     assert found["job"] == "Completed" and run["training_job"] in found["jobs"]
+    assert run["training_job"] not in found["failed"]
+    assert found["notebooks"] == ["sdk"]
     assert found["image"].endswith("sagemaker-xgboost:3.0-5")
     assert "Approved" in found["package"]
     assert found["endpoint"] == "InService" and 0 <= found["score"] <= 1

@@ -19,10 +19,11 @@ def registry() -> dict[str, Handler]:
         keeping,
         messaging,
         monitoring,
+        notebooks,
         s3,
     )
 
-    modules = (apigateway, dynamodb, events, functions, iam, keeping, messaging, monitoring, s3)
+    modules = (apigateway, dynamodb, events, functions, iam, keeping, messaging, monitoring, notebooks, s3)
     kinds = [
         kind
         for module in modules

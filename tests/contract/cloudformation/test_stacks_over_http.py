@@ -548,3 +548,80 @@ def test_code_from_s3_and_layers(region: RunningRegion, name: str) -> None:  # n
     assert stack["StackStatus"] == "CREATE_COMPLETE", failures(region, name)
     answer = region.client("lambda").invoke(FunctionName=outputs(stack)["F"])
     assert json.loads(answer["Payload"].read()) == "from the layer"
+
+
+NOTEBOOK: Json = {
+    "Parameters": {"Type": {"Type": "String"}, "Script": {"Type": "String"}},
+    "Resources": {
+        "Role": {
+            "Type": "AWS::IAM::Role",
+            "Properties": {
+                "AssumeRolePolicyDocument": {
+                    "Version": "2012-10-17",
+                    "Statement": [
+                        {
+                            "Effect": "Allow",
+                            "Principal": {"Service": "sagemaker.amazonaws.com"},
+                            "Action": "sts:AssumeRole",
+                        }
+                    ],
+                }
+            },
+        },
+        "OnStart": {
+            "Type": "AWS::SageMaker::NotebookInstanceLifecycleConfig",
+            "Properties": {"OnStart": [{"Content": {"Fn::Base64": {"Ref": "Script"}}}]},
+        },
+        "Notebook": {
+            "Type": "AWS::SageMaker::NotebookInstance",
+            "Properties": {
+                "InstanceType": {"Ref": "Type"},
+                "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
+                "VolumeSizeInGB": "8",
+                "LifecycleConfigName": {"Fn::GetAtt": ["OnStart", "NotebookInstanceLifecycleConfigName"]},
+                "Tags": [{"Key": "team", "Value": "data"}],
+            },
+        },
+    },
+    "Outputs": {
+        "Name": {"Value": {"Fn::GetAtt": ["Notebook", "NotebookInstanceName"]}},
+        "Arn": {"Value": {"Ref": "Notebook"}},
+        "Config": {"Value": {"Fn::GetAtt": ["OnStart", "NotebookInstanceLifecycleConfigName"]}},
+    },
+}
+
+
+def test_a_notebook_instance_is_made_changed_and_taken_away(region: RunningRegion) -> None:  # noqa: F811
+    cloudformation, sagemaker = region.client("cloudformation"), region.client("sagemaker")
+    stack = f"notebook-{uuid.uuid4().hex[:6]}"
+
+    def given(kind: str, script: str) -> Json:
+        values = {"Type": kind, "Script": script}
+        parameters = [{"ParameterKey": key, "ParameterValue": value} for key, value in values.items()]
+        return {"StackName": stack, "TemplateBody": json.dumps(NOTEBOOK), "Parameters": parameters}
+
+    quick = {"Delay": 0.1, "MaxAttempts": 200}
+    cloudformation.create_stack(**given("ml.t3.medium", "echo 1"), Capabilities=["CAPABILITY_IAM"])
+    cloudformation.get_waiter("stack_create_complete").wait(StackName=stack, WaiterConfig=quick)
+    (made,) = cloudformation.describe_stacks(StackName=stack)["Stacks"]
+    outputs = {line["OutputKey"]: line["OutputValue"] for line in made["Outputs"]}
+    found = sagemaker.describe_notebook_instance(NotebookInstanceName=outputs["Name"])
+    assert (found["NotebookInstanceStatus"], found["InstanceType"], found["VolumeSizeInGB"]) == (
+        "InService",
+        "ml.t3.medium",
+        8,
+    )
+    assert found["NotebookInstanceArn"] == outputs["Arn"]
+    assert found["NotebookInstanceLifecycleConfigName"] == outputs["Config"]
+    cloudformation.update_stack(**given("ml.m5.xlarge", "echo 2"), Capabilities=["CAPABILITY_IAM"])
+    cloudformation.get_waiter("stack_update_complete").wait(StackName=stack, WaiterConfig=quick)
+    found = sagemaker.describe_notebook_instance(NotebookInstanceName=outputs["Name"])
+    assert (found["NotebookInstanceStatus"], found["InstanceType"]) == ("InService", "ml.m5.xlarge")
+    config = sagemaker.describe_notebook_instance_lifecycle_config(
+        NotebookInstanceLifecycleConfigName=outputs["Config"]
+    )
+    assert config["OnStart"] == [{"Content": "ZWNobyAy"}]
+    cloudformation.delete_stack(StackName=stack)
+    cloudformation.get_waiter("stack_delete_complete").wait(StackName=stack, WaiterConfig=quick)
+    assert sagemaker.list_notebook_instances(NameContains=outputs["Name"])["NotebookInstances"] == []
+    assert outputs["Config"] not in str(sagemaker.list_notebook_instance_lifecycle_configs())
