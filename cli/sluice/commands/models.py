@@ -228,14 +228,34 @@ def predict_command(context: Context, model: str, given: tuple[str, ...], as_jso
         return
     rows = [
         (
-            item["prediction"],
-            probabilities_text(item.get("probabilities")),
+            prediction_text(item["prediction"]),
+            beside_text(item),
             answer.get("version"),
             item.get("inference_id"),
         )
         for item in answer["predictions"]
     ]
-    output.table(("prediction", "probabilities", "version", "inference id"), rows, "No predictions.")
+    beside = next((what for key, what in _BESIDE.items() if answer["predictions"] and key in answer["predictions"][0]), "")
+    output.table(("prediction", beside, "version", "inference id"), rows, "No predictions.")
+
+
+#: what an algorithm may say beside its prediction, and the column's head
+_BESIDE = {"probabilities": "probabilities", "distance": "distance", "anomaly": "anomaly"}
+
+
+def prediction_text(prediction: Any) -> str:
+    """A class, a number, or the numbers of a projection."""
+    if isinstance(prediction, list):
+        return ", ".join(f"{part:.4g}" for part in prediction)
+    return str(prediction)
+
+
+def beside_text(item: Mapping[str, Any]) -> str:
+    if "distance" in item:
+        return f"{item['distance']:.4g}"
+    if "anomaly" in item:
+        return "yes" if item["anomaly"] else "no"
+    return probabilities_text(item.get("probabilities"))
 
 
 def probabilities_text(probabilities: Mapping[str, float] | None) -> str:

@@ -157,12 +157,29 @@ function booleanInput(column) {
   return { input, extra, value: () => state, clear: () => show(null) };
 }
 
+/** What was predicted: a class, a number, a cluster, a score or a projection. */
+function predicted(found) {
+  if (Array.isArray(found.prediction)) return found.prediction.map(number).join(", ");
+  const text = typeof found.prediction === "number" ? number(found.prediction) : String(found.prediction);
+  if (found.anomaly !== undefined) return `${text} · ${found.anomaly ? "anomaly" : "no anomaly"}`;
+  return text;
+}
+
+/** What stands before it. */
+function caption(found, model) {
+  if (Array.isArray(found.prediction)) return "projection";
+  if (found.distance !== undefined) return "cluster";
+  if (found.anomaly !== undefined) return "score";
+  return model.target ?? "prediction";
+}
+
 function showAnswer(answer, model, record) {
   const [found] = answer.predictions;
   const bars = Object.entries(found.probabilities ?? {}).sort(([, left], [, right]) => right - left);
   const body = JSON.stringify({ records: [record] });
   return [
-    h("p", { className: "prediction" }, h("span", { className: "sub" }, model.target ?? "prediction"), h("strong", {}, typeof found.prediction === "number" ? number(found.prediction) : String(found.prediction))),
+    h("p", { className: "prediction" }, h("span", { className: "sub" }, caption(found, model)), h("strong", {}, predicted(found))),
+    found.distance !== undefined && h("p", { className: "sub" }, `distance to its centre ${number(found.distance)}`),
     bars.length > 0 &&
       h(
         "ul",

@@ -125,9 +125,8 @@ def _champion(metric: str, comparison: Comparison, tolerance: float, version: in
 
 
 def _shown(metric: str) -> str:
-    return {"auc": "AUC", "f1": "F1", "macro_f1": "macro F1", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}.get(
-        metric, metric
-    )
+    names = {"auc": "AUC", "f1": "F1", "macro_f1": "macro F1", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+    return names.get(metric, metric.replace("_", " "))
 
 
 def _number(value: float) -> str:

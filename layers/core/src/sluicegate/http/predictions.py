@@ -120,14 +120,21 @@ def _wants_csv(request: Request) -> bool:
 
 
 def _csv(predictions: Sequence[Mapping[str, Any]]) -> str:
-    """prediction, a probability_<class> for each class, inference_id; one line a record, header first."""
-    classes = list(predictions[0].get("probabilities", ()))
+    """prediction (of a projection component_1, …), a probability_<class> for each class, distance or anomaly where there
+    is one, inference_id; one line a record, header first."""
+    first = predictions[0]
+    classes = list(first.get("probabilities", ()))
+    beside = [key for key in ("distance", "anomaly") if key in first]
+    several = isinstance(first["prediction"], list)
+    said = [f"component_{number}" for number in range(1, len(first["prediction"]) + 1)] if several else ["prediction"]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["prediction", *(f"probability_{name}" for name in classes), "inference_id"])
+    writer.writerow([*said, *(f"probability_{name}" for name in classes), *beside, "inference_id"])
     for one in predictions:
         shares = [one["probabilities"][name] for name in classes]
-        writer.writerow([one["prediction"], *shares, one["inference_id"]])
+        values = one["prediction"] if several else [one["prediction"]]
+        more = [json.dumps(one[key]) for key in beside]
+        writer.writerow([*values, *shares, *more, one["inference_id"]])
     return text.getvalue().encode("utf-8", "replace").decode()
 
 
