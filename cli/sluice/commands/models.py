@@ -235,7 +235,9 @@ def predict_command(context: Context, model: str, given: tuple[str, ...], as_jso
         )
         for item in answer["predictions"]
     ]
-    beside = next((what for key, what in _BESIDE.items() if answer["predictions"] and key in answer["predictions"][0]), "")
+    beside = next(
+        (what for key, what in _BESIDE.items() if answer["predictions"] and key in answer["predictions"][0]), ""
+    )
     output.table(("prediction", beside, "version", "inference id"), rows, "No predictions.")
 
 

@@ -124,7 +124,7 @@ def write_result(
 
     Raises ``WrongAnswer`` when there is not one answer for each accepted row.
     """
-    width = len(problem.classes) if problem.kind == "multiclass" else 1
+    width = _width(problem, numbers)
     wanted = ", ".join(f"'n{index}': 'DOUBLE'" for index in range(width))
     answers = (
         f"read_csv({text_sql(str(numbers))}, auto_detect = false, header = false, delim = ',', quote = '', "
@@ -145,7 +145,7 @@ def write_result(
             f"(SELECT {raw}, {line} FROM read_parquet({text_sql(str(table))}, file_row_number = true) "
             "WHERE why IS NULL)"
         )
-        source = f"(SELECT *, {_values(problem)} FROM {rows} POSITIONAL JOIN {answers})"
+        source = f"(SELECT *, {_values(problem, width)} FROM {rows} POSITIONAL JOIN {answers})"
         _write(connection, source, layout, problem, target)
     return found
 
@@ -159,10 +159,24 @@ def _count(connection: duckdb.DuckDBPyConnection, answers: str) -> int:
     return int(row[0]) if row else 0
 
 
-def _values(problem: Problem) -> str:
-    """``v0`` the prediction, ``v1``, … the probabilities: what ``algorithms.base.decoded`` makes of the numbers."""
+def _width(problem: Problem, numbers: Path) -> int:
+    """How many numbers a row has; only the answers themselves tell how many components a projection has."""
+    if problem.kind != "decomposition":
+        return {"multiclass": len(problem.classes), "clustering": 2}.get(problem.kind, 1)
+    with numbers.open(encoding="ascii") as lines:
+        return lines.readline().count(",") + 1
+
+
+def _values(problem: Problem, width: int) -> str:
+    """``v0`` the prediction, ``v1``, … what stands beside it: what ``algorithms.base.decoded`` makes of the numbers."""
     if problem.kind == "regression":
         return "n0 AS v0"
+    if problem.kind == "clustering":
+        return "n0::BIGINT AS v0, n1 AS v1"
+    if problem.kind == "decomposition":
+        return f"[{', '.join(f'n{index}' for index in range(width))}] AS v0"
+    if problem.kind == "anomaly":
+        return f"n0 AS v0, {'NULL::BOOLEAN' if problem.threshold is None else f'n0 > {problem.threshold!r}'} AS v1"
     classes = problem.classes
     if problem.kind == "binary":
         picked = f"CASE WHEN n0 > 0.5 THEN {text_sql(classes[1])} ELSE {text_sql(classes[0])} END"

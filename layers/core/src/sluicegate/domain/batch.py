@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sluicegate.domain import names
-from sluicegate.domain.schema import Problem
+from sluicegate.domain.schema import SUPERVISED, Problem
 
 FOLDER, RESULTS = "batch/", "predictions/"
 REJECTS = ".rejects.csv"
@@ -113,7 +113,12 @@ def result_columns(problem: Problem) -> list[str]:
 
     >>> result_columns(Problem("binary", ("no", "yes"), "yes"))
     ['input_line', 'prediction', 'probability_no', 'probability_yes']
+    >>> result_columns(Problem("clustering"))
+    ['input_line', 'prediction', 'distance']
     """
+    if problem.kind not in SUPERVISED:
+        beside = {"clustering": ["distance"], "anomaly": ["anomaly"]}
+        return [LINE, PREDICTION, *beside.get(problem.kind, [])]
     return [LINE, PREDICTION, *(f"{PROBABILITY}{name}" for name in problem.classes)]
 
 

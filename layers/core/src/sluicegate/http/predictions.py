@@ -120,8 +120,8 @@ def _wants_csv(request: Request) -> bool:
 
 
 def _csv(predictions: Sequence[Mapping[str, Any]]) -> str:
-    """prediction (of a projection component_1, …), a probability_<class> for each class, distance or anomaly where there
-    is one, inference_id; one line a record, header first."""
+    """prediction (of a projection component_1, …), a probability_<class> for each class, distance or anomaly where
+    there is one, inference_id; one line a record, header first."""
     first = predictions[0]
     classes = list(first.get("probabilities", ()))
     beside = [key for key in ("distance", "anomaly") if key in first]

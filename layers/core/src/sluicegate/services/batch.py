@@ -298,7 +298,7 @@ class StartBatch:
         self._storage.upload(rows.table, f"{work}rows.parquet")
         plan = {
             "layout": Layout.of(rows, file).to_json(),
-            "problem": dataset.problem.to_json(),
+            "problem": datasets.problem_of(document, version),
             "lane": algorithm.lane(),
             "rejected": rows.rejected,
             "parts": parts,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluicegate.domain.errors import NotFound, UnusableData
+from sluicegate.domain.items import VersionItem
 from sluicegate.ports import Storage
 
 #: an encoder of many columns with many categories; more would not be read on the prediction path either
@@ -48,6 +49,12 @@ def of_version(storage: Storage, model: str, version: int, dataset: str) -> dict
     if document is None:
         raise NotFound(f"the data set {dataset} of version {version}")
     return document
+
+
+def problem_of(document: Mapping[str, Any], version: VersionItem) -> dict[str, Any]:
+    """The problem that ``version`` solves. Of anomaly detection judging it has fixed the threshold."""
+    threshold = {"threshold": version["threshold"]} if "threshold" in version else {}
+    return {**document["problem"], **threshold}
 
 
 def write(

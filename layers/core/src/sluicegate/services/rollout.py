@@ -302,8 +302,7 @@ class Rollout:
             "weight": 1.0,
             "encoder": document["encoder"],
             "schema": document["schema"],
-            # of anomaly detection: judging it has fixed from which score on a record is one
-            "problem": document["problem"] | ({"threshold": version["threshold"]} if "threshold" in version else {}),
+            "problem": datasets.problem_of(document, version),
             "wire": Wires.from_json(document.get("wire")).infer,
             **algorithms.of(self._settings(model, version)).lane(),
         }
