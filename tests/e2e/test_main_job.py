@@ -134,6 +134,21 @@ def test_a_regression_file_becomes_a_live_model_as_good_as_xgboost_called_direct
     assert "probabilities" not in answer["predictions"][0]
 
 
+def test_two_instances_with_a_share_of_the_rows_each_train_one_model(application: Application) -> None:
+    from sklearn.metrics import roc_auc_score
+
+    header, rows = breast_cancer()
+    application.settings("pair", "target: diagnosis\ntraining: {count: 2}\n")
+    application.put("data/pair/all.csv", as_csv(header, rows))
+    watched = application.watch("pair")
+    assert watched.returncode == 0, watched.stdout + watched.stderr
+    run = application.runs("pair")[-1]
+    job = application.client("sagemaker").describe_training_job(TrainingJobName=run["training_job"])
+    assert job["ResourceConfig"]["InstanceCount"] == 2
+    labels, scores = xgboost_directly(application, run, "pair")
+    assert run["metrics"]["auc"]["value"] == pytest.approx(roc_auc_score(labels, scores), abs=0.02)
+
+
 class Caller(threading.Thread):
     """Asks a model again and again, and keeps what came back."""
 

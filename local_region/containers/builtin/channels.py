@@ -121,7 +121,7 @@ def _read(path: Path) -> Data | None:
         return None
     if "dense" in arrays:
         return Data(arrays["dense"], arrays.get("labels"))
-    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+    from scipy.sparse import csr_matrix
 
     parts = (arrays["data"], arrays["indices"], arrays["indptr"])
     return Data(csr_matrix(parts, shape=tuple(arrays["shape"])), arrays.get("labels"))

@@ -80,9 +80,9 @@ def _table() -> dict[str, Parameter]:
         "predictor_type": choice("binary_classifier", "regressor"),
         "mini_batch_size": integer(1),
         "epochs": integer(1),
-        "clip_gradient": real(0, low_open=True),
-        "eps": real(0),
-        "rescale_grad": real(0, low_open=True),
+        "clip_gradient": real(),
+        "eps": real(),
+        "rescale_grad": real(),
     }
     for term in _TERMS:
         table |= {f"{term}_lr": real(0), f"{term}_wd": real(0), f"{term}_init_value": real()}
@@ -116,7 +116,7 @@ class FactorizationMachines(Algorithm):
     only_float32 = True
 
     def fit(self, job: Job) -> Factors:
-        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix
 
         values, data = job.values, job.train
         labels = data.known("train").astype(np.float64)
@@ -197,7 +197,8 @@ def _step(terms: Mapping[str, _Adam], rows: Any, labels: Array, values: Mapping[
     for term, gradient in gradients.items():
         gradient = gradient * scale
         if "clip_gradient" in values:
-            gradient = np.clip(gradient, -values["clip_gradient"], values["clip_gradient"])
+            limit = abs(values["clip_gradient"])
+            gradient = np.clip(gradient, -limit, limit)
         terms[term].step(slice(None) if term == "bias" else seen, gradient)
 
 

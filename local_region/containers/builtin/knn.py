@@ -68,7 +68,7 @@ class Index(Model):
 
     def _by_tree(self, rows: Array, points: Array, k: int) -> tuple[Array, Array]:
         if self._tree is None:
-            from scipy.spatial import cKDTree  # type: ignore[import-untyped]
+            from scipy.spatial import cKDTree
 
             self._tree = cKDTree(points)
         distances, places = self._tree.query(rows, k=np.arange(1, k + 1))

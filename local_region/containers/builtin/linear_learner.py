@@ -93,15 +93,15 @@ class LinearLearner(Algorithm):
         "lr_scheduler_step": _auto(integer(1)),
         "margin": real(0, low_open=True),
         "mini_batch_size": integer(1),
-        "momentum": _auto(real(0, 1, high_open=True)),
+        "momentum": _auto(real(0, 1)),
         "normalize_data": _auto(flag()),
         "normalize_label": _auto(flag()),
         "num_calibration_samples": _auto(integer(1)),
         "num_models": _auto(integer(1)),
         "num_point_for_scaler": integer(1),
-        "optimizer": choice("auto", "sgd", "adam", "adagrad", "rmsprop"),
+        "optimizer": choice("auto", "sgd", "adam", "rmsprop"),
         "positive_example_weight_mult": either("auto", either("balanced", real(0, low_open=True))),
-        "quantile": real(0, 1, low_open=True, high_open=True),
+        "quantile": real(0, 1),
         "target_precision": real(0, 1),
         "target_recall": real(0, 1),
         "unbias_data": _auto(flag()),
@@ -284,7 +284,7 @@ class _Scaling:
             if _chosen(values["normalize_label"], True):
                 self._spread = float(labels.std()) or 1.0
         if sparse:
-            from scipy.sparse import diags  # type: ignore[import-untyped]
+            from scipy.sparse import diags
 
             self.rows: Any = (data.features.astype(np.float64) @ diags(1.0 / self._scale)).tocsr()
         else:

@@ -114,7 +114,7 @@ def _descent(
 ) -> tuple[Array, Array]:
     """By L-BFGS over the loss with rounded kinks: scikit-learn's own methods for these losses take minutes for 50,000
     rows (a linear program) or stop far from the optimum (stochastic gradients, small delta)."""
-    from scipy.optimize import minimize  # type: ignore[import-untyped]
+    from scipy.optimize import minimize
 
     share = weights / weights.sum()
     width = rows.shape[1]

@@ -101,7 +101,7 @@ def rows(instances: Sequence[Any], width: int) -> Any:
             if len(vector) != len(vectors[0]):
                 raise UserError(f"Instance {number} has {len(vector)} features, the first has {len(vectors[0])}.")
         return _numbers(vectors, "The instances")
-    from scipy.sparse import vstack  # type: ignore[import-untyped]
+    from scipy.sparse import vstack
 
     parts = [_sparse(vector, width, number) for number, vector in enumerate(vectors, 1)]
     for part in parts:

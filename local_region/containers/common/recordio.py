@@ -217,7 +217,7 @@ class _Reader:
         return Records(np.stack([tensor.values for tensor in tensors]), known)
 
     def _sparse(self, tensors: Sequence[_Tensor]) -> Any:
-        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix
 
         columns, ends, width = [], [0], 0
         for number, tensor in enumerate(tensors, 1):

@@ -229,7 +229,7 @@ def read_recordio(files: list[Path], only_float32: bool = False) -> tuple[Any, F
     if len(features) == 1:
         return features[0], joined
     if any(not isinstance(part, np.ndarray) for part in features):
-        from scipy.sparse import csr_matrix, vstack  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix, vstack
 
         width = max(part.shape[1] for part in features)
         wide = [csr_matrix(part) for part in features]

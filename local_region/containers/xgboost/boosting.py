@@ -83,7 +83,7 @@ def check_labels(labels: tables.Floats, objective: str, classes: int | None) -> 
 def _csr(table: tables.Table) -> Any:
     if not isinstance(table.features, tuple):
         return table.features
-    from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+    from scipy.sparse import csr_matrix
 
     data, indices, indptr, width = table.features
     return csr_matrix((data, indices, indptr), shape=(table.rows, width))

@@ -36,7 +36,7 @@ class Rows:
             if self._matrix.shape[1] < width:
                 self._matrix.resize((self._matrix.shape[0], width))
             return self._matrix
-        from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+        from scipy.sparse import csr_matrix
 
         values, columns, ends = self._cells or ([], [], [0])
         return csr_matrix((np.array(values, dtype=np.float32), columns, ends), shape=(len(ends) - 1, width))

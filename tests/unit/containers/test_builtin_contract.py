@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.sparse import csr_matrix  # type: ignore[import-untyped]
+from scipy.sparse import csr_matrix
 
 from local_region.containers.builtin import artifact, factorization_machines, kmeans, knn, linear_learner, pca, training
 from local_region.containers.builtin import random_cut_forest as rcf
@@ -76,7 +76,7 @@ def test_required_and_unknown_hyperparameters(algorithm: Algorithm) -> None:
     [
         (LL, "predictor_type", "classifier", "['binary_classifier', 'multiclass_classifier', 'regressor']"),
         (LL, "wd", "-1", "[0, +inf)"),
-        (LL, "quantile", "1", "(0, 1)"),
+        (LL, "quantile", "1.5", "[0, 1]"),
         (LL, "loss", "softmax_loss", "['auto', 'logistic', 'hinge_loss'] for binary_classifier"),
         (LL, "positive_example_weight_mult", "0", "(0, +inf)"),
         (LL, "num_classes", "2", "[3, 1000000]"),

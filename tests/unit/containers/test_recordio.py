@@ -10,7 +10,7 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.sparse import csr_matrix, issparse  # type: ignore[import-untyped]
+from scipy.sparse import csr_matrix, issparse
 
 from local_region.containers.common import recordio
 from local_region.containers.common.errors import UserError

@@ -63,7 +63,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         problem: ranking
         features: {types: {a: words, b: number}}
         algorithm: {name: deep-forest, hyperparameters: {eta: 3, nonsense: 1, num_class: 3}, tuning: {max_jobs: 3}}
-        training: {count: 2, spot: maybe, max_runtime: 1x}
+        training: {count: 21, spot: maybe, max_runtime: 1x}
         split: {validation: 0.5, holdout: 0.5}
         endpoint: {serverless: {memory_mb: 100}, max: 4}
         retrain: {quiet_period: 20m}
@@ -81,7 +81,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         "algorithm.hyperparameters.eta: given 3; accepted is a number at least 0 and at most 1",
         "algorithm.hyperparameters.nonsense: given 1; no hyperparameter of XGBoost",
         "algorithm.hyperparameters.num_class: given 3; not to be set",
-        "training.count: given 2; accepted is 1",
+        "training.count: given 21; accepted is at most 20",
         'training.spot: given "maybe"; accepted is true or false',
         'training.max_runtime: given "1x"',
         "validation and holdout together may be at most 0.8",

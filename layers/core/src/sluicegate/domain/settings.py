@@ -154,7 +154,7 @@ class Training(_Part):
     """Where training runs."""
 
     instance: Instance = Field(default="ml.m5.large", description="Instance type of the training job.")
-    count: Literal[1] = 1
+    count: int = Field(default=1, ge=1, le=20, description="Instances; each trains on its share of the rows.")
     spot: bool = Field(default=False, description="Managed spot training.")
     max_runtime: Annotated[Duration, _duration(60, 5 * 86400, "between 60s and 5d")] = Field(
         default="1h", description="The longest that a training job may run."

@@ -169,6 +169,10 @@ def _hyperparameter_lines(document: Mapping[str, Any]) -> Iterator[str]:
 def _across(settings: ModelSettings) -> Iterator[str]:
     metric, kind = settings.evaluation.metric, settings.problem
     algorithm = algorithms.of(settings)
+    if settings.training.count > 1:
+        for name in algorithm.alone(settings.algorithm.hyperparameters):
+            given = settings.algorithm.hyperparameters[name]
+            yield f"training.count: given {settings.training.count}; accepted with {name} {given} is 1"
     if kind is not None and kind not in algorithm.problems:
         solves = [name for name in algorithms.NAMES if kind in algorithms.named(name).problems]
         yield (

@@ -241,7 +241,7 @@ class Start:
             tags=tags(model, run["run"]),
             channels=algorithm.channels,
             content_types=algorithm.channel_types(Wires.from_json(document.get("wire")).train),
-            distributions=algorithm.distributions,
+            distributions=_distributions(algorithm, settings.training.count),
             longest_spot=algorithm.longest_spot,
         )
         try:
@@ -351,6 +351,12 @@ def _check_fit(settings: ModelSettings, problem: Problem, rows: Mapping[str, int
             "problem. " + "; ".join(found),
             "Correct model.yaml, or set problem if the data were taken for the wrong one.",
         )
+
+
+def _distributions(algorithm: algorithms.Algorithm, count: int) -> tuple[str, str]:
+    """How S3 hands out the channels: several instances share the rows to learn from, and all see those that are judged
+    by. The data set has a file for each instance (``settings.preparation_fingerprint``)."""
+    return ("ShardedByS3Key", "FullyReplicated") if count > 1 else algorithm.distributions
 
 
 def _counted(attempt: int) -> str:

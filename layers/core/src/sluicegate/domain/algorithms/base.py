@@ -118,6 +118,10 @@ class Algorithm:
         """What of ``given`` doesn't fit a ``kind`` of problem."""
         raise NotImplementedError
 
+    def alone(self, given: Mapping[str, object]) -> list[str]:
+        """The hyperparameters of ``given`` with which it trains on one instance only."""
+        return []
+
     def fit_mistakes(self, given: Mapping[str, object], counts: Mapping[str, int], width: int) -> dict[str, str]:
         """What of ``given`` is too much for so many rows and features (see ``hyperparameters``)."""
         return {}

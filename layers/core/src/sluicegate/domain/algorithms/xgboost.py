@@ -54,6 +54,15 @@ class XGBoost(Algorithm):
 
         return hyperparameters.problem_mistakes(given, kind)
 
+    def alone(self, given: Mapping[str, object]) -> list[str]:
+        updaters = str(given.get("updater", "")).split(",")
+        one = {
+            "booster": given.get("booster") == "gblinear",
+            "tree_method": given.get("tree_method") == "exact",
+            "updater": not {"grow_colmaker", "distcol"}.isdisjoint(updaters),
+        }
+        return [name for name, found in one.items() if found]
+
     def rows(self, lines: Iterable[str], problem: Problem) -> Iterator[list[float]]:
         """``text/csv``: one number a line (older containers: all on one line), or for multi:softprob one line of k
         numbers a record, bare (``a,b``, real-time) or in brackets (``[a, b]``, batch transform). ``application/json``:
