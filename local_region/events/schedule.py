@@ -54,10 +54,10 @@ def _numbers(text: str, low: int, high: int, names: dict[str, int], what: str) -
         else:
             start = number(first)
             end = high if slash else start
+        values = [*range(start, end + 1)]
         if start > end:  # FRI-MON
-            found |= {*range(start, high + 1), *range(low, end + 1)}
-        else:
-            found |= set(range(start, end + 1, int(step) if slash else 1))
+            values = [*range(start, high + 1), *range(low, end + 1)]
+        found |= set(values[:: int(step) if slash else 1])
     return frozenset(found)
 
 

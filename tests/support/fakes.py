@@ -81,7 +81,8 @@ class FakeRegistry:
         return sorted(found, key=lambda item: item[by], reverse=True)
 
     def models(self) -> list[SummaryItem]:
-        names = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
+        names = ["model", "state", "live_version", "problem", "target", "updated_at", "message"]
+        names += ["scheduled_for", "asked"]
         models = sorted(key[1] or "" for key in self.items if key[0] == "model")
         return [{n: self._one("model", m, "").get(n) for n in names} for m in models]  # type: ignore[misc]
 

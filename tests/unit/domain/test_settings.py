@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.domain import algorithms
+from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import SettingsError
 from sluicegate.domain.schema import Problem
-from sluicegate.domain.settings import ModelSettings, duration_seconds, parse_settings
+from sluicegate.domain.settings import ModelSettings, parse_settings
 
 BINARY = Problem("binary", ("no", "yes"), "yes")
 

@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.services.arrivals import Arrived, place
-from sluicegate.services.ingest import Ingest, _shown
+from sluicegate.services.ingest import Ingest
+from sluicegate.services.notes import shown
 from tests.support.fakes import START, FakeWorkspace
 from tests.support.flow import Flow, table
 
@@ -171,8 +172,8 @@ def test_a_model_yaml_that_is_no_text_is_refused() -> None:
 
 def test_the_first_rejected_rows_are_told_with_the_upload() -> None:
     examples = [{"line": line, "column": "", "reason": "5 fields instead of 11"} for line in (4, 9, 12, 30)]
-    shown = _shown({"rejected": 1204, "examples": examples})
-    assert shown[0] == "line 4: 5 fields instead of 11"
-    assert shown[3:] == ["and 1,201 more, see the report"]
-    assert _shown({"rejected": 1, "examples": examples[:1]}) == ["line 4: 5 fields instead of 11"]
-    assert _shown({"rejected": 0, "examples": []}) == []
+    lines = shown({"rejected": 1204, "examples": examples})
+    assert lines[0] == "line 4: 5 fields instead of 11"
+    assert lines[3:] == ["and 1,201 more, see the report"]
+    assert shown({"rejected": 1, "examples": examples[:1]}) == ["line 4: 5 fields instead of 11"]
+    assert shown({"rejected": 0, "examples": []}) == []

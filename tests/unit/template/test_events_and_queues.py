@@ -49,11 +49,19 @@ def test_every_queue_gives_up_into_another_or_is_the_last() -> None:
 def test_every_event_is_of_a_kind_whose_failures_are_kept() -> None:
     """An HTTP caller hears of a failure, the queue's source leaves the message there; a rule has its own queue."""
     kinds = {event["Type"] for item in FUNCTIONS.values() for event in item.get("Events", {}).values()}
-    assert kinds == {"Api", "SQS", "EventBridgeRule"}
+    assert kinds == {"Api", "SQS", "EventBridgeRule", "Schedule"}
+    scheduled = {}
+    for name, item in FUNCTIONS.items():
+        for event in item.get("Events", {}).values():
+            if event["Type"] == "Schedule":
+                scheduled[name] = event["Properties"]
+    assert all(rule["DeadLetterConfig"]["Arn"] == arn("EventsDeadLetterQueue") for rule in scheduled.values())
     assert not {"AWS::Events::Rule", "AWS::Scheduler::Schedule", "AWS::Lambda::Permission"} & {
         item["Type"] for item in RESOURCES.values()
     }
-    assert {name for name, _ in RULES} == {name for name, item in FUNCTIONS.items() if "EventInvokeConfig" in item}
+    assert {name for name, _ in RULES} | set(scheduled) == {
+        name for name, item in FUNCTIONS.items() if "EventInvokeConfig" in item
+    }
     for name, rule in RULES:
         assert rule["DeadLetterConfig"]["Arn"] == arn("EventsDeadLetterQueue")
         assert rule["RetryPolicy"]["MaximumEventAgeInSeconds"] >= 3600
@@ -69,7 +77,7 @@ def test_the_rules_may_leave_their_failures_whatever_the_stack_is_called() -> No
         {"Fn::GetAtt": [f"{name}{event}", "Arn"]}
         for name, item in FUNCTIONS.items()
         for event, properties in item.get("Events", {}).items()
-        if properties["Type"] == "EventBridgeRule"
+        if properties["Type"] in ("EventBridgeRule", "Schedule")
     ]
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": wanted}}
 

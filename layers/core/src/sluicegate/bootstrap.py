@@ -26,6 +26,7 @@ from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
+from sluicegate.services.wake import Wake
 from sluicegate.services.withdraw import Withdraw
 
 
@@ -79,6 +80,11 @@ def rollout() -> Rollout:
 @cache
 def ingest() -> Ingest:
     return Ingest(ledger(), storage(), LambdaWorkspace())
+
+
+@cache
+def wake() -> Wake:
+    return Wake(ledger())
 
 
 @cache

@@ -25,6 +25,8 @@ _PACKED = frozenset({"schema", "columns"})
 #: DynamoDB takes 400 KB an item, and a model has two such descriptions
 _PACKED_LIMIT = 170_000
 _SUMMARY = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
+#: kept in the list, so that one query finds the models that are due
+_LISTED = (*_SUMMARY, "scheduled_for", "asked")
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 #: DynamoDB keeps 38 digits; a float has 17
@@ -244,7 +246,7 @@ class DynamoRegistry:
 
     def _line(self, change: Change) -> dict[str, Any]:
         """The model's line in the list of models."""
-        line = {name: change.set[name] for name in _SUMMARY if name in change.set}
+        line = {name: change.set[name] for name in _LISTED if name in change.set}
         parameters = update(self._table, Change("model", change.model, "", set=line))
         parameters["Key"] = {"pk": {"S": "MODELS"}, "sk": {"S": str(change.model)}}
         return parameters

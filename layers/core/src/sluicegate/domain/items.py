@@ -52,6 +52,7 @@ class ModelItem(SummaryItem, total=False):
     active_run: str | None
     live: LiveItem | None
     settings_problem: ErrorItem | None
+    scheduled_for: str | None  # when retrain.schedule comes next
     last_run: str | None
     endpoint: str
     # kept
@@ -62,7 +63,8 @@ class ModelItem(SummaryItem, total=False):
     settings_sequencer: str | None  # S3's place of that write among all writes of its key
     settings_note: str | None  # what of the newest model.yaml doesn't count yet
     retry: str | None  # the failed run that somebody asked to try again
-    latest_cause: str | None  # the newest thing that asks for a run: an upload's id, or "settings:<digest>"
+    latest_cause: str | None  # the newest thing that asks for a run: an upload's id, or "settings:<digest>", "gone:…"
+    asked: str | None  # what asks for a run whatever min_new_rows says: "settings:<digest>", "schedule:<time>"
     desired_version: int | None
     desired_at: str | None  # when the decision for desired_version was made
     deploying_version: int | None  # the endpoint was told to serve it
@@ -114,6 +116,7 @@ class RunItem(TypedDict, total=False):
     version: int | None
     report: str | None  # the S3 key of report.html; report.json is beside it
     error: ErrorItem | None
+    window: dict[str, int] | None  # retrain.window: days or rows, and what it left out: uploads_left_out, rows_left_out
     # kept
     model: str
     claim: str | None  # the message or event whose delivery does the step now under way
@@ -122,6 +125,7 @@ class RunItem(TypedDict, total=False):
     champion: int | None  # the version that served when the data were prepared
     settings: str | None  # the model.yaml that this run follows
     uploads: list[str]
+    skipped: dict[str, int] | None  # of an upload: how many of its first rows lie outside the window
 
 
 class VersionItem(TypedDict, total=False):
@@ -182,6 +186,7 @@ KEPT: dict[str, frozenset[str]] = {
             "settings_note",
             "retry",
             "latest_cause",
+            "asked",
             "desired_version",
             "desired_at",
             "deploying_version",
@@ -189,7 +194,7 @@ KEPT: dict[str, frozenset[str]] = {
         }
     ),
     "upload": frozenset({"model", "etag", "sequencer", "history"}),
-    "run": frozenset({"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads"}),
+    "run": frozenset({"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads", "skipped"}),
     "version": frozenset({"model", "reason", "released"}),
     "batch": frozenset({"model", "etag", "sequencer"}),
 }

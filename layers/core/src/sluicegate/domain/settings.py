@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sluicegate.domain import algorithms, hyperparameters
+from sluicegate.domain.durations import Duration, within
 from sluicegate.domain.names import digest
 from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
+from sluicegate.domain.settings_retrain import Retrain
 
 BINARY_METRICS = ("auc", "logloss", "accuracy", "f1", "precision", "recall")
 MULTICLASS_METRICS = ("accuracy", "macro_f1", "logloss")
@@ -69,41 +70,16 @@ NOT_YET: frozenset[str] = frozenset(
         "endpoint.max",
         "experiment",
         "idle_shutdown",
-        "retrain.on",
-        "retrain.schedule",
         "split.by",
         "split.column",
     }
 )
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-
-
-def duration_seconds(text: str) -> int:
-    """Seconds in a duration such as ``60s``, ``5m``, ``1h``, ``2d``; ``ValueError`` when it is none.
-
-    >>> duration_seconds("5m")
-    300
-    """
-    match = re.fullmatch(r"([0-9]{1,6})([smhd])", text)
-    if match is None:
-        raise ValueError("accepted is a number with s, m, h or d, such as 60s or 5m")
-    return int(match[1]) * _UNITS[match[2]]
-
-
-def _duration(low: int, high: int, said: str) -> Any:
-    def check(text: str) -> str:
-        if not low <= duration_seconds(text) <= high:
-            raise ValueError(f"accepted is a duration {said}")
-        return text
-
-    return AfterValidator(check)
 
 
 def _known_type(value: Any) -> Any:
     return "category" if value == "categorical" else value
 
 
-Duration = Annotated[str, WithJsonSchema({"type": "string", "pattern": "^[0-9]{1,6}[smhd]$"})]
 FeatureType = Annotated[ColumnType, BeforeValidator(_known_type)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 Hyperparameter = str | int | float | bool | list[Any]
@@ -156,7 +132,7 @@ class Training(_Part):
     instance: Instance = Field(default="ml.m5.large", description="Instance type of the training job.")
     count: int = Field(default=1, ge=1, le=20, description="Instances; each trains on its share of the rows.")
     spot: bool = Field(default=False, description="Managed spot training.")
-    max_runtime: Annotated[Duration, _duration(60, 5 * 86400, "between 60s and 5d")] = Field(
+    max_runtime: Annotated[Duration, within(60, 5 * 86400, "between 60s and 5d")] = Field(
         default="1h", description="The longest that a training job may run."
     )
 
@@ -226,19 +202,6 @@ class Endpoint(_Part):
         if self.instance is None and self.min != 1:
             raise ValueError("min needs instance: a serverless endpoint scales by itself")
         return self
-
-
-class Retrain(_Part):
-    """When new data starts a run."""
-
-    quiet_period: Annotated[Duration, _duration(0, 900, "between 0s and 15m")] = Field(
-        default="60s", description="How long no more data must come before a run starts."
-    )
-    min_new_rows: int = Field(default=1, ge=1, description="New accepted rows that make a run worth while.")
-
-    @property
-    def quiet_seconds(self) -> int:
-        return duration_seconds(self.quiet_period)
 
 
 class ModelSettings(_Part):

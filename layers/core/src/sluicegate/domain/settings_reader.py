@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -11,8 +12,9 @@ from pydantic import BaseModel, ValidationError
 
 from sluicegate.domain import algorithms
 from sluicegate.domain.algorithms import Algorithm
+from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import SettingsError
-from sluicegate.domain.settings import METRICS, NOT_YET, ModelSettings, duration_seconds
+from sluicegate.domain.settings import METRICS, NOT_YET, ModelSettings
 from sluicegate.domain.yaml_text import YamlError, load
 
 #: Values that the design has and this version doesn't, by path.
@@ -26,6 +28,7 @@ _LATER_VALUES: dict[str, frozenset[str]] = {
         }
     ),
     "deployment.strategy": frozenset({"canary", "linear", "experiment", "shadow"}),
+    "retrain.on": frozenset({"drift", "feedback"}),
 }
 _KINDS = {
     "bool_type": "true or false",
@@ -88,7 +91,7 @@ def _lines(error: ValidationError) -> Iterator[str]:
         if kind == "extra_forbidden":
             yield f"{path}: {_unknown_key(path, location)}"
             continue
-        if _base_path(path) in _LATER_VALUES and given in _LATER_VALUES[_base_path(path)]:
+        if isinstance(given, str) and given in _LATER_VALUES.get(_base_path(path), ()):
             yield f"{path}: {_show(given)} is not available in this version; accepted is {_expected(item)}"
             continue
         if kind == "value_error":
@@ -105,7 +108,7 @@ def _lines(error: ValidationError) -> Iterator[str]:
 
 
 def _base_path(path: str) -> str:
-    return "features.types" if path.startswith("features.types.") else path
+    return "features.types" if path.startswith("features.types.") else re.sub(r"\[[0-9]+\]$", "", path)
 
 
 def _expected(item: Mapping[str, Any]) -> str:

@@ -32,13 +32,14 @@ _DETAIL = (
     "active_run",
     "live",
     "settings_problem",
+    "scheduled_for",
     "last_run",
     "endpoint",
 )
 _SHAPES: dict[str, tuple[str, ...]] = {
     "run": (
         *("run", "status", "dataset_version", "training_job", "transform_jobs", "created_at", "updated_at", "history"),
-        *("rows", "problem", "metric", "metrics", "verdict", "version", "report", "error"),
+        *("rows", "problem", "metric", "metrics", "verdict", "version", "report", "error", "window"),
     ),
     "version": (
         *(

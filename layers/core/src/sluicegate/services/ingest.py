@@ -13,11 +13,12 @@ from sluicegate.domain import names
 from sluicegate.domain.errors import Conflict, NotFound, SettingsError, UnreadableUpload, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, UploadItem, stamp
 from sluicegate.domain.schema import Schema
-from sluicegate.domain.settings import Endpoint
+from sluicegate.domain.settings import Endpoint, ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Registry, Storage, StoredObject, Workspace
 from sluicegate.services.arrivals import Arrived, find, newer, place
-from sluicegate.services.ledger import Ledger, Step, move_upload, refusal, shortened
+from sluicegate.services.ledger import Ledger, Step, move_upload, refusal
+from sluicegate.services.notes import noted, shown, twice
 from sluicegate.services.withdraw import Withdraw
 
 log = logging.getLogger(__name__)
@@ -27,10 +28,6 @@ ENDPOINT_NOTE = "Its endpoint settings apply to the next version; the one that s
 _MB = 1024 * 1024
 #: beside the file itself the disk holds its rows as Parquet and what DuckDB spills
 _SHARE_OF_DISK = 0.4
-_SHOWN_REJECTS = 3
-#: a note for each of two thousand columns is for the report, not for an item of at most 400 KB
-_NOTES = 40
-_LONGEST_NOTE = 1_000
 _UNPLACED = "_unplaced"
 
 
@@ -65,10 +62,10 @@ class Ingest:
             log.info("%s changed again or is gone", found.key)
             return "ignored"
         problem: ErrorItem | None = None
-        text, endpoint = "", Endpoint()
+        text, settings = "", ModelSettings()
         try:
             text = self._settings_text(found)
-            endpoint = parse_settings(text).endpoint
+            settings = parse_settings(text)
         except SettingsError as error:
             problem = refusal(error)
         cause = f"settings:{names.digest(['settings', found.etag], 12)}"
@@ -81,8 +78,11 @@ class Ingest:
             fields: dict[str, Any] = {"settings_at": stamp(now), "settings_sequencer": arrived.sequencer or None}
             if problem is not None:
                 return Step(f"model.yaml: {problem['detail']}", {**fields, "settings_problem": problem}, state="failed")
-            note = self._note(item, endpoint)
+            note = self._note(item, settings.endpoint)
             fields |= {"settings": text, "settings_note": note, "settings_problem": None, "latest_cause": cause}
+            fields |= {"scheduled_for": _next_time(item, settings, now)}
+            if item.get("columns"):
+                fields |= {"asked": cause}  # settings that come before any data ask for nothing by themselves
             if newer(arrived.sequencer, before):  # the same event again asks for nothing more
                 fields |= self._again(item)
             message = f"model.yaml was read. {note or ''}".rstrip()
@@ -275,7 +275,7 @@ class Ingest:
         message = f"{reading.accepted_rows:,} rows accepted, {reading.rejected_rows:,} set aside."
         overtaken = False
         others = [item["upload"] for item in uploads if item["key"] == found.key and item["upload"] != upload]
-        notes = [*_twice(found, uploads), *reading.notes]
+        notes = [*twice(found, uploads), *reading.notes]
 
         def plan(item: ModelItem) -> Step | None:
             nonlocal overtaken
@@ -291,7 +291,7 @@ class Ingest:
                 message,
                 accepted_rows=reading.accepted_rows,
                 rejected_rows=reading.rejected_rows,
-                notes=_noted(notes) + [shortened(line, _LONGEST_NOTE) for line in _shown(reading.report)],
+                notes=noted(notes) + noted(shown(reading.report)),
                 report=report,
             )
             if moved is None:
@@ -355,29 +355,17 @@ class Ingest:
         return key
 
 
+def _next_time(item: ModelItem, settings: ModelSettings, now: datetime) -> str | None:
+    """When the schedule comes next. Settings that leave it as it was don't put it off."""
+    before = parse_settings(item.get("settings") or "").retrain.schedule
+    if settings.retrain.schedule == before and item.get("scheduled_for"):
+        return item["scheduled_for"]
+    following = settings.retrain.next_time(now)
+    return None if following is None else stamp(following)
+
+
 def _received(model: str | None, upload: str, found: StoredObject, now: datetime) -> UploadItem:
     item = UploadItem(upload=upload, key=found.key, etag=found.etag, size=max(found.size, 0), received_at=stamp(now))
     if model is not None:
         item["model"] = model
     return item
-
-
-def _twice(found: StoredObject, uploads: Sequence[UploadItem]) -> list[str]:
-    """A word on the same content under another key: it may be meant, so both count, but most often it is a slip."""
-    same = [item for item in uploads if item["etag"] == found.etag and item["key"] != found.key]
-    keys = [item["key"] for item in same if item["status"] == "accepted"]
-    return [f"It has the same content as {keys[0]}: its rows count twice."] if keys else []
-
-
-def _noted(notes: Sequence[str]) -> list[str]:
-    shown = [shortened(note, _LONGEST_NOTE) for note in notes[:_NOTES]]
-    further = len(notes) - len(shown)
-    return [*shown, f"and {further:,} more notes, see the report"] if further > 0 else shown
-
-
-def _shown(report: Mapping[str, Any]) -> list[str]:
-    """The first rejected rows in a line each: most mistakes repeat, and few people open the report."""
-    examples = report.get("examples") or []
-    lines = [f"line {example['line']}: {example['reason']}" for example in examples[:_SHOWN_REJECTS]]
-    further = int(report.get("rejected") or 0) - len(lines)
-    return [*lines, f"and {further:,} more, see the report"] if lines and further > 0 else lines

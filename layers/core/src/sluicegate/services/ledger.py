@@ -125,7 +125,7 @@ class Ledger:
             "message": message,
             "updated_at": max(stamp(now), item["updated_at"]),
         }
-        for name in ("live_version", "problem", "target"):
+        for name in ("live_version", "problem", "target", "scheduled_for", "asked"):
             changed.setdefault(name, merged.get(name))
         if "revision" not in item:
             changed |= {"created_at": item["created_at"], "endpoint": item["endpoint"]}

@@ -11,14 +11,16 @@ from typing import Any
 
 from sluicegate.domain import algorithms, names
 from sluicegate.domain.dataset import Dataset, Wires, read_dataset_json
+from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, SettingsError, UnusableData, UserError
-from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, UploadItem, moment, stamp
+from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, moment, stamp
 from sluicegate.domain.schema import Problem
-from sluicegate.domain.settings import METRICS, ModelSettings, duration_seconds
+from sluicegate.domain.settings import METRICS, ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Storage, TrainingSpec, Workspace
 from sluicegate.services import datasets
 from sluicegate.services.ledger import Ledger, Step, move_run, refusal, tags
+from sluicegate.services.selection import Selection, select, waits_for
 
 log = logging.getLogger(__name__)
 
@@ -59,15 +61,14 @@ class Start:
             return reason
         else:
             settings = parse_settings(item.get("settings") or "")
-            uploads = [upload for upload in self._registry.uploads(model) if upload["status"] == "accepted"]
-            if not uploads:
-                return self._rest(model, "empty", "Waits for data.", now)
-            if not self._enough_new_rows(item, uploads, settings, cause):
-                wanted = settings.retrain.min_new_rows
-                return self._rest(model, "few", f"Waits until {wanted:,} new rows are there.", now)
-            claimed = self._claim(item, settings, uploads, message_id, now)
+            accepted = [upload for upload in self._registry.uploads(model) if upload["status"] == "accepted"]
+            selection = select(accepted, settings, now)
+            waits = waits_for(self._registry, item, selection, settings, cause)
+            if waits is not None:
+                return self._rest(item, *waits, now)
+            claimed = self._claim(item, settings, selection, message_id, now)
         if claimed is None:
-            return self._rest(model, "nothing", "There is nothing new to train on.", now)
+            return self._rest(item, "nothing", "There is nothing new to train on.", now)
         try:
             self._prepare_and_train(claimed, parse_settings(claimed.get("settings") or ""), now)
         except (UserError, Refused) as error:
@@ -75,17 +76,20 @@ class Start:
             return "failed"
         return claimed["run"]
 
-    def _rest(self, model: str, outcome: str, message: str, now: datetime) -> str:
+    def _rest(self, seen: ModelItem, outcome: str, message: str, now: datetime) -> str:
         """``outcome``, with the model's state told as what it is when nothing starts: no longer "working"."""
+        model = seen["model"]
 
         def plan(item: ModelItem) -> Step | None:
+            answered = item.get("active_run") is None and item.get("asked") and item.get("asked") == seen.get("asked")
+            fields = {"asked": None} if answered else {}
             idle = item.get("active_run") is None and item.get("live_version") is None
             if not idle or item.get("state") != "working":
-                return None
+                return Step(item.get("message") or "", fields) if fields else None
             last = self._run(model, item.get("last_run") or "")
             if last is None or last["status"] not in ("failed", "rejected"):
-                return Step(message, state="waiting")
-            return Step(f"{message} The last run, {last['run']}, {_ended(last)}", state="failed")
+                return Step(message, fields, state="waiting")
+            return Step(f"{message} The last run, {last['run']}, {_ended(last)}", fields, state="failed")
 
         self._ledger.step(model, now, plan)
         return outcome
@@ -99,17 +103,10 @@ class Start:
     def _no_reason(self, item: ModelItem, cause: str) -> str | None:
         if item.get("settings_problem"):
             return "settings"
-        if cause.startswith("run:") or cause == item.get("latest_cause") or item.get("active_run"):
+        asking = (item.get("latest_cause"), item.get("asked"))
+        if cause.startswith("run:") or cause in asking or item.get("active_run"):
             return None
         return "later"  # a later upload sends its own message after the quiet period
-
-    def _enough_new_rows(self, item: ModelItem, uploads: list[UploadItem], settings: ModelSettings, cause: str) -> bool:
-        if settings.retrain.min_new_rows <= 1 or cause.startswith("settings:") or item.get("retry"):
-            return True
-        last = item.get("last_run")
-        used = set(self._registry.run(item["model"], last).get("uploads", [])) if last else set()
-        new = sum(upload.get("accepted_rows", 0) for upload in uploads if upload["upload"] not in used)
-        return new >= settings.retrain.min_new_rows
 
     def _take_up(self, run: RunItem, message_id: str, now: datetime) -> RunItem | None:
         """``run``, if nobody took it over from this message or a stale claim; the commit shows it."""
@@ -132,11 +129,11 @@ class Start:
         return None if self._ledger.step(model, now, plan) is None else self._registry.run(model, run["run"])
 
     def _claim(
-        self, seen: ModelItem, settings: ModelSettings, uploads: list[UploadItem], message_id: str, now: datetime
+        self, seen: ModelItem, settings: ModelSettings, selection: Selection, message_id: str, now: datetime
     ) -> RunItem | None:
         """The run, ours to prepare; None when there is nothing new, or another run is under way."""
         model, at = seen["model"], stamp(now)
-        dataset = names.dataset_version([upload["upload"] for upload in uploads], settings.preparation_fingerprint())
+        dataset = names.dataset_version(selection.identity, settings.preparation_fingerprint())
         place, attempt, before, retried = self._storage.uri(""), 1, None, None
         while True:
             run = names.run_id(place, dataset, settings.training_fingerprint(), attempt)
@@ -169,7 +166,9 @@ class Start:
                 dataset_version=dataset,
                 created_at=at,
                 updated_at=at,
-                uploads=sorted(upload["upload"] for upload in uploads),
+                uploads=sorted(upload["upload"] for upload in selection.uploads),
+                skipped=selection.skipped or None,
+                window=selection.window,
                 claim=message_id,
                 claimed_at=at,
                 attempt=attempt,
@@ -183,11 +182,13 @@ class Start:
                 run,
                 set={**created},
                 status="preparing",
-                message=f"{len(uploads)} upload{'s' if len(uploads) != 1 else ''}{_counted(attempt)}",
+                message=f"{selection.told}{_counted(attempt)}",
                 at=at,
                 status_in=(None,),
             )
-            fields = {"active_run": run, "last_run": run, "retry": None}
+            fields: dict[str, Any] = {"active_run": run, "last_run": run, "retry": None}
+            if item.get("asked") == seen.get("asked"):
+                fields["asked"] = None
             return Step(f"Preparing run {run}.", fields, [*changes, new])
 
         if self._ledger.step(model, now, plan) is None:
@@ -288,7 +289,7 @@ class Start:
         if champion is not None and champion.dataset != dataset:
             document = datasets.of_version(self._storage, model, champion.version, champion.dataset)
             serving = read_dataset_json(document)
-        parts = self._download(model, run["uploads"], folder)
+        parts = self._download(run, folder)
         workdir = folder / "dataset"
         workdir.mkdir()
         build = build_dataset(
@@ -306,8 +307,10 @@ class Start:
         # written last: where it is, the data set is whole
         return datasets.write(self._storage, model, dataset, made, champion)
 
-    def _download(self, model: str, uploads: list[str], folder: Path) -> list[Path]:
-        parts = []
+    def _download(self, run: RunItem, folder: Path) -> list[Path]:
+        from sluicegate.data.parts import without_first
+
+        model, uploads, skipped, parts = run["model"], run["uploads"], run.get("skipped") or {}, []
         found = [self._storage.head(f"uploads/{model}/{upload}/rows.parquet") for upload in uploads]
         total, limit = sum(part.size for part in found), int(self._workspace.free_bytes() * _SHARE_OF_DISK)
         if total > limit:
@@ -319,6 +322,8 @@ class Start:
         for upload, part in zip(uploads, found, strict=True):
             target = folder / f"{upload}.parquet"
             self._storage.download(part.key, target)
+            if upload in skipped:
+                target = without_first(target, skipped[upload], self._workspace.memory_limit_mb)
             parts.append(target)
         return parts
 

@@ -1,0 +1,90 @@
+"""Which rows a data set is made of: those of all accepted uploads, or of the newest by ``retrain.window``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from sluicegate.domain.items import ModelItem, UploadItem, stamp
+from sluicegate.domain.settings import ModelSettings
+from sluicegate.ports import RegistryReader
+
+
+@dataclass(frozen=True)
+class Selection:
+    """``skipped``: of an upload, how many of its first rows are left out. ``window``: what a run says of it."""
+
+    uploads: tuple[UploadItem, ...]
+    skipped: dict[str, int] = field(default_factory=dict)
+    window: dict[str, Any] | None = None
+
+    @property
+    def identity(self) -> list[str]:
+        """What tells this data from other data: a window that moved names other uploads, or other rows of one."""
+        names = (upload["upload"] for upload in self.uploads)
+        return [f"{name}+{self.skipped[name]}" if name in self.skipped else name for name in names]
+
+    @property
+    def told(self) -> str:
+        count = len(self.uploads)
+        said = f"{count:,} upload{'s' if count != 1 else ''}"
+        if self.window is None:
+            return said
+        measure = f"{self.window['days']:,} days" if "days" in self.window else f"{self.window['rows']:,} rows"
+        left_out = self.window["uploads_left_out"]
+        return f"{said} of the last {measure} ({left_out:,} older left out)"
+
+
+def select(accepted: Sequence[UploadItem], settings: ModelSettings, now: datetime) -> Selection:
+    """``accepted`` newest first. A day is 24 hours before ``now``, by when an upload came; the rows that came last are
+    the last ones of the file that the window's edge goes through."""
+    window = settings.retrain.window
+    if window is None:
+        return Selection(tuple(accepted))
+    newest = sorted(accepted, key=lambda upload: (upload["received_at"], upload["upload"]), reverse=True)
+    chosen, skipped = newest, dict[str, int]()
+    if window.days is not None:
+        since = stamp(now - timedelta(days=window.days))
+        chosen = [upload for upload in newest if upload["received_at"] >= since]
+    elif window.rows is not None:
+        chosen, left = [], window.rows
+        for upload in newest:
+            if left <= 0:
+                break
+            chosen.append(upload)
+            rows = upload.get("accepted_rows", 0)
+            if rows > left:
+                skipped[upload["upload"]] = rows - left
+            left -= rows
+    left_out = [upload for upload in newest if upload not in chosen]
+    told = {
+        **(settings.retrain.said_window() or {}),
+        "uploads_left_out": len(left_out),
+        "rows_left_out": sum(upload.get("accepted_rows", 0) for upload in left_out) + sum(skipped.values()),
+    }
+    return Selection(tuple(chosen), skipped, told)
+
+
+def waits_for(
+    registry: RegistryReader, item: ModelItem, selection: Selection, settings: ModelSettings, cause: str
+) -> tuple[str, str] | None:
+    """What a run waits for (a word, and a sentence for people), or None when it may start.
+
+    A person who saves model.yaml, and the schedule, ask for a run whatever ``min_new_rows`` and ``on`` say of new data.
+    """
+    retrain = settings.retrain
+    if not selection.uploads:
+        days = retrain.window.days if retrain.window else None
+        return "empty", f"Waits for data: none came in the last {days:,} days." if days else "Waits for data."
+    if cause.startswith("settings:") or item.get("retry") or item.get("asked"):
+        return None
+    if not retrain.by_data:
+        return "scheduled", f"Waits for its schedule: {item.get('scheduled_for') or retrain.schedule}."
+    if retrain.min_new_rows <= 1:
+        return None
+    last = item.get("last_run")
+    used = set(registry.run(item["model"], last).get("uploads", [])) if last else set()
+    new = sum(upload.get("accepted_rows", 0) for upload in selection.uploads if upload["upload"] not in used)
+    return ("few", f"Waits until {retrain.min_new_rows:,} new rows are there.") if new < retrain.min_new_rows else None

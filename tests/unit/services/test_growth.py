@@ -1,0 +1,147 @@
+"""When growing data start a run: min_new_rows, schedule, window."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from sluicegate.domain.items import moment
+from sluicegate.services.wake import Wake
+from tests.support.flow import Flow, table
+
+WEEKLY = b"retrain: {on: [schedule], schedule: rate(7 days)}\n"
+
+
+def last_run(flow: Flow) -> dict[str, Any]:
+    return dict(flow.registry.run("churn", flow.registry.model("churn")["last_run"]))
+
+
+def runs(flow: Flow) -> int:
+    return len(flow.registry.runs("churn"))
+
+
+def wait(flow: Flow, **time: int) -> list[str]:
+    """Time goes by; the rule fires once, and again for the same time."""
+    flow.world.now += timedelta(**time)
+    woken = Wake(flow.ledger()).look(flow.world.now)
+    Wake(flow.ledger()).look(flow.world.now)
+    flow.play()
+    return woken
+
+
+def test_with_only_a_schedule_data_wait_for_it() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", WEEKLY)
+    flow.play()
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    model = flow.registry.model("churn")
+    assert runs(flow) == 0
+    assert (model["state"], model["scheduled_for"] in model["message"]) == ("waiting", True)
+    assert wait(flow, days=6) == []
+    assert wait(flow, days=1, minutes=1) == ["churn"]
+    assert runs(flow) == 1
+    assert flow.registry.model("churn")["live_version"] == 1
+    flow.put("data/churn/b.csv", table(260, 2))
+    flow.play()
+    assert runs(flow) == 1
+    wait(flow, days=7)
+    assert flow.registry.model("churn")["live_version"] == 2
+
+
+def test_a_schedule_that_comes_on_unchanged_data_trains_nothing_again() -> None:
+    flow = Flow()
+    flow.put("data/churn/a.csv", table(240))
+    flow.put("models/churn/model.yaml", b"retrain: {schedule: rate(1 day)}\n")
+    flow.play()
+    for _ in range(3):
+        wait(flow, days=1)
+    assert runs(flow) == 1
+    model = flow.registry.model("churn")
+    assert model.get("asked") is None
+    assert moment(model["scheduled_for"]) > flow.world.now
+
+
+def test_a_schedule_takes_fewer_rows_than_min_new_rows_and_comes_once_for_all_missed_times() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"retrain: {min_new_rows: 200, schedule: rate(1 day)}\n")
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    flow.put("data/churn/b.csv", table(100, 2))
+    flow.play()
+    assert runs(flow) == 1
+    before = len(flow.world.messages)
+    wait(flow, days=30)
+    assert runs(flow) == 2
+    assert len(last_run(flow)["uploads"]) == 2
+    assert sum(body["cause"].startswith("schedule:") for _, body, _ in flow.world.messages[before:]) == 2
+
+
+def test_a_schedule_that_comes_during_a_run_starts_the_next_one_at_its_end() -> None:
+    flow = Flow()
+    flow.put("data/churn/a.csv", table(240))
+    flow.put("models/churn/model.yaml", WEEKLY)
+    flow.play()
+    flow.put("data/churn/b.csv", table(260, 2))
+    flow.put("models/churn/model.yaml", WEEKLY + b"algorithm: {hyperparameters: {num_round: 5}}\n")
+    flow.collect()
+    while flow.pending:
+        flow.attempt(*flow.pending.pop(0))
+        flow.collect()
+    assert flow.registry.model("churn")["active_run"]
+    flow.put("data/churn/c.csv", table(280, 3))
+    flow.attempt(*flow.pending.pop())
+    flow.world.now += timedelta(days=8)
+    Wake(flow.ledger()).look(flow.world.now)
+    flow.play()
+    assert len(last_run(flow)["uploads"]) == 3
+
+
+def test_a_settings_file_that_leaves_the_schedule_does_not_put_it_off() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", WEEKLY)
+    flow.play()
+    due = flow.registry.model("churn")["scheduled_for"]
+    flow.world.now += timedelta(days=2)
+    flow.put("models/churn/model.yaml", WEEKLY + b"approval: manual\n")
+    flow.play()
+    assert flow.registry.model("churn")["scheduled_for"] == due
+    flow.put("models/churn/model.yaml", b"approval: manual\n")
+    flow.play()
+    assert "scheduled_for" not in flow.registry.model("churn")
+
+
+def test_a_window_of_days_moves_and_a_moved_window_is_another_data_set() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"retrain: {schedule: rate(1 day), window: {days: 30}}\n")
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    flow.world.now += timedelta(days=20)
+    flow.put("data/churn/b.csv", table(260, 2))
+    flow.play()
+    both = last_run(flow)
+    assert both["window"] == {"days": 30, "uploads_left_out": 0, "rows_left_out": 0}
+    wait(flow, days=5)
+    assert runs(flow) == 2
+    wait(flow, days=6)
+    moved = last_run(flow)
+    assert runs(flow) == 3
+    assert moved["dataset_version"] != both["dataset_version"]
+    assert moved["window"] == {"days": 30, "uploads_left_out": 1, "rows_left_out": 240}
+    assert "1 upload of the last 30 days (1 older left out)" in moved["history"][0]["message"]
+
+
+def test_a_window_of_rows_takes_the_last_rows_of_the_file_at_its_edge() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"retrain: {window: {rows: 300}}\n")
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    flow.put("data/churn/b.csv", table(200, 2))
+    flow.play()
+    run = last_run(flow)
+    assert sum(run["rows"].values()) == 300
+    assert run["window"] == {"rows": 300, "uploads_left_out": 0, "rows_left_out": 140}
+    rows = table(240).decode().splitlines()[141:] + table(200, 2).decode().splitlines()[1:]
+    document = flow.storage.json(f"datasets/churn/{run['dataset_version']}/dataset.json")
+    won = sum(line.endswith("yes") for line in rows)
+    assert sum(document["profile"]["classes"]["yes"].values()) == won
