@@ -28,6 +28,7 @@ COMMANDS = {
         "uploads": "models",
         "runs": "models",
         "versions": "models",
+        "lineage": "lineage",
         "report": "reports",
         "predict": "models",
         "batch": "batches",

@@ -71,7 +71,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
 def forget() -> None:
     for function in (aws.client, bootstrap.registry, bootstrap.storage, bootstrap.ledger):
         function.cache_clear()
-    for function in (bootstrap.ingest, bootstrap.withdraw):
+    for function in (bootstrap.ingest, bootstrap.withdraw, bootstrap.wake):
         function.cache_clear()
     for function in (bootstrap.start, bootstrap.evaluate, bootstrap.register, bootstrap.deploy, bootstrap.track):
         function.cache_clear()
@@ -106,6 +106,18 @@ def test_a_file_that_is_deleted_leaves_the_data(account: str) -> None:
     assert handler("ingest_data")(gone, None) == {"outcome": "withdrawn"}
     assert handler("ingest_data")(gone, None) == {"outcome": "known"}
     assert [item["status"] for item in bootstrap.registry().uploads("churn")] == ["withdrawn"]
+
+
+def test_a_schedule_that_has_come_asks_for_a_run(account: str) -> None:
+    kept = {"settings": "retrain: {schedule: rate(1 day)}", "scheduled_for": "2026-01-02T03:04:05.000Z", "revision": 1}
+    line = {"model": "churn", "state": "live", "message": "", "updated_at": "2026-01-01T00:00:00.000Z"}
+    bootstrap.registry().commit([Change("model", "churn", "", set=kept | line)])
+    assert handler("wake_models")(sample("wake_models"), None) == {"woken": ["churn"]}
+    assert bootstrap.registry().model("churn")["scheduled_for"] == "2026-01-03T03:04:05.000Z"
+    (found,) = boto3.client("sqs").receive_message(QueueUrl=account, MaxNumberOfMessages=10)["Messages"]
+    assert json.loads(found["Body"])["cause"] == "schedule:2026-01-02T03:04:05.000Z"
+    with pytest.raises(MalformedEvent, match="yesterday"):
+        handler("wake_models")(sample("wake_models.malformed"), None)
 
 
 def test_an_object_that_is_gone_is_remembered_as_ignored(account: str) -> None:

@@ -101,9 +101,11 @@ def test_answers_say_which_origin_may_read_them(manage: Any, monkeypatch: pytest
 @pytest.mark.parametrize("path", ROUTES)
 def test_every_catalog_answer_has_its_shape(manage: Any, path: Any, model: Any) -> None:
     parameters = {"model": model, "version": "2", "run": "1f2e3d4c", "batch": "0123456ab"}
+    parameters |= {"upload": "0a1b2c3d4e5f"}
     event = proxy_event("GET", path, parameters if "{" in path else None)
     answer = manage(event, CONTEXT)
-    found = 404 if model == "price" and path.endswith(("/{version}", "/{batch}", "/report")) else 200
+    one = path.endswith(("/{version}", "/{batch}", "/{upload}", "/report", "/lineage"))
+    found = 404 if model == "price" and one else 200
     assert answer["statusCode"] == found
     check(answer, "get", path)
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+from sluice.commands.lineage import upload_tree, version_tree
 from sluicegate.domain.items import moment
+from sluicegate.services.catalog import Catalog
 from sluicegate.services.wake import Wake
 from tests.support.flow import Flow, table
 
@@ -145,3 +147,44 @@ def test_a_window_of_rows_takes_the_last_rows_of_the_file_at_its_edge() -> None:
     document = flow.storage.json(f"datasets/churn/{run['dataset_version']}/dataset.json")
     won = sum(line.endswith("yes") for line in rows)
     assert sum(document["profile"]["classes"]["yes"].values()) == won
+
+
+def test_lineage_leads_both_ways_and_tells_what_was_withdrawn() -> None:
+    flow = Flow()
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    flow.put("data/churn/b.csv", table(260, 2))
+    flow.play()
+    flow.delete("data/churn/a.csv")
+    flow.play()
+    catalog = Catalog(flow.registry)
+    second = catalog.lineage("churn", 2)
+    assert [(item["key"], item["rows"], item["status"]) for item in second["uploads"]] == [
+        ("data/churn/a.csv", 240, "withdrawn"),
+        ("data/churn/b.csv", 260, "accepted"),
+    ]
+    assert second["withdrawn"] == 1
+    assert [item["key"] for item in catalog.lineage("churn", 3)["uploads"]] == ["data/churn/b.csv"]
+    forward = catalog.upload("churn", second["uploads"][0]["upload"])
+    assert [run["version"] for run in forward["runs"]] == [2, 1]
+    assert forward["withdrawn"]["reason"] == "deleted"
+    for version in (1, 2, 3):  # each way back leads forward again
+        for item in catalog.lineage("churn", version)["uploads"]:
+            assert version in [run["version"] for run in catalog.upload("churn", item["upload"])["runs"]]
+
+
+def test_lineage_as_a_tree() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"retrain: {window: {rows: 300}}\n")
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    flow.put("data/churn/b.csv", table(200, 2))
+    flow.play()
+    catalog = Catalog(flow.registry)
+    lines = version_tree(catalog.lineage("churn", 2))
+    assert lines[0].startswith("churn version 2 (live)")
+    assert lines[2].endswith("2 uploads of the last 300 rows, 140 rows left out")
+    assert [line.split(", ")[-1] for line in lines[3:]] == ["100 rows", "200 rows"]
+    (first,) = [item["upload"] for item in flow.registry.uploads("churn") if item["key"].endswith("a.csv")]
+    tree = upload_tree(catalog.upload("churn", first))
+    assert [line.rsplit("→ ")[-1] for line in tree[1:]] == ["version 2 (live)", "version 1 (retired)"]

@@ -16,9 +16,11 @@ ROUTES = (
     "/models/{model}",
     "/models/{model}/versions",
     "/models/{model}/versions/{version}",
+    "/models/{model}/versions/{version}/lineage",
     "/models/{model}/runs",
     "/models/{model}/runs/{run}/report",
     "/models/{model}/uploads",
+    "/models/{model}/uploads/{upload}",
     "/models/{model}/batches",
     "/models/{model}/batches/{batch}",
 )
@@ -65,13 +67,17 @@ def _read(request: Request, catalog: Catalog) -> Json | str:
             case ["models", model, "versions"]:
                 return catalog.versions(model, *page)
             case ["models", model, "versions", version]:
-                return _version(catalog, model, version)
+                return _version(catalog.version, model, version)
+            case ["models", model, "versions", version, "lineage"]:
+                return _version(catalog.lineage, model, version)
             case ["models", model, "runs"]:
                 return catalog.runs(model, *page)
             case ["models", model, "runs", run, "report"]:
                 return _report(request, catalog, model, run)
             case ["models", model, "uploads"]:
                 return catalog.uploads(model, *page)
+            case ["models", model, "uploads", upload]:
+                return _upload(catalog, model, upload)
             case ["models", model, "batches"]:
                 return catalog.batches(model, *page)
             case ["models", model, "batches", batch]:
@@ -85,15 +91,23 @@ def _read(request: Request, catalog: Catalog) -> Json | str:
     raise Problem(404, f"There is nothing at {request.path[:200]}. GET openapi.json lists what there is.")
 
 
-def _version(catalog: Catalog, model: str, version: str) -> Json:
+def _version(read: Callable[[str, int], Json], model: str, version: str) -> Json:
     if not (version.isascii() and version.isdigit() and 1 <= int(version[:9]) <= _LARGEST_VERSION):
         raise Problem(
             400, f"A version is a whole number from 1 to {_LARGEST_VERSION:,} such as 3, not {version[:40]!r}."
         )
     try:
-        return catalog.version(model, int(version))
+        return read(model, int(version))
     except NotFound as error:
         detail = f"Model {model!r} has no version {int(version)}. GET models/{model}/versions lists them."
+        raise Problem(404, detail) from error
+
+
+def _upload(catalog: Catalog, model: str, upload: str) -> Json:
+    try:
+        return catalog.upload(model, upload)
+    except NotFound as error:
+        detail = f"Model {model!r} has no upload {upload[:40]!r}. GET models/{model}/uploads lists them."
         raise Problem(404, detail) from error
 
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 from sluicegate.domain.errors import NotFound, SluicegateError
 from sluicegate.domain.items import public
 from sluicegate.ports import RegistryReader, Reports
+from sluicegate.services import lineage
 
 Json = dict[str, Any]
 Item = TypeVar("Item", bound=Mapping[str, Any])
@@ -144,6 +145,17 @@ class Catalog:
         """Raises `NotFound` when the model has no such version."""
         self._item(model)
         return shaped("version", self.registry.version(model, version))
+
+    def lineage(self, model: str, version: int) -> Json:
+        """What the version learned from. Raises `NotFound` when the model has no such version."""
+        self._item(model)
+        return lineage.of_version(self.registry, model, version)
+
+    def upload(self, model: str, upload: str) -> Json:
+        """The upload, and the ``runs`` that learned from it. Raises `NotFound` when the model has no such upload."""
+        self._item(model)
+        item = self.registry.upload(model, upload)
+        return shaped("upload", item) | {"runs": lineage.of_upload(self.registry, model, upload)}
 
     def report(self, model: str, run: str, suffix: str) -> bytes:
         """The run's report as it was written: ``json`` or ``html``. Raises `NoReport`, `NotFound` (no such run)."""
