@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import accumulate
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,12 +29,12 @@ def generate(path: Path, rows: int) -> None:
     """Reviews of 10 to 80 words from a vocabulary whose words are as unequal as those of a language (Zipf's law)."""
     chosen = random.Random(7)
     vocabulary = [f"{chosen.choice('bcdfgklmnprst')}{chosen.choice('aeiou')}{index:x}" for index in range(30_000)]
-    weights = [1 / (place + 2) for place in range(len(vocabulary))]
+    cumulative = list(accumulate(1 / (place + 2) for place in range(len(vocabulary))))
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(["stars", "review", "liked"])
         for _ in range(rows):
-            words = chosen.choices(vocabulary, weights, k=chosen.randint(10, 80))
+            words = chosen.choices(vocabulary, cum_weights=cumulative, k=chosen.randint(10, 80))
             liked = chosen.random() < 0.5
             words.insert(chosen.randrange(len(words)), "wonderful" if liked else "awful")
             writer.writerow([chosen.randint(1, 5), " ".join(words).capitalize() + ".", "yes" if liked else "no"])

@@ -210,12 +210,12 @@ def test_frames_are_parted_by_records() -> None:
     rows = [encoder.encode_row({"n": float(index), "t": "a b c" * index}, "recordio") for index in range(20)]
     assert rows[0].startswith(MAGIC.to_bytes(4, "little"))
     body = b"".join(rows)
-    pieces = parts(body, 300)
+    pieces = parts(rows, 300)
     assert len(pieces) > 1 and b"".join(piece for piece, _ in pieces) == body
     assert sum(count for _, count in pieces) == 20 and all(len(piece) <= 300 for piece, _ in pieces)
-    assert parts(body, 10_000) == [(body, 20)]
+    assert parts(rows, 10_000) == [(body, 20)]
     with pytest.raises(TooLarge):
-        parts(body, 50)
+        parts(rows, 50)
 
 
 def test_the_row_form_needs_no_library() -> None:

@@ -15,6 +15,7 @@ from sluicegate.data.engine import connect, name_sql, text_sql
 from sluicegate.data.features import Chooser
 from sluicegate.data.fillings import fit_fillings
 from sluicegate.data.profile import profile_source
+from sluicegate.data.splits import LABEL, SPLIT, Splitter, weight_sql
 from sluicegate.data.tables import Union, converted, union
 from sluicegate.data.target import Target, resolve_target, without_target
 from sluicegate.data.write import Rows, Writer
@@ -22,13 +23,10 @@ from sluicegate.domain import algorithms
 from sluicegate.domain.dataset import Dataset, Wires
 from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import UnusableData
-from sluicegate.domain.schema import SUPERVISED, Column, Problem, Schema, stored_type
+from sluicegate.domain.schema import SUPERVISED, Problem, Schema, stored_type
 from sluicegate.domain.settings import ModelSettings
-from sluicegate.domain.split import SPLITS, row_key_sql, split_sql
+from sluicegate.domain.split import SPLITS
 from sluicegate.domain.words import DENSE_BUCKETS, SPARSE_BUCKETS
-
-# columns of our own, beside any that the data may have
-_SPLIT, _LABEL = '"(split)"', '"(label)"'
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class DatasetBuild:
     profile: dict[str, Any]
     files: dict[str, list[Path]]
     wire: Wires = field(default_factory=Wires)
+    split: dict[str, Any] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -108,12 +107,42 @@ class _Builder:
         self.notes = [*table.notes, *target.notes]
         labelled = f" WHERE {name_sql(target.name)} IS NOT NULL" if target.name and self.algorithm.supervised else ""
         self.rows = f"(SELECT * FROM {table.source}{labelled})"
+        self._leave_out_unweighted()
+
+    def _leave_out_unweighted(self) -> None:
+        """Rows without a weight, or with one that is less than nothing, are left out, and that is told."""
+        name = self.settings.weights.column if self.settings.weights else None
+        if name is None:
+            return
+        if name not in self.table.columns:
+            raise UnusableData(
+                "No such weights",
+                f"model.yaml names {name!r} as weights.column; the data has {', '.join([*self.table.columns][:20])}.",
+                "Correct weights.column in model.yaml, or upload data that has it.",
+            )
+        quoted = name_sql(name)
+        row = self.connection.execute(
+            f"SELECT count(*) FILTER ({quoted} IS NULL), count(*) FILTER ({quoted} < 0), sum({quoted}) FROM {self.rows}"
+        ).fetchone()
+        missing, negative, total = row if row else (0, 0, 0)
+        if not total:
+            raise UnusableData(
+                "No weights",
+                f"No row has a weight above 0 in {name!r}.",
+                "Upload rows that have one, or remove weights from model.yaml.",
+            )
+        if missing or negative:
+            self.notes.append(f"{missing + negative:,} rows are left out: {name} is missing or negative in them.")
+        self.rows = f"(SELECT * FROM {self.rows} WHERE {quoted} >= 0)"
 
     def build(self) -> DatasetBuild:
         profile = profile_source(self.connection, self.rows, list(self.table.columns.items()))
         chooser = Chooser(self.connection, self.rows, self.table, self.target, self.settings, self.champion, self.notes)
         features = chooser.choose(profile)
-        self._assign_splits()
+        splitter = Splitter(
+            self.connection, self.rows, self.table, self.target, self.settings, self.champion, self.notes
+        )
+        split = splitter.assign()
         counts, by_class = self._counts()
         wire, text_buckets = Wires(self.algorithm.train_format, self.algorithm.infer_format), DENSE_BUCKETS
         if self.algorithm.sparse_format and any(column.type == "text" for column in features):
@@ -121,12 +150,13 @@ class _Builder:
             text_buckets = SPARSE_BUCKETS
         fillings = {}
         if not self.algorithm.takes_missing:
-            training = f"(SELECT * FROM {self.rows} POSITIONAL JOIN splits WHERE {_SPLIT} = 0)"
+            training = f"(SELECT * FROM {self.rows} POSITIONAL JOIN splits WHERE {SPLIT} = 0)"
             fillings = fit_fillings(self.connection, training, features)
         encoder = Encoder.fit(features, fillings=fillings, text_buckets=text_buckets)
         if "libsvm" in (wire.train, wire.infer) or text_buckets == SPARSE_BUCKETS:
             encoder = encoder.sparse()
-        files = self._write(encoder, wire)
+        weight = weight_sql(self.settings, self.target, by_class) if self.algorithm.takes_weights else None
+        files = self._write(encoder, wire, weight)
         used = {column.name for column in features}
         special = {self.target.name, self.settings.id_column}
         schema = Schema(
@@ -149,27 +179,17 @@ class _Builder:
             },
             files=files,
             wire=wire,
+            split=split,
             notes=self.notes,
-        )
-
-    def _assign_splits(self) -> None:
-        """Computes each row's split once: without an id its key is the whole row, which is not cheap."""
-        columns = [Column(name, kind) for name, kind in self.table.columns.items() if name != self.target.name]
-        quoted = {column.name: name_sql(column.name) for column in columns}
-        key = row_key_sql(columns, quoted)
-        if self.settings.id_column is not None:
-            key = f"coalesce({quoted[self.settings.id_column]}, {key})"
-        split = split_sql(key, self.settings.split.validation, self.settings.split.holdout)
-        self.connection.execute(
-            f"CREATE TABLE splits AS SELECT {split} AS {_SPLIT}, ({self.target.label or 'NULL'}) AS {_LABEL} "
-            f"FROM {self.rows}"
         )
 
     def _counts(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
         problem = self.target.problem
         judged = bool(problem.classes) and self.algorithm.supervised
-        grouped = f"{_LABEL}::INTEGER" if judged else "NULL"
-        found = self.connection.execute(f"SELECT {_SPLIT}, {grouped}, count(*) FROM splits GROUP BY ALL").fetchall()
+        grouped = f"{LABEL}::INTEGER" if judged else "NULL"
+        found = self.connection.execute(
+            f"SELECT {SPLIT}, {grouped}, count(*) FROM splits WHERE {SPLIT} < {len(SPLITS)} GROUP BY ALL"
+        ).fetchall()
         counts: dict[str, int] = dict.fromkeys(SPLITS, 0)
         classes = problem.classes if judged else ()
         by_class: dict[str, dict[str, int]] = {known: dict.fromkeys(SPLITS, 0) for known in classes}
@@ -192,7 +212,7 @@ class _Builder:
         if self.target.problem.kind != "regression":
             return None
         row = self.connection.execute(
-            f"SELECT avg({_LABEL}::DOUBLE), median({_LABEL}::DOUBLE) FROM splits WHERE {_SPLIT} = 0"
+            f"SELECT avg({LABEL}::DOUBLE), median({LABEL}::DOUBLE) FROM splits WHERE {SPLIT} = 0"
         ).fetchone()
         return None if row is None or row[0] is None else {"mean": float(row[0]), "median": float(row[1])}
 
@@ -211,23 +231,23 @@ class _Builder:
                 )
             self.notes.append(f"The class {known[:60]} has no rows in the {' and '.join(empty)} split.")
 
-    def _write(self, encoder: Encoder, wire: Wires) -> dict[str, list[Path]]:
+    def _write(self, encoder: Encoder, wire: Wires, weight: str | None) -> dict[str, list[Path]]:
         """The same order of rows in every file of the holdout."""
         source = f"{self.rows} POSITIONAL JOIN splits"
         columns = {name: name_sql(name) for name in self.table.columns}
-        label, shown = _LABEL if self.algorithm.supervised else None, None
+        label, shown = LABEL if self.algorithm.supervised else None, None
         if label and self.target.name and self.target.shown:
             shown = (self.target.name, self.target.shown)
         writer = Writer(self.connection, encoder, self.workdir)
         count = self.settings.training.count
-        train = Rows(source, f"{_SPLIT} = 0", columns, label, shown=shown)
-        held_out = Rows(source, f"{_SPLIT} = 2", columns)
+        train = Rows(source, f"{SPLIT} = 0", columns, label, weight, shown)
+        held_out = Rows(source, f"{SPLIT} = 2", columns)
         # A positional join runs in one thread, so two copies at a time use two processors.
         with ThreadPoolExecutor(max_workers=2) as pool:
             copies = {
                 "train": pool.submit(writer.write, "train", train, wire.train, count),
                 "validation": pool.submit(
-                    writer.write, "validation", replace(train, where=f"{_SPLIT} = 1"), wire.train, count
+                    writer.write, "validation", replace(train, where=f"{SPLIT} = 1"), wire.train, count
                 ),
                 "holdout": pool.submit(writer.write, "holdout", held_out, wire.infer, predicting=True),
             }
@@ -242,7 +262,7 @@ class _Builder:
                     if block.column in columns
                 }
                 theirs = Writer(self.connection, self.champion.encoder, self.workdir)
-                rows = Rows(source, f"{_SPLIT} = 2", typed)
+                rows = Rows(source, f"{SPLIT} = 2", typed)
                 copies["champion-holdout"] = pool.submit(
                     theirs.write, "champion-holdout", rows, self.champion.wire.infer, predicting=True
                 )
@@ -254,7 +274,7 @@ class _Builder:
         target.parent.mkdir(parents=True, exist_ok=True)
         with self.connection.cursor() as cursor:
             cursor.execute(
-                f"COPY (SELECT {_LABEL} FROM splits WHERE {_SPLIT} = 2) TO {text_sql(str(target))} "
+                f"COPY (SELECT {LABEL} FROM splits WHERE {SPLIT} = 2) TO {text_sql(str(target))} "
                 "(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '', ESCAPE '')"
             )
         return [target]
@@ -274,6 +294,7 @@ def dataset_json(build: DatasetBuild, uploads: Sequence[str], version: str) -> d
         "counts": build.counts,
         "profile": build.profile,
         "wire": build.wire.to_json(),
+        "split": build.split,
         "parts": {folder: [f"{folder}/{path.name}" for path in paths] for folder, paths in build.files.items()},
         "notes": build.notes,
     }

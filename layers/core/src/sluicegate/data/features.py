@@ -44,6 +44,8 @@ class Chooser:
         """The columns that are worth learning from, with the categories of those that have few."""
         kept: list[ColumnProfile] = []
         excluded = {self.target.name, self.settings.id_column, *self.settings.features.exclude}
+        if self.settings.weights is not None:
+            excluded.add(self.settings.weights.column)
         for name in self.settings.features.exclude:
             if name not in self.table.columns:
                 self.notes.append(f"features.exclude names {name}, which the data does not have.")

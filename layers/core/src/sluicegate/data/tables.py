@@ -49,6 +49,8 @@ def union(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], settings
     for name, kinds in seen.items():
         if name == settings.id_column:
             types[name] = "category"
+        elif settings.weights is not None and name == settings.weights.column:
+            types[name] = "number"
         elif name in settings.features.types:
             types[name] = stored_type(settings.features.types[name])
         elif len(kinds) == 1:

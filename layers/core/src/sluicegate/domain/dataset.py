@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sluicegate.domain.encoder import Encoder, Wire
@@ -40,6 +40,8 @@ class Dataset:
     parts: dict[str, list[str]]
     notes: tuple[str, ...]
     wire: Wires = Wires()
+    #: how the rows were split: ``by``, and by time ``column``, ``validation_from`` and ``holdout_from``
+    split: Mapping[str, Any] = field(default_factory=dict)
 
 
 def read_dataset_json(data: Mapping[str, Any]) -> Dataset:
@@ -57,4 +59,5 @@ def read_dataset_json(data: Mapping[str, Any]) -> Dataset:
         parts={folder: list(keys) for folder, keys in data["parts"].items()},
         notes=tuple(data["notes"]),
         wire=Wires.from_json(data.get("wire")),
+        split=dict(data.get("split") or {}),
     )

@@ -12,6 +12,7 @@ from sluicegate.domain.durations import Duration, within
 from sluicegate.domain.names import digest
 from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
 from sluicegate.domain.settings_retrain import Retrain
+from sluicegate.domain.settings_rows import Split, Weights
 
 BINARY_METRICS = ("auc", "logloss", "accuracy", "f1", "precision", "recall")
 MULTICLASS_METRICS = ("accuracy", "macro_f1", "logloss")
@@ -70,8 +71,6 @@ NOT_YET: frozenset[str] = frozenset(
         "endpoint.max",
         "experiment",
         "idle_shutdown",
-        "split.by",
-        "split.column",
     }
 )
 
@@ -135,19 +134,6 @@ class Training(_Part):
     max_runtime: Annotated[Duration, within(60, 5 * 86400, "between 60s and 5d")] = Field(
         default="1h", description="The longest that a training job may run."
     )
-
-
-class Split(_Part):
-    """Shares of the rows, by a stable hash."""
-
-    validation: float = Field(default=0.15, ge=0.01, le=0.5, description="Share that early stopping watches.")
-    holdout: float = Field(default=0.15, ge=0.01, le=0.5, description="Share that no training ever sees.")
-
-    @model_validator(mode="after")
-    def _leaves_rows_to_train(self) -> Split:
-        if self.validation + self.holdout > 0.8:
-            raise ValueError("validation and holdout together may be at most 0.8")
-        return self
 
 
 class Evaluation(_Part):
@@ -223,6 +209,7 @@ class ModelSettings(_Part):
     algorithm: Algorithm = Algorithm()
     training: Training = Training()
     split: Split = Split()
+    weights: Weights | None = Field(default=None, description="By default every row counts the same.")
     evaluation: Evaluation = Evaluation()
     approval: Literal["automatic", "manual"] = "automatic"
     deployment: Deployment = Deployment()
@@ -240,8 +227,10 @@ class ModelSettings(_Part):
         from sluicegate.domain import algorithms  # which reads settings
 
         chosen = self.model_dump(
-            mode="json", include={"target", "problem", "positive_class", "id_column", "features", "split"}
-        )
+            mode="json", include={"target", "problem", "positive_class", "id_column", "features"}
+        ) | {"split": self.split.prepared()}
+        if self.weights is not None:
+            chosen["weights"] = self.weights.model_dump(mode="json")
         algorithm = algorithms.of(self)
         form = {
             "wire": [algorithm.train_format, algorithm.infer_format, algorithm.sparse_format],

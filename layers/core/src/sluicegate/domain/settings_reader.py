@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
@@ -14,6 +14,7 @@ from sluicegate.domain import algorithms
 from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import SettingsError
+from sluicegate.domain.schema import ProblemKind
 from sluicegate.domain.settings import METRICS, NOT_YET, ModelSettings
 from sluicegate.domain.yaml_text import YamlError, load
 
@@ -193,7 +194,28 @@ def _across(settings: ModelSettings) -> Iterator[str]:
     if settings.positive_class is not None and not {"binary", "anomaly"} & set(kinds):
         yield f"positive_class: only a binary problem has one, and problem is {kind or kinds[0]}"
     yield from _target(settings, algorithm)
+    yield from _weights(settings, algorithm, kinds)
     yield from _spot(settings, algorithm)
+
+
+def _weights(settings: ModelSettings, algorithm: Algorithm, kinds: Sequence[ProblemKind]) -> Iterator[str]:
+    weights = settings.weights
+    special = {settings.target: "target", settings.id_column: "id_column"}
+    if settings.split.column is not None and settings.split.column == settings.target:
+        yield f"split.column: given {settings.split.column!r}, which is the target; accepted is another column"
+    if weights is None:
+        return
+    if weights.column is not None:
+        if not algorithm.takes_weights:
+            takes = [name for name in algorithms.NAMES if algorithms.named(name).takes_weights]
+            yield f"weights.column: {algorithm.name} takes no weights; {', '.join(takes)} does"
+        if weights.column in special:
+            yield f"weights.column: given {weights.column!r}, which is the {special[weights.column]}; name another"
+        return
+    if not set(kinds) & {"binary", "multiclass"}:
+        yield f"weights.classes: a {kinds[0]} problem has no classes; remove it"
+    elif not algorithm.takes_weights and all(algorithm.balancing(kind) is None for kind in kinds):
+        yield f"weights.classes: {algorithm.name} can't balance classes; remove it or name another algorithm"
 
 
 def _target(settings: ModelSettings, algorithm: Algorithm) -> Iterator[str]:

@@ -159,7 +159,12 @@ class Judge:
         before = parse_settings(self._registry.run(run["model"], item["run"]).get("settings") or "")
         if older["schema"].get("target") != document["schema"].get("target"):
             return None, "its target is another one"
-        if before.id_column != settings.id_column or before.split.holdout < settings.split.holdout:
+        by_time = settings.split.by == "time"  # there the boundary moves, but never behind what it has learned
+        if (
+            (before.split.by, before.split.column) != (settings.split.by, settings.split.column)
+            or (before.id_column != settings.id_column and not by_time)
+            or (before.split.holdout < settings.split.holdout and not by_time)
+        ):
             return None, "it has learned from rows that are held out now"
         return _Champion(algorithms.of(before), Problem.from_json(older["problem"]), older), ""
 

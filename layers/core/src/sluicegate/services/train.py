@@ -225,12 +225,12 @@ class Start:
         _check_fit(settings, problem, rows, width)
         job = names.training_job(self._prefix, model, run["run"])
         root = self._storage.uri(f"datasets/{model}/{dataset}")
-        algorithm = algorithms.of(settings)
+        algorithm, wire = algorithms.of(settings), Wires.from_json(document.get("wire")).train
         reads_validation = algorithm.reads_validation(problem)
         spec = TrainingSpec(
             name=job,
             image=algorithm.image(self._region),
-            hyperparameters=algorithm.hyperparameters(settings, problem, rows, width),
+            hyperparameters=algorithm.job_hyperparameters(settings, problem, rows, width, wire),
             train_uri=f"{root}/train/",
             validation_uri=f"{root}/validation/" if rows["validation"] and reads_validation else None,
             output_uri=self._storage.uri(f"artifacts/{model}"),
@@ -241,7 +241,7 @@ class Start:
             spot=settings.training.spot,
             tags=tags(model, run["run"]),
             channels=algorithm.channels,
-            content_types=algorithm.channel_types(Wires.from_json(document.get("wire")).train),
+            content_types=algorithm.channel_types(wire),
             distributions=_distributions(algorithm, settings.training.count),
             longest_spot=algorithm.longest_spot,
         )

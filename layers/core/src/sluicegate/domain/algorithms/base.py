@@ -65,6 +65,8 @@ class Algorithm:
     distributions: ClassVar[tuple[str, str]] = ("FullyReplicated", "FullyReplicated")
     #: whether a missing value may be an empty field; if not, the encoder fills and scales
     takes_missing: ClassVar[bool] = False
+    #: whether each row may carry a weight
+    takes_weights: ClassVar[bool] = False
     #: the longest that a managed spot job may run and wait (seconds); None: as long as any job
     longest_spot: ClassVar[int | None] = None
     #: of the answers: what a real-time request and a transform job ask for
@@ -84,6 +86,26 @@ class Algorithm:
     def reads_validation(self, problem: Problem) -> bool:
         """Whether a training job has use for the validation rows."""
         return True
+
+    def weighing(self, problem: Problem, wire: Format) -> dict[str, str]:
+        """The hyperparameters that tell a training job of the rows' weights (``takes_weights``)."""
+        return {}
+
+    def balancing(self, kind: ProblemKind) -> dict[str, str] | None:
+        """The hyperparameters with which it balances classes by itself; None: it can't. Not for ``takes_weights``."""
+        return None
+
+    def job_hyperparameters(
+        self, settings: ModelSettings, problem: Problem, counts: Mapping[str, int], width: int, wire: Format
+    ) -> dict[str, str]:
+        """``hyperparameters`` of a job that trains on rows in ``wire``, with what ``weights`` in model.yaml asks for;
+        hyperparameters that the user gave win."""
+        found: Mapping[str, str] = {}
+        if settings.weights is not None:
+            found = self.weighing(problem, wire) if self.takes_weights else self.balancing(problem.kind) or {}
+        given = settings.algorithm.hyperparameters
+        chosen = self.hyperparameters(settings, problem, counts, width)
+        return chosen | {name: value for name, value in found.items() if name not in given}
 
     def rules(self) -> Mapping[str, Rule]:
         """What each hyperparameter accepts."""

@@ -54,6 +54,14 @@ class LinearLearner(BuiltIn):
             found["binary_classifier_model_selection_criteria"] = "loss_function"
         return found
 
+    def balancing(self, kind: ProblemKind) -> dict[str, str] | None:
+        """Source: developer guide, "Linear Learner Hyperparameters"."""
+        balancing = {
+            "binary": {"positive_example_weight_mult": "balanced"},
+            "multiclass": {"balance_multiclass_weights": "true"},
+        }
+        return balancing.get(kind)
+
     def problem_mistakes(self, given: Mapping[str, object], kind: ProblemKind) -> dict[str, str]:
         found: dict[str, str] = {}
         if kind in _LOSSES and "loss" in given and given["loss"] not in _LOSSES[kind]:

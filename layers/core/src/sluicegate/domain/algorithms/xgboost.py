@@ -23,6 +23,7 @@ class XGBoost(Algorithm):
     sparse_format: ClassVar[Format | None] = "libsvm"
     problems = ("binary", "multiclass", "regression")
     takes_missing = True
+    takes_weights = True
 
     def __init__(self, format: Format = "csv") -> None:
         self.train_format = self.infer_format = format
@@ -43,6 +44,9 @@ class XGBoost(Algorithm):
         from sluicegate.domain import hyperparameters
 
         return hyperparameters.training_hyperparameters(settings.algorithm.hyperparameters, problem)
+
+    def weighing(self, problem: Problem, wire: Format) -> dict[str, str]:
+        return {"csv_weights": "1"} if wire == "csv" else {}  # a line of libsvm says its weight by itself
 
     def mistakes(self, given: Mapping[str, object]) -> dict[str, str]:
         from sluicegate.domain import hyperparameters
