@@ -37,6 +37,20 @@ CORRECTIONS = {
         'OneOf(("auto", "logistic", "squared_loss", "absolute_loss", "hinge_loss", "softmax_loss", '
         '"eps_insensitive_squared_loss", "eps_insensitive_absolute_loss", "quantile_loss", "huber_loss"))'
     ),
+    # "between 0 and 1": the SDK's validation says which ends are meant
+    **{
+        ("linear-learner", name): 'Number(0, 1, high_open=True, words=("auto",))'
+        for name in ("beta_1", "beta_2", "momentum")
+    },
+    ("linear-learner", "lr_scheduler_factor"): 'Number(0, 1, low_open=True, high_open=True, words=("auto",))',
+    **{
+        ("linear-learner", name): "Number(0, 1, low_open=True, high_open=True)"
+        for name in ("quantile", "target_precision", "target_recall")
+    },
+    # "float": [-clip_gradient, +clip_gradient] is no interval, and rescale_grad would turn round, if they were negative
+    ("factorization-machines", "clip_gradient"): "Number(0, low_open=True)",
+    ("factorization-machines", "rescale_grad"): "Number(0, low_open=True)",
+    ("factorization-machines", "eps"): "Number(0)",
     # "between 0 and feature_dim, exclusive": the upper bound is checked where the number of features is known
     ("knn", "dimension_reduction_target"): "Number(1, whole=True)",
     # "auto" stands only beside the default
