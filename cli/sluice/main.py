@@ -27,6 +27,7 @@ COMMANDS = {
         "model": "models",
         "uploads": "models",
         "runs": "models",
+        "trials": "models",
         "versions": "models",
         "lineage": "lineage",
         "report": "reports",

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
+from sluice import trials
+
 Json = Mapping[str, Any]
 Mark = Literal["done", "work", "bad", "note"]
 ENDED = frozenset({"live", "rejected", "failed", "awaiting_approval"})
@@ -52,10 +54,14 @@ class Story:
     model: str
     outcome: Outcome | None = None
     status: str = "looking"
+    #: the ``tuning`` of the run that was followed, once it is over
+    search: Json | None = None
     _uploads_told: set[tuple[str, str]] = field(default_factory=set)
     _told: set[tuple[str, str, str]] = field(default_factory=set)
     _run: str | None = None
     _percent_told: int = -1
+    _trials_told: int = 0
+    _cost_told: bool = False
 
     def observe(self, now: Snapshot) -> list[Line]:
         """The lines that are new. Sets ``outcome`` when it is over, and ``status`` to what goes on."""
@@ -76,10 +82,10 @@ class Story:
             self.status = "waiting for the run to start (the model's quiet period first)"
             return self._without_run(now, upload, lines)
         if run["run"] != self._run:
-            self._run, self._percent_told = str(run["run"]), -1
+            self._run, self._percent_told, self._trials_told, self._cost_told = str(run["run"]), -1, 0, False
         lines += self._tell_run(run, now.percent)
         if run["status"] in ENDED and not _another_is_coming(now, run):
-            self.outcome = outcome_of(run)
+            self.outcome, self.search = outcome_of(run), run.get("tuning")
             lines.append(Line("done" if self.outcome.exit_code == 0 else "bad", self.outcome.sentence))
         return lines
 
@@ -119,6 +125,25 @@ class Story:
             lines.append(Line("bad", self.outcome.sentence))
         return lines
 
+    def _tell_tuning(self, run: Json) -> list[Line]:
+        """A line whenever jobs of the tuning job ended."""
+        search = run.get("tuning")
+        ended = sum(trial["status"] in ("Completed", "Failed", "Stopped") for trial in (search or {}).get("trials", []))
+        if not search or ended <= self._trials_told:
+            return []
+        self._trials_told = ended
+        lines = [Line("work", trials.progress(search))]
+        if search["status"] != "InProgress" and search.get("stopped"):
+            lines.append(Line("note", str(search["stopped"])))
+        return lines
+
+    def _tell_estimate(self, run: Json) -> list[Line]:
+        text = trials.estimate_text(run.get("cost"))
+        if self._cost_told or not text:
+            return []
+        self._cost_told = True
+        return [Line("note", text)]
+
     def _tell_run(self, run: Json, percent: int | None) -> list[Line]:
         lines: list[Line] = []
         for entry in run.get("history") or []:
@@ -126,11 +151,17 @@ class Story:
             if key in self._told:
                 continue
             self._told.add(key)
+            if entry.get("status") == "evaluating":
+                lines += self._tell_tuning(run)
             lines += describe_step(run, entry)
+            if entry.get("status") == "training":
+                lines += self._tell_estimate(run)
         status = str(run["status"])
+        if status == "training":
+            lines += self._tell_tuning(run)
         self.status = {
             "preparing": "preparing the data set",
-            "training": "training" if percent is None else f"training {percent} %",
+            "training": training_status(run, percent),
             "evaluating": "evaluating on the holdout",
             "registering": "registering",
             "deploying": "deploying",
@@ -183,9 +214,12 @@ def describe_step(run: Json, entry: Json) -> list[Line]:
     if status == "preparing":
         return [Line("work", "preparing the data set" + (f": {message}" if message else ""))]
     if status == "training":
-        return [Line("done", "data set ready" + rows_of(run)), Line("work", f"training {job_of(run)}".rstrip())]
+        search = run.get("tuning")
+        what = f"tuning {search['job']}: {search['strategy']}, up to {search['max_jobs']} jobs" if search else ""
+        return [Line("done", "data set ready" + rows_of(run)), Line("work", what or f"training {job_of(run)}".rstrip())]
     if status == "evaluating":
-        return [Line("done", "trained"), Line("work", "evaluating: predicting the rows held out")]
+        trained = f"trained: the best is {job_of(run)}" if run.get("tuning") else "trained"
+        return [Line("done", trained), Line("work", "evaluating: predicting the rows held out")]
     if status == "registering":
         return []  # the metrics come with the next step
     if status in ("deploying", "awaiting_approval", "rejected"):
@@ -250,6 +284,12 @@ def rows_of(run: Json) -> str:
 
 def job_of(run: Json) -> str:
     return str(run.get("training_job") or "")
+
+
+def training_status(run: Json, percent: int | None) -> str:
+    if run.get("tuning"):
+        return trials.progress(run["tuning"])
+    return "training" if percent is None else f"training {percent} %"
 
 
 def registered(run: Json) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from sluice import output
+from sluice import output, trials
 from sluice.api import Api
 from sluice.errors import CliError
 from sluice.story import Outcome, Snapshot, Story, following_run, newest_upload, percent_done
@@ -78,7 +78,7 @@ def watch(target: Target, model: str, timeout: float) -> Outcome:
             for line in story.observe(snapshot(api, model, progress)):
                 output.mark(line.mark, line.text)
             if story.outcome is not None:
-                return story.outcome
+                break
             if time.monotonic() >= deadline:
                 raise CliError(
                     f"{model} is not live after {timeout:.0f} s; it is {story.status}.",
@@ -86,6 +86,10 @@ def watch(target: Target, model: str, timeout: float) -> Outcome:
                 )
             say(f"{story.status}  ({time.monotonic() - deadline + timeout:.0f} s)")
             time.sleep(0.3 if target.is_local else 5.0)
+    if story.search and story.search.get("trials"):
+        output.plain("")
+        output.table(trials.COLUMNS, trials.rows(story.search), "")
+    return story.outcome
 
 
 def example_record(detail: Mapping[str, Any]) -> dict[str, Any]:

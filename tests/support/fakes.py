@@ -29,6 +29,9 @@ from sluicegate.ports import (
     StoredObject,
     TrainingSpec,
     TransformSpec,
+    Trial,
+    TuningJob,
+    TuningSpec,
 )
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -201,6 +204,25 @@ class FakeQueue:
         self.world.effect(f"send {message['cause']}")
 
 
+@dataclass
+class FakeTuning:
+    spec: TuningSpec
+    trials: list[Trial] = field(default_factory=list)
+    status: str = "InProgress"
+
+
+class FakePrices:
+    """A price list with one price, or one that can't be asked."""
+
+    def __init__(self, usd: float | None = 0.115) -> None:
+        self.usd = usd
+
+    def usd_per_hour(self, region: str, instance: str, what: str) -> float:
+        if self.usd is None:
+            raise NotFound(instance)
+        return self.usd
+
+
 class FakeJobs:
     """Jobs stay ``InProgress`` until the test ends them."""
 
@@ -211,6 +233,59 @@ class FakeJobs:
         self.models: dict[str, str] = {}
         self.states: dict[tuple[str, str], Job] = {}
         self.refuse: Exception | None = None
+        self.tunings: dict[str, FakeTuning] = {}
+        #: what each training job and trial is billed
+        self.seconds = 120.0
+
+    def create_tuning_job(self, spec: TuningSpec) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        if spec.name in self.tunings:
+            raise AlreadyExists(spec.name)
+        self.tunings[spec.name] = FakeTuning(spec)
+        self.world.effect(f"tuning job {spec.name}")
+
+    def tuning_job(self, name: str) -> TuningJob:
+        if name not in self.tunings:
+            raise NotFound(name)
+        found = self.tunings[name]
+        completed = [trial for trial in found.trials if trial.status == "Completed" and trial.value is not None]
+        best = (max if found.spec.direction == "Maximize" else min)(
+            completed, key=lambda each: each.value or 0.0, default=None
+        )
+        reason = "No training job succeeded" if found.status == "Failed" else ""
+        return TuningJob(name, found.status, reason, found.spec.trial.output_uri, best.name if best else None)
+
+    def trials(self, tuning_job: str) -> list[Trial]:
+        return list(self.tunings[tuning_job].trials)
+
+    def stop_tuning_job(self, name: str) -> None:
+        if self.tunings[name].status == "InProgress":
+            self.tunings[name].status = "Stopping"
+        self.world.effect(f"stop tuning job {name}")
+
+    def step_tuning(self, name: str) -> None:
+        """SageMaker's doing: one more trial begins and ends, or the tuning job is over."""
+        found = self.tunings[name]
+        number = len(found.trials) + 1
+        if found.status == "Stopping":
+            found.status = "Stopped"
+        elif len(found.trials) == found.spec.jobs:
+            failed = all(trial.status == "Failed" for trial in found.trials)
+            found.status = "Failed" if failed else "Completed"
+        else:
+            outcome = self.outcome(number)
+            trial = Trial(f"{name}-{number:03d}-0a1b2c{number:02d}", outcome[0], {"eta": f"0.{number}"}, outcome[1])
+            found.trials.append(trial)
+            reason = "AlgorithmError: it broke" if outcome[0] == "Failed" else ""
+            self.states["training", trial.name] = Job(trial.name, outcome[0], reason, self.seconds)
+            self.world.say("trial", trial.name)
+            return
+        self.world.say("tuning", name)
+
+    def outcome(self, number: int) -> tuple[str, float | None]:
+        """How a trial ends, and its objective; the second is the best."""
+        return "Completed", {1: 0.7, 2: 0.9}.get(number, 0.8)
 
     def create_training_job(self, spec: TrainingSpec) -> None:
         if self.refuse is not None:
@@ -235,7 +310,7 @@ class FakeJobs:
 
     def end(self, kind: str, name: str, status: str = "Completed", reason: str = "") -> None:
         """SageMaker's doing: the job ends and an event says so."""
-        self.states[kind, name] = Job(name, status, reason)
+        self.states[kind, name] = Job(name, status, reason, self.seconds)
         self.world.say(kind, name)
 
     def create_model(self, name: str, image: str, artifact_uri: str, tags: Mapping[str, str]) -> None:

@@ -17,6 +17,7 @@ from sluicegate.services.batch import StartBatch
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.evaluate import Evaluate
 from sluicegate.services.finish_batch import FinishBatch
+from sluicegate.services.follow import Follow
 from sluicegate.services.ingest import Ingest
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.register import Register
@@ -29,6 +30,7 @@ from tests.support.fakes import (
     FakeEndpoints,
     FakeJobs,
     FakePackages,
+    FakePrices,
     FakeQueue,
     FakeRegistry,
     FakeStorage,
@@ -65,6 +67,7 @@ class Flow:
         self.packages = FakePackages(world)
         self.endpoints = FakeEndpoints(world)
         self.workspace = FakeWorkspace()
+        self.prices = FakePrices()
         self.pending: list[tuple[str, str, Any]] = []
         self._seen_messages = self._seen_events = 0
         self.fail_update = ""
@@ -90,13 +93,16 @@ class Flow:
             key, sequencer = about
             return Withdraw(ledger, self.storage).object_deleted(Arrived(key, "", now, sequencer))
         if kind == "message":
-            looking = Start(ledger, self.storage, self.jobs, self.workspace, REGION, PREFIX)
+            looking = Start(ledger, self.storage, self.jobs, self.workspace, REGION, PREFIX, self.prices)
             return looking.look(about["model"], about["cause"], identity, now)
         if kind == "training":
             return Evaluate(ledger, self.storage, self.jobs, REGION, PREFIX).job_ended(about, now)
         if kind == "transform" and names.batch_owner(PREFIX, about) is not None:
             finish = FinishBatch(self.registry, self.storage, self.jobs, self.workspace, PREFIX)
             return finish.transform_ended(about, now)
+        if kind in ("trial", "tuning"):
+            follow = Follow(ledger, self.jobs, Evaluate(ledger, self.storage, self.jobs, REGION, PREFIX), PREFIX)
+            return follow.trial_ended(about, now) if kind == "trial" else follow.tuning_ended(about, now)
         if kind == "transform":
             register = Register(ledger, self.storage, self.jobs, self.packages, self.workspace, REGION, PREFIX)
             return register.transform_ended(about, identity, now)
@@ -154,6 +160,10 @@ class Flow:
                 if kind == "transform":
                     self.predict(name)
                 self.jobs.end(kind, name)
+                return True
+        for name, tuning in self.jobs.tunings.items():
+            if tuning.status in ("InProgress", "Stopping"):
+                self.jobs.step_tuning(name)
                 return True
         for name, state in self.endpoints.states.items():
             if state.status in ("Creating", "Updating"):

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import click
 
-from sluice import output, story, watching
+from sluice import output, story, trials, watching
 from sluice.context import Context, pass_context
 from sluice.errors import CliError
 
@@ -162,17 +162,41 @@ uploads_command = _listing(
 runs_command = _listing(
     "runs",
     "runs",
-    ("run", "status", "metric", "version", "created", "why"),
+    ("run", "status", "metric", "version", "cost", "created", "why"),
     lambda r: (
         r["run"],
         r.get("status"),
         story.metric_of(r),
         r.get("version"),
+        trials.cost_text(r.get("cost")),
         r.get("created_at"),
         story.sentence_of(r.get("error")) or str((r.get("verdict") or {}).get("reason") or ""),
     ),
     "List MODEL's attempts to become better, newest first.",
 )
+
+
+@click.command("trials")
+@click.argument("model")
+@click.argument("run", required=False)
+@_json_option
+@pass_context
+def trials_command(context: Context, model: str, run: str | None, as_json: bool) -> None:
+    """List the training jobs of MODEL's newest tuning job, or of RUN's: best first."""
+    runs = context.api.get(f"models/{quote(model, safe='')}/runs?limit=200").get("runs") or []
+    found = trials.newest(runs, run)
+    if found is None and run is not None:
+        raise CliError(f"{model} has no run {run}.", f"`sluice runs {model}` lists them.", exit_code=2)
+    search = (found or {}).get("tuning")
+    if as_json:
+        output.as_json(search)
+        return
+    if not search:
+        output.plain(f"{f'Run {run}' if run else model} has tuned nothing; algorithm.tuning in model.yaml asks for it.")
+        return
+    output.plain(trials.headline(search))
+    output.table(trials.COLUMNS, trials.rows(search), "No training job has begun yet.")
+
 
 versions_command = _listing(
     "versions",

@@ -4,6 +4,7 @@ import { badge, command, fill, h } from "./dom.js";
 import { buildForm } from "./form.js";
 import { count, duration, metric, number, time } from "./format.js";
 import { reportButton } from "./reports.js";
+import { costPart, tuningPart } from "./tuning.js";
 import { problemBox, showUploads } from "./uploads.js";
 
 const STEPS = ["preparing", "training", "evaluating", "registering", "deploying", "live"];
@@ -117,6 +118,8 @@ function runPart(run, target, name) {
     run.error && problemBox(run.error),
     run.verdict?.reason && !history.some((line) => line.message?.includes(run.verdict.reason)) && h("p", { className: run.verdict.accepted === false ? "problem" : "good" }, run.verdict.reason),
     counts.length > 0 && h("p", { className: "sub" }, counts.map(([name, value]) => `${name} ${number(value)}`).join(" · "), " rows"),
+    tuningPart(run.tuning),
+    costPart(run.cost),
   ];
 }
 

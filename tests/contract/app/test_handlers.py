@@ -19,7 +19,7 @@ from sluicegate.ports import Change
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS = (
     *("ingest_data", "evaluate_model", "register_model", "deploy_model", "track_endpoint"),
-    *("start_batch", "finish_batch"),
+    *("start_batch", "finish_batch", "follow_tuning"),
 )
 
 

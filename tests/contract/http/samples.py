@@ -168,6 +168,14 @@ class MemoryReports:
         return f"{self.base}/{key}?for={seconds}"
 
 
+def _cost_line(what: str, jobs: int, seconds: int, price: bool = False) -> dict[str, Any]:
+    line: dict[str, Any] = {"what": what, "instance": "ml.m5.large", "count": 1, "jobs": jobs, "seconds": seconds}
+    line["usd"] = 0.0063
+    if price:
+        line["price"] = {"usd_per_hour": 0.115, "source": "table", "region": "us-east-1", "seen": "2026-08-11"}
+    return line
+
+
 def _history(*lines: tuple[str, str, str]) -> list[Json]:
     return [{"at": f"2026-11-22T{at}.000Z", "status": status, "message": message} for at, status, message in lines]
 
@@ -275,6 +283,55 @@ def registry() -> MemoryRegistry:
             "version": 2,
             "report": "evaluations/churn/1f2e3d4c/report.html",
             "error": None,
+            "tuning": {
+                "job": "sluicegate-T1f2e3d4c-churn",
+                "status": "Completed",
+                "strategy": "Bayesian",
+                "objective": "validation:auc",
+                "direction": "Maximize",
+                "max_jobs": 2,
+                "parallel": 2,
+                "searched": ["eta"],
+                "hyperparameters": ["eta", "num_round"],
+                "warm_start": None,
+                "stopped": None,
+                "best": {
+                    "job": "sluicegate-T1f2e3d4c-churn-001-0a1b2c3d",
+                    "value": 0.9134,
+                    "hyperparameters": {"eta": "0.10471285480508996"},
+                },
+                "trials": [
+                    {
+                        "job": "sluicegate-T1f2e3d4c-churn-001-0a1b2c3d",
+                        "status": "Completed",
+                        "value": 0.9134,
+                        "hyperparameters": {"eta": "0.10471285480508996"},
+                        "seconds": 93,
+                    },
+                    {
+                        "job": "sluicegate-T1f2e3d4c-churn-002-1a1b2c3d",
+                        "status": "Failed",
+                        "value": None,
+                        "hyperparameters": {"eta": "0.2"},
+                        "seconds": 60,
+                        "reason": "AlgorithmError: out of memory",
+                    },
+                ],
+            },
+            "cost": {
+                "currency": "USD",
+                "budget_usd": 5,
+                "estimate": {
+                    "usd": 0.0149,
+                    "worst_usd": 0.345,
+                    "basis": "4,930 rows x 40 features x 200 rounds",
+                    "lines": [_cost_line("training", 2, 110, price=True), _cost_line("evaluation", 2, 240, price=True)],
+                },
+                "actual": {
+                    "usd": 0.0126,
+                    "lines": [_cost_line("training", 2, 153), _cost_line("evaluation", 2, 241)],
+                },
+            },
             "model": "churn",
             "claim": "m-1",
         },

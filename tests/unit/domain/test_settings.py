@@ -63,7 +63,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         targt: x
         problem: ranking
         features: {types: {a: words, b: number}}
-        algorithm: {name: deep-forest, hyperparameters: {eta: 3, nonsense: 1, num_class: 3}, tuning: {max_jobs: 3}}
+        algorithm: {name: deep-forest, hyperparameters: {eta: 3, nonsense: 1, num_class: 3}, tuning: {max_jobs: 0}}
         training: {count: 21, spot: maybe, max_runtime: 1x}
         split: {validation: 0.5, holdout: 0.5}
         endpoint: {serverless: {memory_mb: 100}, max: 4}
@@ -78,7 +78,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         'problem: given "ranking"; accepted is binary, multiclass, regression, clustering, decomposition or',
         'features.types.a: given "words"; accepted is number, boolean, category, date or text',
         'algorithm.name: given "deep-forest"; accepted is xgboost, linear-learner, knn',
-        "algorithm.tuning: not available in this version",
+        "algorithm.tuning.max_jobs: given 0; accepted is at least 1",
         "algorithm.hyperparameters.eta: given 3; accepted is a number at least 0 and at most 1",
         "algorithm.hyperparameters.nonsense: given 1; no hyperparameter of XGBoost",
         "algorithm.hyperparameters.num_class: given 3; not to be set",

@@ -16,9 +16,11 @@ FUNCTIONS = {name: item for name, item in RESOURCES.items() if item["Type"] == "
 WOKEN_BY_EVENTS = (
     *("IngestDataFunction", "EvaluateModelFunction", "RegisterModelFunction"),
     *("DeployModelFunction", "TrackEndpointFunction", "StartBatchFunction", "FinishBatchFunction"),
+    "FollowTuningFunction",
 )
 #: actions for which IAM knows no resource
 NO_RESOURCE_LEVEL = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListModelPackages"}
+NO_RESOURCE_LEVEL |= {"pricing:GetProducts", "sagemaker:ListTrainingJobsForHyperParameterTuningJob"}
 
 
 def listed(value: Any) -> list[Any]:
@@ -45,7 +47,7 @@ def test_policies_name_actions_and_resources(owner: str, statement: dict[str, An
 
 def test_a_role_can_be_passed_only_to_sagemaker() -> None:
     passing = [item for _, item in statements() if "iam:PassRole" in listed(item["Action"])]
-    assert len(passing) == 3
+    assert len(passing) == 4
     for statement in passing:
         assert statement["Resource"] == {"Fn::GetAtt": ["SageMakerRole", "Arn"]}
         assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}

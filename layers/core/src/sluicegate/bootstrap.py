@@ -12,6 +12,7 @@ from sluicegate.adapters.aws import client
 from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
 from sluicegate.adapters.packages import SageMakerPackages
+from sluicegate.adapters.prices import PRICING_REGION, PriceList
 from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
@@ -20,6 +21,7 @@ from sluicegate.services.batch import StartBatch
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.evaluate import Evaluate
 from sluicegate.services.finish_batch import FinishBatch
+from sluicegate.services.follow import Follow
 from sluicegate.services.ingest import Ingest
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.register import Register
@@ -94,12 +96,22 @@ def withdraw() -> Withdraw:
 
 @cache
 def start() -> Start:
-    return Start(ledger(), storage(), jobs(), LambdaWorkspace(), region(), prefix())
+    return Start(ledger(), storage(), jobs(), LambdaWorkspace(), region(), prefix(), prices())
+
+
+@cache
+def prices() -> PriceList:
+    return PriceList(client("pricing", PRICING_REGION))
 
 
 @cache
 def evaluate() -> Evaluate:
     return Evaluate(ledger(), storage(), jobs(), region(), prefix())
+
+
+@cache
+def follow() -> Follow:
+    return Follow(ledger(), jobs(), evaluate(), prefix())
 
 
 @cache

@@ -102,6 +102,7 @@ class Job:
     name: str
     status: str  # InProgress | Completed | Failed | Stopping | Stopped
     failure_reason: str = ""
+    seconds: float | None = None  # what is billed for each instance, once it is over
 
     @property
     def over(self) -> bool:
@@ -129,6 +130,55 @@ class TrainingSpec:
 
 
 @dataclass(frozen=True)
+class TuningSpec:
+    """``trial`` is what every training job has in common (its name is not used; its hyperparameters are static)."""
+
+    name: str
+    trial: TrainingSpec
+    strategy: str
+    metric: str
+    direction: str  # Maximize | Minimize
+    jobs: int
+    parallel: int
+    ranges: Mapping[str, Sequence[Mapping[str, Any]]]  # SageMaker's ParameterRanges
+    early_stopping: bool
+    seed: int
+    resources: tuple[int, int] | None = None  # Hyperband's smallest and largest number of rounds
+    parent: str | None = None
+    identical: bool = False  # the parent had the same data and algorithm
+
+
+@dataclass(frozen=True)
+class TuningJob:
+    """A tuning job as SageMaker describes it now."""
+
+    name: str
+    status: str  # InProgress | Completed | Failed | Stopping | Stopped
+    failure_reason: str
+    output_uri: str  # where the trials' artifacts go
+    best: str | None  # the training job that completed with the best objective
+
+    @property
+    def over(self) -> bool:
+        return self.status in ("Completed", "Failed", "Stopped")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training job of a tuning job. ``value`` is its objective, once it is over."""
+
+    name: str
+    status: str
+    hyperparameters: Mapping[str, str]  # those that are tuned
+    value: float | None = None
+    started_at: datetime | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.status in ("Completed", "Failed", "Stopped")
+
+
+@dataclass(frozen=True)
 class TransformSpec:
     name: str
     model_name: str
@@ -148,10 +198,21 @@ class Jobs(Protocol):
 
     def create_training_job(self, spec: TrainingSpec) -> None: ...
     def training_job(self, name: str) -> Job: ...
+    def create_tuning_job(self, spec: TuningSpec) -> None: ...
+    def tuning_job(self, name: str) -> TuningJob: ...
+    def trials(self, tuning_job: str) -> list[Trial]: ...  # in the order of their names
+    def stop_tuning_job(self, name: str) -> None: ...  # one that is over stays as it is
     def create_model(self, name: str, image: str, artifact_uri: str, tags: Mapping[str, str]) -> None: ...
     def delete_model(self, name: str) -> None: ...
     def create_transform_job(self, spec: TransformSpec) -> None: ...
     def transform_job(self, name: str) -> Job: ...
+
+
+class Prices(Protocol):
+    """AWS's price list. ``usd_per_hour`` raises ``NotFound`` for what it doesn't have, ``Refused`` or ``Transient``
+    when it can't be asked."""
+
+    def usd_per_hour(self, region: str, instance: str, what: str) -> float: ...  # what: training | evaluation
 
 
 @dataclass(frozen=True)

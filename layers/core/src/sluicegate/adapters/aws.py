@@ -38,12 +38,13 @@ _BUSY_WORDS = re.compile(r"in-progress|in progress|already has|while (?:creating
 
 
 @cache
-def client(service: str) -> Any:
-    """The process's client for ``service``; the environment says where (``AWS_ENDPOINT_URL``) and who."""
+def client(service: str, region: str | None = None) -> Any:
+    """The process's client for ``service``; the environment says where (``AWS_ENDPOINT_URL``) and who. ``region``: of a
+    service that is not everywhere."""
     make: Any = boto3.client  # the type stubs want the service's name as a literal
     # botocore still signs addresses of S3 the old way, which newer regions and encrypted buckets refuse
     config = CONFIG.merge(Config(signature_version="s3v4")) if service == "s3" else CONFIG
-    return make(service, config=config)
+    return make(service, config=config, region_name=region)
 
 
 def _meaning(code: str, message: str, status: int) -> type[SluicegateError]:

@@ -3,63 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from sluicegate.adapters.aws import translated
+from sluicegate.adapters.tuning import SageMakerTuning, training_body
+from sluicegate.adapters.tuning import tag_list as tag_list
 from sluicegate.ports import Job, TrainingSpec, TransformSpec
 
 
-def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"Key": name, "Value": value} for name, value in tags.items()]
-
-
-def _channel(spec: TrainingSpec, index: int, uri: str) -> dict[str, Any]:
-    source = {"S3DataType": "S3Prefix", "S3Uri": uri, "S3DataDistributionType": spec.distributions[index]}
-    return {
-        "ChannelName": spec.channels[index],
-        "ContentType": spec.content_types[index],
-        "DataSource": {"S3DataSource": source},
-    }
-
-
-class SageMakerJobs:
+class SageMakerJobs(SageMakerTuning):
     """``ports.Jobs``; jobs and Models run as ``role_arn``."""
 
-    def __init__(self, sagemaker: Any, role_arn: str) -> None:
-        self._sagemaker = sagemaker
-        self._role_arn = role_arn
-
     def create_training_job(self, spec: TrainingSpec) -> None:
-        channels = [_channel(spec, 0, spec.train_uri)]
-        if spec.validation_uri is not None:
-            channels.append(_channel(spec, 1, spec.validation_uri))
-        stopping = {"MaxRuntimeInSeconds": spec.max_runtime_seconds}
-        if spec.spot:
-            # waiting for capacity counts as well: as long again as the job may run
-            wait = 2 * spec.max_runtime_seconds
-            stopping["MaxWaitTimeInSeconds"] = wait if spec.longest_spot is None else min(wait, spec.longest_spot)
         with translated():
             self._sagemaker.create_training_job(
                 TrainingJobName=spec.name,
-                AlgorithmSpecification={"TrainingImage": spec.image, "TrainingInputMode": "File"},
-                RoleArn=self._role_arn,
                 HyperParameters=dict(spec.hyperparameters),
-                InputDataConfig=channels,
-                OutputDataConfig={"S3OutputPath": spec.output_uri},
-                ResourceConfig={
-                    "InstanceType": spec.instance_type,
-                    "InstanceCount": spec.instance_count,
-                    "VolumeSizeInGB": spec.volume_gb,
-                },
-                StoppingCondition=stopping,
-                EnableManagedSpotTraining=spec.spot,
+                **training_body(spec, self._role_arn),
                 Tags=tag_list(spec.tags),
             )
 
     def training_job(self, name: str) -> Job:
         with translated():
             found = self._sagemaker.describe_training_job(TrainingJobName=name)
-        return Job(name, found["TrainingJobStatus"], found.get("FailureReason", ""))
+        seconds = found.get("BillableTimeInSeconds")
+        return Job(name, found["TrainingJobStatus"], found.get("FailureReason", ""), seconds)
 
     def create_model(self, name: str, image: str, artifact_uri: str, tags: Mapping[str, str]) -> None:
         with translated():
@@ -98,4 +65,6 @@ class SageMakerJobs:
     def transform_job(self, name: str) -> Job:
         with translated():
             found = self._sagemaker.describe_transform_job(TransformJobName=name)
-        return Job(name, found["TransformJobStatus"], found.get("FailureReason", ""))
+        began, ended = found.get("TransformStartTime"), found.get("TransformEndTime")
+        seconds = (ended - began).total_seconds() if began and ended else None
+        return Job(name, found["TransformJobStatus"], found.get("FailureReason", ""), seconds)

@@ -117,6 +117,8 @@ class RunItem(TypedDict, total=False):
     report: str | None  # the S3 key of report.html; report.json is beside it
     error: ErrorItem | None
     window: dict[str, int] | None  # retrain.window: days or rows, and what it left out: uploads_left_out, rows_left_out
+    tuning: dict[str, Any] | None  # the search: job, objective, best, trials, … (services.launch, services.follow)
+    cost: dict[str, Any] | None  # {currency, budget_usd, estimate, actual} (services.costs)
     # kept
     model: str
     claim: str | None  # the message or event whose delivery does the step now under way

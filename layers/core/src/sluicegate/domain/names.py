@@ -3,6 +3,10 @@
 SageMaker's names have at most 63 characters of ``[a-zA-Z0-9-]``. The parts below always fit:
 prefix (10) + model (40) + run (8) and a two-character suffix, joined by hyphens, are 62; a batch (9) makes it 63.
 
+A tuning job's name has at most 32, so the model's name is cut in it; SageMaker calls its training jobs after it. After
+the prefix stands a capital T, where a model's name has a small letter: none of them can be taken for a training job of
+a run, whatever models there are.
+
 >>> training_job("sluicegate", "churn", "1f2e3d4c")
 'sluicegate-churn-1f2e3d4c'
 >>> owner("sluicegate", "sluicegate-churn-1f2e3d4c")
@@ -18,7 +22,12 @@ from typing import Literal, NamedTuple
 
 MODEL = re.compile(r"[a-z][a-z0-9-]{0,39}")
 RUN_LENGTH = 8
-_JOB = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{8})(-c)?")
+_JOB = re.compile(
+    r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{8})(-c)?"
+)  #: what SageMaker makes of a tuning job's name for its training jobs
+_TRIAL = re.compile(r"(?P<tuning>.+)-[0-9]{3,}-[0-9a-f]{8}")
+_TUNING = re.compile(r"T(?P<run>[0-9a-f]{8})(-[a-z0-9-]+)?")
+_LONGEST_TUNING_JOB = 32
 
 _BATCH = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{9})-b")
 _BATCH_LENGTH = 9
@@ -76,8 +85,40 @@ def run_id(place: str, dataset: str, training: str, attempt: int = 1) -> str:
 
 
 def training_job(prefix: str, model: str, run: str) -> str:
-    """Also the name of the run's SageMaker Model and of its transform job over the holdout."""
+    """Also the name of the run's SageMaker Model and of its transform job over the holdout, whatever job trained it."""
     return f"{prefix}-{model}-{run}"
+
+
+def artifact(model: str, job: str) -> str:
+    """The key of what a training job made, a run's own or the best of its tuning job."""
+    return f"artifacts/{model}/{job}/output/model.tar.gz"
+
+
+def tuning_job(prefix: str, model: str, run: str) -> str:
+    """
+    >>> tuning_job("sluicegate", "churn", "1f2e3d4c"), tuning_job("sluicegate", "churn-of-customers", "1f2e3d4c")
+    ('sluicegate-T1f2e3d4c-churn', 'sluicegate-T1f2e3d4c-churn-of-cu')
+    """
+    return f"{prefix}-T{run}-{model}"[:_LONGEST_TUNING_JOB].rstrip("-")
+
+
+def tuning_run(prefix: str, name: str) -> str | None:
+    """The run that a tuning job's name was made for, or None if it isn't ours. The model is not to be had from it."""
+    rest = name.removeprefix(prefix + "-")
+    match = _TUNING.fullmatch(rest) if rest != name else None
+    return match["run"] if match else None
+
+
+def tuning_of_trial(prefix: str, job: str) -> str | None:
+    """The tuning job that a training job belongs to, or None if it is no trial of ours.
+
+    >>> tuning_of_trial("sluicegate", "sluicegate-T1f2e3d4c-churn-007-0a1b2c3d")
+    'sluicegate-T1f2e3d4c-churn'
+    >>> tuning_of_trial("sluicegate", "sluicegate-churn-007-0a1b2c3d") is None
+    True
+    """
+    match = _TRIAL.fullmatch(job)
+    return match["tuning"] if match and tuning_run(prefix, match["tuning"]) else None
 
 
 def champion_transform(prefix: str, model: str, run: str) -> str:

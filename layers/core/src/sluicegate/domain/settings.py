@@ -13,6 +13,7 @@ from sluicegate.domain.names import digest
 from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
 from sluicegate.domain.settings_retrain import Retrain
 from sluicegate.domain.settings_rows import Split, Weights
+from sluicegate.domain.settings_tuning import Budget, Tuning
 
 BINARY_METRICS = ("auc", "logloss", "accuracy", "f1", "precision", "recall")
 MULTICLASS_METRICS = ("accuracy", "macro_f1", "logloss")
@@ -61,10 +62,8 @@ AlgorithmName = Literal[
 #: What the design has and this version doesn't, by path. The reader says so instead of calling them unknown.
 NOT_YET: frozenset[str] = frozenset(
     {
-        "algorithm.tuning",
         "algorithm.image",
         "algorithm.script",
-        "budget",
         "deployment.bake",
         "deployment.percent",
         "deployment.rollback_on",
@@ -109,6 +108,7 @@ class Algorithm(_Part):
     hyperparameters: dict[str, Hyperparameter] = Field(
         default={}, description="Hyperparameters of the built-in; they win over the defaults."
     )
+    tuning: Tuning | None = Field(default=None, description="Search for better hyperparameters; by default none.")
 
     @model_validator(mode="before")
     @classmethod
@@ -215,6 +215,7 @@ class ModelSettings(_Part):
     deployment: Deployment = Deployment()
     endpoint: Endpoint = Endpoint()
     retrain: Retrain = Retrain()
+    budget: Budget = Budget()
 
     def metric_for(self, problem: Problem) -> str:
         """The metric that decides for ``problem``."""
@@ -244,7 +245,10 @@ class ModelSettings(_Part):
 
     def training_fingerprint(self) -> str:
         """Changes exactly when the same data set would be trained or judged differently."""
-        return _fingerprint("training", self.model_dump(mode="json", include={"algorithm", "evaluation"}))
+        chosen = self.model_dump(mode="json", include={"algorithm", "evaluation"})
+        if self.algorithm.tuning is None:
+            del chosen["algorithm"]["tuning"]  # a model without it keeps the runs that it had before there was tuning
+        return _fingerprint("training", chosen)
 
 
 _USUAL_FORM = {"wire": ["csv", "csv", "libsvm"], "scaled": False, "learns": None, "parts": 1}

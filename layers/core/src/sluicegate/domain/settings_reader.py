@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from sluicegate.domain import algorithms
+from sluicegate.domain import algorithms, settings_tuning
 from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import SettingsError
@@ -67,6 +67,7 @@ def parse_settings(text: str) -> ModelSettings:
     found.extend(_hyperparameter_lines(document))
     if settings is not None:
         found.extend(_across(settings))
+        found.extend(settings_tuning.mistakes(settings))
     if found or settings is None:
         title = "model.yaml has a mistake" if len(found) == 1 else f"model.yaml has {len(found)} mistakes"
         raise SettingsError(title, "\n".join(found), _REMEDY)
@@ -121,6 +122,7 @@ def _expected(item: Mapping[str, Any]) -> str:
     if kind == "string_pattern_mismatch":
         return "an instance type such as ml.m5.large"
     bounds = {
+        "greater_than": "above {gt}",
         "greater_than_equal": "at least {ge}",
         "less_than_equal": "at most {le}",
         "string_too_short": "text that is not empty",

@@ -18,7 +18,7 @@ from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Registry, Storage, StoredObject, TransformSpec, Workspace
 from sluicegate.services import datasets
 from sluicegate.services.arrivals import Arrived, find, newer
-from sluicegate.services.ledger import move, refusal, shortened, tags
+from sluicegate.services.ledger import move, refusal, shortened, tags, trained_by
 
 log = logging.getLogger(__name__)
 
@@ -333,9 +333,10 @@ class StartBatch:
         """Makes the job, and the SageMaker Model when it is gone: a version that was retired has none."""
         model, run = item["model"], version["run"]
         algorithm = self._algorithm(model, version)
-        settings = parse_settings(self._registry.run(model, run).get("settings") or "")
+        found = self._registry.run(model, run)
+        settings = parse_settings(found.get("settings") or "")
         trained = names.training_job(self._prefix, model, run)
-        artifact = self._storage.uri(f"artifacts/{model}/{trained}/output/model.tar.gz")
+        artifact = self._storage.uri(names.artifact(model, trained_by(found, self._prefix)))
         try:
             self._jobs.create_model(trained, algorithm.image(self._region), artifact, tags(model, run))
         except AlreadyExists:

@@ -14,8 +14,8 @@ from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.items import ModelItem, RunItem, VersionItem
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Jobs, Storage, TransformSpec
-from sluicegate.services import datasets
-from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags
+from sluicegate.services import costs, datasets
+from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags, trained_by
 
 log = logging.getLogger(__name__)
 
@@ -44,30 +44,41 @@ class Evaluate:
             return "ignored"
         if not job.over:
             return "ignored"
-        if run["status"] not in ("preparing", "training", "evaluating"):
-            if run["status"] == "failed":
-                # the first try may have ended before it said so
-                self._ledger.look_again(owner.model, f"run:{owner.run}", now)
+        if not self.waits(run, now):
             return "ignored"
+        cost = costs.spent(run.get("cost"), "training", 1, job.seconds or 0.0)
+        fields = {} if cost is None else {"cost": cost}
         if job.status != "Completed":
             reason = job.failure_reason or f"It ended as {job.status}."
-            self._ledger.fail_run(owner.model, owner.run, now, job_failed("Training", reason))
+            self._ledger.fail_run(owner.model, owner.run, now, job_failed("Training", reason), **fields)
             return "failed"
+        return self.trained(run, name, now, fields)
+
+    def waits(self, run: RunItem, now: datetime) -> bool:
+        """Whether the run still waits for what it trains."""
+        if run["status"] == "failed":
+            # the first try may have ended before it said so
+            self._ledger.look_again(run["model"], f"run:{run['run']}", now)
+        return run["status"] in ("preparing", "training", "evaluating")
+
+    def trained(self, run: RunItem, job: str, now: datetime, fields: Mapping[str, Any]) -> str:
+        """Go on with the artifact of the training job ``job``; the run's item gets ``fields`` with the move."""
         try:
-            self._evaluate(run, name, now)
+            self._evaluate(run, job, fields, now)
         except (UserError, Refused) as error:
-            self._ledger.fail_run(owner.model, owner.run, now, refusal(error))
+            self._ledger.fail_run(run["model"], run["run"], now, refusal(error), **fields)
             return "failed"
         return "evaluating"
 
-    def _evaluate(self, run: RunItem, name: str, now: datetime) -> None:
+    def _evaluate(self, run: RunItem, trained: str, fields: Mapping[str, Any], now: datetime) -> None:
         model, dataset = run["model"], run["dataset_version"]
         root = self._storage.uri(f"datasets/{model}/{dataset}")
         output = self._storage.uri(f"evaluations/{model}/{run['run']}")
         settings = parse_settings(run.get("settings") or "")
         algorithm = algorithms.of(settings)
         instance = instances.for_predicting(settings.training.instance)
-        self._make_model(model, name, algorithm)
+        name = names.training_job(self._prefix, model, run["run"])
+        self._make_model(model, name, trained, algorithm)
         label = tags(model, run["run"])
         document = self._document(model, dataset)
         transforms = [
@@ -82,7 +93,7 @@ class Evaluate:
             transforms.append(self._champion_transform(run, document, version, learned, root, output, instance))
         for spec in transforms[1:]:
             # a champion that was retired meanwhile, or tidied up by hand, has no SageMaker Model; its artifact stays
-            self._make_model(model, spec.model_name, learned)
+            self._make_model(model, spec.model_name, trained_by(before, self._prefix), learned)
         for spec in transforms:
             try:
                 self._jobs.create_transform_job(spec)
@@ -98,23 +109,24 @@ class Evaluate:
                 "evaluating",
                 now,
                 message,
-                training_job=name,
+                training_job=trained,
                 transform_jobs=jobs,
+                **fields,
             )
             return None if moved is None else Step(f"Evaluating run {run['run']}.", changes=[moved])
 
         self._ledger.step(model, now, plan)
 
-    def _make_model(self, model: str, job: str, algorithm: Algorithm) -> None:
-        """The SageMaker Model of what ``job`` trained."""
-        owner = names.owner(self._prefix, job)
-        artifact = self._storage.uri(f"artifacts/{model}/{job}/output/model.tar.gz")
+    def _make_model(self, model: str, name: str, job: str, algorithm: Algorithm) -> None:
+        """The SageMaker Model ``name`` of what ``job`` trained."""
+        owner = names.owner(self._prefix, name)
+        artifact = self._storage.uri(names.artifact(model, job))
         try:
             self._jobs.create_model(
-                job, algorithm.image(self._region), artifact, tags(model, owner.run if owner else None)
+                name, algorithm.image(self._region), artifact, tags(model, owner.run if owner else None)
             )
         except AlreadyExists:
-            log.info("SageMaker Model %s is there already", job)
+            log.info("SageMaker Model %s is there already", name)
 
     def _document(self, model: str, dataset: str) -> dict[str, Any]:
         document = datasets.read(self._storage, model, dataset)

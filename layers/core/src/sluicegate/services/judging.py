@@ -20,6 +20,7 @@ from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import RegistryReader, Storage, Workspace
 from sluicegate.services import datasets, reporting
+from sluicegate.services.ledger import trained_by
 
 if TYPE_CHECKING:
     import numpy as np
@@ -169,8 +170,7 @@ class Judge:
         return _Champion(algorithms.of(before), Problem.from_json(older["problem"]), older), ""
 
     def _artifact(self, run: RunItem) -> str:
-        job = names.training_job(self._prefix, run["model"], run["run"])
-        return f"artifacts/{run['model']}/{job}/output/model.tar.gz"
+        return names.artifact(run["model"], trained_by(run, self._prefix))
 
     def _labels(self, run: RunItem, folder: Path) -> Floats:
         """(n,); NaN where a row of an unsupervised problem has none."""

@@ -150,12 +150,12 @@ class Ledger:
         said = "quiet_period" in settings.retrain.model_fields_set
         return settings.retrain.quiet_seconds if said else self._quiet_seconds
 
-    def fail_run(self, model: str, run: str, now: datetime, error: ErrorItem) -> None:
+    def fail_run(self, model: str, run: str, now: datetime, error: ErrorItem, **fields: Any) -> None:
         """End the run as failed, let the next one start. A run that has ended stays as it is."""
 
         def plan(item: ModelItem) -> Step | None:
             found = self.registry.run(model, run)
-            moved = move_run(found, "failed", now, error["detail"], error=error, claim=None)
+            moved = move_run(found, "failed", now, error["detail"], error=error, claim=None, **fields)
             if moved is None:
                 return None
             released = {"active_run": None} if item.get("active_run") == run else {}
@@ -235,6 +235,11 @@ def job_failed(what: str, reason: str) -> ErrorItem:
         detail=reason or "SageMaker gave no reason.",
         remedy=f"The job's log in CloudWatch says more. When the cause is gone, {AGAIN}",
     )
+
+
+def trained_by(run: RunItem, prefix: str) -> str:
+    """The training job whose artifact the run's version is: its own, or the best of its tuning job."""
+    return run.get("training_job") or names.training_job(prefix, run["model"], run["run"])
 
 
 def tags(model: str, run: str | None = None) -> Mapping[str, str]:

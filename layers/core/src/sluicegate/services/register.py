@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
+from typing import Any
 
 from sluicegate.domain import algorithms, instances, names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
@@ -11,9 +12,9 @@ from sluicegate.domain.items import ModelItem, RunItem, VersionItem, moment, sta
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Package, Packages, PackageSpec, Storage, Workspace
-from sluicegate.services import datasets, reporting
+from sluicegate.services import costs, datasets, reporting
 from sluicegate.services.judging import Judge, Judged
-from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags
+from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags, trained_by
 
 log = logging.getLogger(__name__)
 
@@ -90,12 +91,21 @@ class Register:
         recorded = self._record(claimed, judged, package, settings, now)
         return self._decide(recorded, now)
 
-    def _failed_transform(self, run: RunItem) -> str | None:
-        """Why a transform job of the run failed; "" when all completed, None while one still runs."""
+    def _transforms(self, run: RunItem) -> list[str]:
         jobs = [names.training_job(self._prefix, run["model"], run["run"])]
         if run.get("champion") is not None:
             jobs.append(names.champion_transform(self._prefix, run["model"], run["run"]))
-        for name in jobs:
+        return jobs
+
+    def _cost(self, run: RunItem) -> dict[str, Any] | None:
+        """The run's cost with what the transform jobs took; None when there is no price."""
+        jobs = self._transforms(run)
+        seconds = sum(self._jobs.transform_job(name).seconds or 0.0 for name in jobs)
+        return costs.spent(run.get("cost"), "evaluation", len(jobs), seconds)
+
+    def _failed_transform(self, run: RunItem) -> str | None:
+        """Why a transform job of the run failed; "" when all completed, None while one still runs."""
+        for name in self._transforms(run):
             try:
                 job = self._jobs.transform_job(name)
             except NotFound:
@@ -128,8 +138,7 @@ class Register:
         return None if self._ledger.step(model, now, plan) is None else self._registry.run(model, run["run"])
 
     def _artifact(self, run: RunItem) -> str:
-        job = names.training_job(self._prefix, run["model"], run["run"])
-        return f"artifacts/{run['model']}/{job}/output/model.tar.gz"
+        return names.artifact(run["model"], trained_by(run, self._prefix))
 
     def _package(self, run: RunItem, judged: Judged, settings: ModelSettings) -> Package:
         model = run["model"]
@@ -175,6 +184,7 @@ class Register:
         else:
             status, run_status = "approved", "deploying"
         at = stamp(now)
+        cost = self._cost(run)
         version = VersionItem(
             model=model,
             version=number,
@@ -202,6 +212,7 @@ class Register:
                 verdict=judged.verdict.to_json(),
                 version=number,
                 report=version["report"],
+                **({} if cost is None else {"cost": cost}),
             )
             if moved is None:
                 return None

@@ -12,13 +12,15 @@ from typing import Any
 from sluicegate.domain import algorithms, names
 from sluicegate.domain.dataset import Dataset, Wires, read_dataset_json
 from sluicegate.domain.durations import duration_seconds
-from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, SettingsError, UnusableData, UserError
+from sluicegate.domain.errors import NotFound, Refused, SettingsError, UnusableData, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, moment, stamp
 from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings import METRICS, ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Change, Jobs, Storage, TrainingSpec, Workspace
+from sluicegate.ports import Change, Jobs, Prices, Storage, TrainingSpec, Workspace
 from sluicegate.services import datasets
+from sluicegate.services.costs import Costs, Size
+from sluicegate.services.launch import Launch, searching
 from sluicegate.services.ledger import Ledger, Step, move_run, refusal, tags
 from sluicegate.services.selection import Selection, select, waits_for
 
@@ -34,12 +36,19 @@ class Start:
     """``look`` may be called again with the same message, any number of times."""
 
     def __init__(
-        self, ledger: Ledger, storage: Storage, jobs: Jobs, workspace: Workspace, region: str, prefix: str
+        self,
+        ledger: Ledger,
+        storage: Storage,
+        jobs: Jobs,
+        workspace: Workspace,
+        region: str,
+        prefix: str,
+        prices: Prices,
     ) -> None:
         self._ledger = ledger
         self._registry = ledger.registry
         self._storage = storage
-        self._jobs = jobs
+        self._launch = Launch(ledger, jobs, Costs(ledger.registry, prices, region), region, prefix)
         self._workspace = workspace
         self._region = region
         self._prefix = prefix
@@ -245,25 +254,24 @@ class Start:
             distributions=_distributions(algorithm, settings.training.count),
             longest_spot=algorithm.longest_spot,
         )
-        try:
-            self._jobs.create_training_job(spec)
-        except AlreadyExists:
-            log.info("training job %s is there already", job)
+        rounds = spec.hyperparameters.get("num_round") or spec.hyperparameters.get("epochs") or "1"
+        size = Size(rows["train"], width, int(rounds) if rounds.isdigit() else 1)
+        started = self._launch.start(run, settings, problem, spec, size, now)
         metric = settings.metric_for(problem)
 
         def plan(item: ModelItem) -> Step | None:
             found = self._registry.run(model, run["run"])
-            message = f"{rows['train']:,} rows to train on, {rows['holdout']:,} held out."
+            message = f"{rows['train']:,} rows to train on, {rows['holdout']:,} held out.{searching(found)}"
             moved = move_run(
                 found,
                 "training",
                 now,
                 message,
-                training_job=job,
                 rows=rows,
                 problem=problem.kind,
                 metric=metric,
                 claim=None,
+                **started,
             )
             if moved is None:
                 return None  # the job has ended already, and whoever heard of it went on

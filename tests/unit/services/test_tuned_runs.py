@@ -1,0 +1,259 @@
+"""A run that tunes: started, followed, stopped by its budget, its best job registered; what it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from sluicegate.domain import names
+from tests.support.fakes import FakePrices
+from tests.support.flow import Flow, table
+
+TUNED = b"algorithm: {tuning: {max_jobs: 4, parallel: 2}}\n"
+
+
+def tuned(settings: bytes = TUNED, rows: int = 240) -> Flow:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", settings)
+    flow.put("data/churn/first.csv", table(rows, 1))
+    return flow
+
+
+def run_of(flow: Flow) -> dict[str, Any]:
+    return dict(flow.registry.runs("churn")[0])
+
+
+def test_the_best_job_is_evaluated_registered_and_live() -> None:
+    flow = tuned()
+    flow.play()
+    run = run_of(flow)
+    assert run["status"] == "live"
+    (name,) = flow.jobs.tunings
+    assert name == names.tuning_job("sluicegate", "churn", run["run"])
+    assert flow.jobs.training == {}
+    best = flow.jobs.tunings[name].trials[1].name
+    assert run["training_job"] == best
+    model = f"sluicegate-churn-{run['run']}"
+    assert flow.jobs.models == {model: f"s3://data/artifacts/churn/{best}/output/model.tar.gz"}
+    search = run["tuning"]
+    assert search["best"] == {"job": best, "value": 0.9, "hyperparameters": {"eta": "0.2"}}
+    assert [trial["status"] for trial in search["trials"]] == ["Completed"] * 4
+    assert (search["status"], search["max_jobs"], search["objective"]) == ("Completed", 4, "validation:auc")
+    assert "Bayesian search for validation:auc with 4 training jobs, 2 at a time" in str(run["history"])
+
+
+def test_the_job_is_as_model_yaml_says() -> None:
+    flow = tuned(
+        b"problem: binary\nalgorithm: {hyperparameters: {gamma: 1}, tuning: {objective: logloss, strategy: Random,"
+        b" max_jobs: 3, ranges: {eta: {min: 0.1, max: 0.2, scaling: Logarithmic}, max_depth: [2, 4],"
+        b" subsample: {values: [0.5, 1]}}}}\n"
+    )
+    flow.play()
+    (tuning,) = flow.jobs.tunings.values()
+    spec = tuning.spec
+    assert (spec.strategy, spec.metric, spec.direction, spec.jobs) == ("Random", "validation:logloss", "Minimize", 3)
+    eta = {"Name": "eta", "MinValue": "0.1", "MaxValue": "0.2", "ScalingType": "Logarithmic"}
+    assert spec.ranges == {
+        "ContinuousParameterRanges": [eta],
+        "IntegerParameterRanges": [{"Name": "max_depth", "MinValue": "2", "MaxValue": "4", "ScalingType": "Auto"}],
+        "CategoricalParameterRanges": [{"Name": "subsample", "Values": ["0.5", "1"]}],
+    }
+    assert not {"eta", "max_depth", "subsample"} & set(spec.trial.hyperparameters)
+    assert spec.trial.hyperparameters["gamma"] == "1"
+
+
+def test_hyperband_gets_the_rounds_as_its_resource() -> None:
+    flow = tuned(b"algorithm: {hyperparameters: {num_round: 81}, tuning: {strategy: Hyperband}}\n")
+    flow.play()
+    (tuning,) = flow.jobs.tunings.values()
+    assert tuning.spec.resources == (3, 81)
+
+
+def test_a_warm_start_takes_the_last_tuning_that_fits() -> None:
+    settings = b"algorithm: {tuning: {max_jobs: 2, warm_start: true}}\n"
+    flow = tuned(settings)
+    flow.play()
+    first = run_of(flow)
+    assert first["tuning"]["warm_start"] is None
+    flow.put("data/churn/second.csv", table(260, 2))
+    flow.play()
+    second = run_of(flow)
+    assert second["run"] != first["run"]
+    assert second["tuning"]["warm_start"] == first["tuning"]["job"]
+    assert flow.jobs.tunings[second["tuning"]["job"]].spec.identical is False
+    flow.put("models/churn/model.yaml", settings + b"evaluation: {tolerance: 0.1}\n")
+    flow.play()
+    third = run_of(flow)
+    assert flow.jobs.tunings[third["tuning"]["job"]].spec.parent == second["tuning"]["job"]
+    assert flow.jobs.tunings[third["tuning"]["job"]].spec.identical is True
+    flow.put("models/churn/model.yaml", settings + b"evaluation: {metric: logloss}\n")
+    flow.play()
+    assert run_of(flow)["tuning"]["warm_start"] is None, "another objective"
+
+
+def test_every_trial_failed() -> None:
+    flow = tuned()
+    flow.jobs.outcome = lambda number: ("Failed", None)  # type: ignore[method-assign]
+    flow.play()
+    run = run_of(flow)
+    assert run["status"] == "failed"
+    assert run["error"]["title"] == "Tuning failed"
+    assert "No training job succeeded" in run["error"]["detail"]
+    assert "it broke" in run["error"]["detail"]
+    assert run["cost"]["actual"]["lines"][0]["jobs"] == 4
+    assert flow.registry.model("churn").get("active_run") is None
+
+
+def test_some_trials_failed() -> None:
+    flow = tuned()
+    flow.jobs.outcome = lambda number: ("Failed", None) if number < 4 else ("Completed", 0.6)  # type: ignore[method-assign]
+    flow.play()
+    run = run_of(flow)
+    assert run["status"] == "live"
+    assert [trial["status"] for trial in run["tuning"]["trials"]] == ["Failed", "Failed", "Failed", "Completed"]
+    assert run["tuning"]["trials"][0]["reason"] == "AlgorithmError: it broke"
+
+
+@pytest.mark.parametrize(("trials", "status"), [(0, "failed"), (2, "live")])
+def test_stopped_by_somebody(trials: int, status: str) -> None:
+    """What there is counts; nothing is a failure that says so."""
+    flow = tuned()
+    for _ in range(40):
+        flow.collect()
+        if flow.pending:
+            flow.attempt(*flow.pending.pop(0))
+        elif flow.jobs.tunings:
+            (name,) = flow.jobs.tunings
+            if len(flow.jobs.tunings[name].trials) == trials:
+                break
+            flow.jobs.step_tuning(name)
+    flow.jobs.stop_tuning_job(name)
+    flow.play()
+    run = run_of(flow)
+    assert run["status"] == status
+    assert run["tuning"]["status"] == "Stopped"
+    assert run["tuning"]["stopped"] == "It was stopped by somebody."
+    if status == "failed":
+        assert run["error"]["detail"] == "No training job completed. It was stopped by somebody."
+
+
+def test_a_spent_budget_stops_the_search_and_keeps_the_best() -> None:
+    """A trial is estimated at two minutes and takes an hour."""
+    flow = tuned(TUNED + b"budget: {per_run_usd: 0.2}\n")
+    flow.jobs.seconds = 3600.0
+    flow.play()
+    run = run_of(flow)
+    assert run["status"] == "live"
+    assert run["tuning"]["stopped"] == "The budget is spent: $0.2300 of $0.2000."
+    assert len(run["tuning"]["trials"]) == 2
+    assert run["cost"]["actual"]["lines"][0] == {
+        "what": "training", "instance": "ml.m5.large", "count": 1, "jobs": 2, "seconds": 7200, "usd": 0.23
+    }  # fmt: skip
+    (tuning,) = flow.jobs.tunings.values()
+    assert tuning.spec.trial.max_runtime_seconds == 3600, "an hour is less than the budget pays"
+
+
+def test_no_job_may_run_for_longer_than_the_budget_pays() -> None:
+    flow = tuned(b"budget: {per_run_usd: 0.05}\n")
+    flow.play()
+    (spec,) = flow.jobs.training.values()
+    assert spec.max_runtime_seconds == int(0.05 / 0.115 * 3600)
+
+
+def test_a_run_above_the_budget_is_refused_with_the_sum_and_starts_nothing() -> None:
+    flow = tuned(TUNED + b"budget: {per_run_usd: 0.01}\n")
+    flow.play()
+    run = run_of(flow)
+    assert run["status"] == "failed"
+    assert run["error"]["title"] == "Above the budget"
+    assert "training 4 x 1 ml.m5.large x 0.031 h x $0.115" in run["error"]["detail"]
+    assert "budget.per_run_usd is $0.0100" in run["error"]["detail"]
+    assert run["cost"]["estimate"]["usd"] > 0.01
+    assert run["cost"]["actual"] is None
+    assert not flow.jobs.tunings
+    assert not flow.jobs.training
+    flow.put("models/churn/model.yaml", TUNED + b"budget: {per_run_usd: 5}\n")
+    flow.play()
+    assert run_of(flow)["status"] == "live"
+
+
+def test_a_budget_cannot_be_kept_without_a_price() -> None:
+    flow = tuned(b"training: {instance: ml.unheardof.large}\nbudget: {per_run_usd: 5}\n")
+    flow.prices = FakePrices(None)
+    flow.play()
+    assert run_of(flow)["error"]["title"] == "The price is not known"
+
+
+def test_without_the_price_list_the_estimate_names_the_table() -> None:
+    flow = tuned(b"")
+    flow.prices = FakePrices(None)
+    flow.play()
+    price = run_of(flow)["cost"]["estimate"]["lines"][0]["price"]
+    assert price == {"usd_per_hour": 0.115, "source": "table", "region": "us-east-1", "seen": "2026-08-11"}
+
+
+def test_what_a_run_cost_is_known_and_tells_the_next_estimate() -> None:
+    flow = tuned(b"")
+    flow.jobs.seconds = 600.0
+    flow.play()
+    first = run_of(flow)["cost"]
+    assert "rounds" in first["estimate"]["basis"]
+    assert [(line["what"], line["seconds"]) for line in first["actual"]["lines"]] == [
+        ("training", 600),
+        ("evaluation", 600),
+    ]
+    assert first["actual"]["usd"] == pytest.approx(2 * 600 / 3600 * 0.115, abs=0.0002)
+    flow.put("data/churn/second.csv", table(240, 2))
+    flow.play()
+    second = run_of(flow)["cost"]["estimate"]
+    assert "the billed seconds of run" in second["basis"]
+    seconds = second["lines"][0]["seconds"]
+    assert 1000 < seconds < 1200, "twice the rows: what is above the fixed part doubles"
+    assert second["lines"][1]["jobs"] == 2, "the champion predicts, too"
+
+
+def test_progress_is_told_as_it_goes() -> None:
+    flow = tuned()
+    said = []
+    for _ in range(60):
+        flow.collect()
+        if not flow.pending and not flow.sagemaker():
+            break
+        if flow.pending:
+            kind, *rest = flow.pending.pop(0)
+            flow.attempt(kind, *rest)
+            if kind == "trial":
+                said.append(flow.registry.model("churn")["message"])
+    run = run_of(flow)["run"]
+    assert said[:2] == [
+        f"Tuning run {run}: 1 of 4 jobs, the best validation:auc 0.7.",
+        f"Tuning run {run}: 2 of 4 jobs, the best validation:auc 0.9.",
+    ]
+
+
+def test_strangers_are_ignored() -> None:
+    flow = tuned()
+    flow.play()
+    for kind, name in (
+        ("trial", "sluicegate-T00000000-churn-001-0a1b2c3d"),
+        ("trial", "sluicegate-churn-1f2e3d4c"),
+        ("tuning", "sluicegate-T00000000-churn"),
+        ("tuning", "other"),
+        ("training", "sluicegate-T00000000-churn-001-0a1b2c3d"),
+    ):
+        assert flow.deliver(kind, "e", name) == "ignored"
+
+
+@pytest.mark.parametrize("model", ["a", "churn", "churn-001", "x" * 40, "a-b-c-d-e-f-g-h-i-j-k"])
+def test_no_name_of_a_tuning_job_is_taken_for_a_runs(model: str) -> None:
+    name = names.tuning_job("sluicegate", model, "1f2e3d4c")
+    assert len(name) <= 32
+    assert names.tuning_run("sluicegate", name) == "1f2e3d4c"
+    trial = f"{name}-001-0a1b2c3d"
+    assert names.owner("sluicegate", trial) is None
+    assert names.owner("sluicegate", name) is None
+    assert names.tuning_of_trial("sluicegate", trial) == name
+    assert (
+        names.tuning_of_trial("sluicegate", names.training_job("sluicegate", f"{model[:30]}-001", "0a1b2c3d")) is None
+    )
