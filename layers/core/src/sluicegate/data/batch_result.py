@@ -13,15 +13,17 @@ import duckdb
 
 from sluicegate.data.batch_rows import BatchRows
 from sluicegate.data.engine import connect, list_sql, name_sql, text_sql
+from sluicegate.data.write import Rows, Writer
 from sluicegate.domain.batch import LINE, PREDICTION, FileFormat, result_columns
 from sluicegate.domain.dataset import Dataset
-from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.encoder import Encoder, Wire
 from sluicegate.domain.errors import UserError
 from sluicegate.domain.schema import Problem
 
 #: a part is about this large; the transform job posts several parts' requests at a time, and the disk holds one part
 PART_BYTES = 48 << 20
 _LEAST_ROWS = 1_000
+_LONG_ROW = 1_200
 
 
 class WrongAnswer(UserError):
@@ -61,8 +63,11 @@ class Layout:
         return cls(file, tuple(rows.names), rows.first_line, rows.delimiter, rows.accepted)
 
 
-def part_rows(encoder: Encoder, part_bytes: int = PART_BYTES) -> int:
-    """How many rows a part has, by the width of a row: a 0 and a comma take two bytes, a number up to twenty."""
+def part_rows(encoder: Encoder, wire: Wire, part_bytes: int = PART_BYTES) -> int:
+    """How many rows a part has, by the width of a row: a 0 and a comma take two bytes, a number up to twenty. A sparse
+    row has some dozens of words."""
+    if encoder.is_sparse or wire == "raw":
+        return max(_LEAST_ROWS, part_bytes // _LONG_ROW)
     width = len(encoder.feature_names)
     numbers = sum(1 for block in encoder.blocks if block.kind in ("number", "date"))
     return max(_LEAST_ROWS, part_bytes // max(1, 2 * width + 18 * numbers))
@@ -75,23 +80,24 @@ def encoded_parts(
     memory_limit_mb: int,
     size: int | None = None,
 ) -> Iterator[Path]:
-    """The accepted rows as the model's algorithm reads them (CSV without a header), a file of ``size`` rows at a time:
-    ``part-00000.csv``, … The caller removes each before it asks for the next, if the disk is small."""
+    """The accepted rows in the wire that the model reads, a file of ``size`` rows at a time: ``part-00000.csv``, …
+    The caller removes each before it asks for the next, if the disk is small."""
     columns = {column.name: f"f{index}" for index, column in enumerate(dataset.schema.columns)}
-    parts = ", ".join(f"{part} AS e{index}" for index, part in enumerate(dataset.encoder.sql(columns)))
-    size = size or part_rows(dataset.encoder)
+    wire = dataset.wire.infer
+    size = size or part_rows(dataset.encoder, wire)
     workdir.mkdir(parents=True, exist_ok=True)
     table = f"read_parquet({text_sql(str(rows.table))}, file_row_number = true)"
     with connect(workdir, memory_limit_mb) as connection:
+        writer = Writer(connection, dataset.encoder, workdir)
         number = 0
         for start in range(0, rows.accepted + rows.rejected, size):
-            target = workdir / f"part-{number:05d}.csv"
             where = f"why IS NULL AND file_row_number >= {start} AND file_row_number < {start + size}"
-            row = connection.execute(
-                f"COPY (SELECT {parts} FROM {table} WHERE {where}) TO {text_sql(str(target))} "
-                "(FORMAT csv, HEADER false, DELIMITER ',', QUOTE '', ESCAPE '')"
-            ).fetchone()
-            if row and row[0]:
+            for path in writer.write("rows", Rows(table, where, columns), wire, predicting=True):
+                if path.stat().st_size == 0:
+                    path.unlink()  # all of these rows were rejected
+                    continue
+                target = workdir / f"part-{number:05d}{path.suffix}"
+                path.rename(target)
                 number += 1
                 yield target
 
@@ -146,7 +152,7 @@ def write_result(
             "WHERE why IS NULL)"
         )
         source = f"(SELECT *, {_values(problem, width)} FROM {rows} POSITIONAL JOIN {answers})"
-        _write(connection, source, layout, problem, target)
+        _write(connection, source, layout, result_columns(problem, width), target)
     return found
 
 
@@ -160,23 +166,23 @@ def _count(connection: duckdb.DuckDBPyConnection, answers: str) -> int:
 
 
 def _width(problem: Problem, numbers: Path) -> int:
-    """How many numbers a row has; only the answers themselves tell how many components a projection has."""
-    if problem.kind != "decomposition":
-        return {"multiclass": len(problem.classes), "clustering": 2}.get(problem.kind, 1)
-    with numbers.open(encoding="ascii") as lines:
-        return lines.readline().count(",") + 1
+    """How many numbers an answer has (see ``Algorithm.rows``)."""
+    if problem.kind == "decomposition":
+        with numbers.open(encoding="ascii") as lines:
+            return next(lines, "").count(",") + 1
+    return len(problem.classes) if problem.kind == "multiclass" else 2 if problem.kind == "clustering" else 1
 
 
 def _values(problem: Problem, width: int) -> str:
-    """``v0`` the prediction, ``v1``, … what stands beside it: what ``algorithms.base.decoded`` makes of the numbers."""
-    if problem.kind == "regression":
-        return "n0 AS v0"
+    """``v0``, ``v1``, …: what ``algorithms.base.decoded`` makes of the numbers ``n0``, ``n1``, …"""
     if problem.kind == "clustering":
         return "n0::BIGINT AS v0, n1 AS v1"
     if problem.kind == "decomposition":
-        return f"[{', '.join(f'n{index}' for index in range(width))}] AS v0"
-    if problem.kind == "anomaly":
-        return f"n0 AS v0, {'NULL::BOOLEAN' if problem.threshold is None else f'n0 > {problem.threshold!r}'} AS v1"
+        return ", ".join(f"n{index} AS v{index}" for index in range(width))
+    if problem.kind == "anomaly" and problem.threshold is not None:
+        return f"n0 AS v0, n0 > {problem.threshold!r}::DOUBLE AS v1"
+    if problem.kind in ("regression", "anomaly"):
+        return "n0 AS v0"
     classes = problem.classes
     if problem.kind == "binary":
         picked = f"CASE WHEN n0 > 0.5 THEN {text_sql(classes[1])} ELSE {text_sql(classes[0])} END"
@@ -186,8 +192,9 @@ def _values(problem: Problem, width: int) -> str:
     return f"{best} AS v0, " + ", ".join(f"n{index} AS v{index + 1}" for index in range(len(classes)))
 
 
-def _write(connection: duckdb.DuckDBPyConnection, source: str, layout: Layout, problem: Problem, target: Path) -> None:
-    added = result_columns(problem)
+def _write(
+    connection: duckdb.DuckDBPyConnection, source: str, layout: Layout, added: Sequence[str], target: Path
+) -> None:
     values = ["line", *(f"v{index}" for index in range(len(added) - 1))]
     file = layout.file
     packed = ", COMPRESSION gzip" if file.gzipped else ", COMPRESSION none"

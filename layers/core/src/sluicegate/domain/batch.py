@@ -16,13 +16,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sluicegate.domain import names
-from sluicegate.domain.schema import SUPERVISED, Problem
+from sluicegate.domain.schema import Problem
 
 FOLDER, RESULTS = "batch/", "predictions/"
 REJECTS = ".rejects.csv"
 ACCEPTED = ".csv, .csv.gz, .jsonl, .jsonl.gz and .parquet"
-#: what a result has beside the columns of its input; a class adds its name to the third
-LINE, PREDICTION, PROBABILITY = "input_line", "prediction", "probability_"
+#: what a result has beside the columns of its input; a class adds its name to the third, a number to the fourth
+LINE, PREDICTION, PROBABILITY, COMPONENT = "input_line", "prediction", "probability_", "component_"
+DISTANCE, ANOMALY = "distance", "anomaly"
 LARGEST_VERSION = 999_999
 _VERSION = re.compile(r"version=(.*)")
 _NAME = re.compile(r"\.(csv|jsonl|parquet)(\.gz)?", re.IGNORECASE)
@@ -108,21 +109,29 @@ def work_folder(model: str, batch: str) -> str:
     return f"batches/{model}/{batch}/"
 
 
-def result_columns(problem: Problem) -> list[str]:
-    """What a result adds to the columns of its input, in order.
+def result_columns(problem: Problem, width: int = 1) -> list[str]:
+    """What a result adds to the columns of its input, in order. ``width``: how many numbers an answer has (only of
+    decomposition it follows from nothing else).
 
     >>> result_columns(Problem("binary", ("no", "yes"), "yes"))
     ['input_line', 'prediction', 'probability_no', 'probability_yes']
-    >>> result_columns(Problem("clustering"))
-    ['input_line', 'prediction', 'distance']
+    >>> result_columns(Problem("decomposition"), 2), result_columns(Problem("anomaly", threshold=1.5))
+    (['input_line', 'component_1', 'component_2'], ['input_line', 'prediction', 'anomaly'])
     """
-    if problem.kind not in SUPERVISED:
-        beside = {"clustering": ["distance"], "anomaly": ["anomaly"]}
-        return [LINE, PREDICTION, *beside.get(problem.kind, [])]
-    return [LINE, PREDICTION, *(f"{PROBABILITY}{name}" for name in problem.classes)]
+    if problem.kind == "decomposition":
+        return [LINE, *(f"{COMPONENT}{number}" for number in range(1, width + 1))]
+    more = [f"{PROBABILITY}{name}" for name in problem.classes] if problem.kind in ("binary", "multiclass") else []
+    if problem.kind == "clustering":
+        more = [DISTANCE]
+    if problem.kind == "anomaly" and problem.threshold is not None:
+        more = [ANOMALY]
+    return [LINE, PREDICTION, *more]
 
 
 def taken(columns: Iterable[str], problem: Problem) -> list[str]:
     """The columns of an input that have the name of one that the result adds (whatever the case: SQL doesn't tell)."""
     added = {name.casefold() for name in result_columns(problem)}
-    return [name for name in columns if name.casefold() in added]
+    numbered = re.compile(
+        re.escape(COMPONENT) + r"[0-9]+" if problem.kind == "decomposition" else r"(?!)", re.IGNORECASE
+    )
+    return [name for name in columns if name.casefold() in added or numbered.fullmatch(name)]

@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from sluicegate.domain import algorithms, batch, instances, names
 from sluicegate.domain.batch import BatchPlace, FileFormat
 from sluicegate.domain.dataset import read_dataset_json
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, UnreadableUpload, UserError
 from sluicegate.domain.items import BatchItem, ErrorItem, VersionItem, stamp
+from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Change, Jobs, Registry, Storage, StoredObject, TransformSpec, Workspace
+from sluicegate.ports import Change, Jobs, Registry, Storage, StoredObject, Workspace
 from sluicegate.services import datasets
 from sluicegate.services.arrivals import Arrived, find, newer
+from sluicegate.services.evaluate import transform_spec
 from sluicegate.services.ledger import move, refusal, shortened, tags, trained_by
 
 log = logging.getLogger(__name__)
@@ -265,13 +268,13 @@ class StartBatch:
     ) -> dict[str, Any]:
         """Writes what the transform job reads and what the finish needs; what the item says of it."""
         # DuckDB takes long to import: only where a file is read
-        from sluicegate.data.batch_result import Layout, encoded_parts
+        from sluicegate.data.batch_result import Layout, encoded_parts, part_rows
         from sluicegate.data.batch_rows import read_batch
 
         document = self._document(item["model"], version)
         algorithm = self._algorithm(item["model"], version)
-        _check_wire(document)
-        dataset = read_dataset_json(document)
+        problem = Problem.from_json(datasets.problem_of(document, version))
+        dataset = replace(read_dataset_json(document), problem=problem)
         source = folder / ("batch" + "".join(Path(found.key).suffixes[-2:])[-20:])
         self._storage.download(found.key, source, found.etag)
         memory = self._workspace.memory_limit_mb
@@ -286,7 +289,10 @@ class StartBatch:
         )
         work = batch.work_folder(item["model"], item["batch"])
         parts = 0
-        for part in encoded_parts(rows, dataset, folder / "parts", memory):
+        size = None
+        if algorithm.split_type is None and dataset.wire.infer != "recordio":  # then a part is one request
+            size = part_rows(dataset.encoder, dataset.wire.infer, algorithm.max_payload_mb * _MB // 2)
+        for part in encoded_parts(rows, dataset, folder / "parts", memory, size):
             self._storage.upload(part, f"{work}input/{part.name}")
             part.unlink()
             parts += 1
@@ -298,7 +304,7 @@ class StartBatch:
         self._storage.upload(rows.table, f"{work}rows.parquet")
         plan = {
             "layout": Layout.of(rows, file).to_json(),
-            "problem": datasets.problem_of(document, version),
+            "problem": problem.to_json(),
             "lane": algorithm.lane(),
             "rejected": rows.rejected,
             "parts": parts,
@@ -343,34 +349,21 @@ class StartBatch:
             log.info("SageMaker Model %s is there", trained)
         name = names.batch_transform(self._prefix, model, item["batch"])
         work = self._storage.uri(batch.work_folder(model, item["batch"]))
-        spec = TransformSpec(
+        spec = transform_spec(
+            algorithm,
+            self._document(model, version),
             name,
             trained,
             f"{work}input/",
             f"{work}output",
             instances.for_predicting(settings.training.instance),
             {**tags(model), "sluicegate:batch": item["batch"]},
-            content_type=algorithm.content_type(algorithm.infer_format),
-            accept=algorithm.transform_accept,
-            split_type=algorithm.split_type,
-            assemble_with=algorithm.assemble_with,
-            max_payload_mb=algorithm.max_payload_mb,
         )
         try:
             self._jobs.create_transform_job(spec)
         except AlreadyExists:
             log.info("transform job %s is there already", name)
         return name
-
-
-def _check_wire(document: Mapping[str, Any]) -> None:
-    wire = cast("Mapping[str, str]", document.get("wire") or {}).get("infer", "csv")
-    if wire != "csv":
-        raise UserError(
-            "Not predicted in batches",
-            f"This version reads rows in the format {wire}, in which no batch is written.",
-            "Ask for predictions over HTTP, or train a version that reads csv.",
-        )
 
 
 def counted(rows: int) -> str:

@@ -82,7 +82,7 @@ class Evaluate:
         label = tags(model, run["run"])
         document = self._document(model, dataset)
         transforms = [
-            _transform(algorithm, document, name, name, f"{root}/holdout/", f"{output}/challenger", instance, label)
+            transform_spec(algorithm, document, name, name, f"{root}/holdout/", f"{output}/challenger", instance, label)
         ]
         learned = algorithm
         champion = run.get("champion")
@@ -146,7 +146,7 @@ class Evaluate:
     ) -> TransformSpec:
         model = run["model"]
         rows = datasets.holdout(document, datasets.Champion(version["version"], version["dataset_version"]))
-        return _transform(
+        return transform_spec(
             algorithm,
             self._document(model, version["dataset_version"]),
             names.champion_transform(self._prefix, model, run["run"]),
@@ -158,7 +158,7 @@ class Evaluate:
         )
 
 
-def _transform(
+def transform_spec(
     algorithm: Algorithm,
     document: Mapping[str, Any],
     name: str,
