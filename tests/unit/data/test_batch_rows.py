@@ -1,4 +1,4 @@
-"""A batch encodes rows as ``predict`` does, whatever the wire, and decodes answers as ``predict`` does."""
+"""A batch encodes rows as predict does, whatever the wire, and decodes answers as predict does."""
 
 from __future__ import annotations
 
