@@ -250,10 +250,10 @@ def combinations(ranges: Mapping[str, Mapping[str, Any]]) -> int:
 
 def objective(tunable: Tunable, kind: str, metric: str, said: str | None) -> Objective | None:
     """What is tuned for: ``said`` in model.yaml (``auc`` or ``validation:auc``), else what stands for the metric that
-    decides. None when the algorithm has no such objective for that kind of problem."""
+    decides, else the first that the algorithm has. None when it has no such objective for that kind of problem."""
     known = tunable.objectives.get(kind, {})
     if said is None:
-        return known.get(metric)
+        return known.get(metric) or next(iter(known.values()), None)
     return next((each for name, each in known.items() if said in (name, each.metric)), None)
 
 

@@ -1,0 +1,107 @@
+"""A run that tunes, broken off after effect n, delivered again, repeated and in any order: the same one outcome."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.support.fakes import World
+from tests.support.flow import Flow, table
+
+SETTINGS = b"algorithm: {tuning: {max_jobs: 3}}\nbudget: {per_run_usd: 5}\n"
+
+
+def tuned(world: World, copies: int = 1, random: Random | None = None) -> Flow:
+    flow = Flow(world)
+    flow.put("models/churn/model.yaml", SETTINGS)
+    flow.play(copies, random)
+    flow.put("data/churn/first.csv", table(240, 1))
+    flow.play(copies, random)
+    return flow
+
+
+def outcome(flow: Flow) -> dict[str, Any]:
+    (run,) = flow.registry.runs("churn")
+    (job,) = flow.jobs.tunings.values()
+    return {
+        "status": run["status"],
+        "history": [line["status"] for line in run["history"]],
+        "trained by": run["training_job"],
+        "tuning": run["tuning"],
+        "cost": run["cost"],
+        "trials": [trial.name for trial in job.trials],
+        "training": flow.jobs.training,
+        "models": flow.jobs.models,
+        "transforms": sorted(flow.jobs.transforms),
+        "packages": sorted(flow.packages.packages),
+        "live": flow.registry.model("churn")["live_version"],
+        "active": flow.registry.model("churn").get("active_run"),
+    }
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Flow:
+    return tuned(World())
+
+
+def test_the_undisturbed_outcome(undisturbed: Flow) -> None:
+    found = outcome(undisturbed)
+    assert (found["status"], found["live"], found["training"]) == ("live", 1, {})
+    assert found["trained by"] == found["trials"][1] == found["tuning"]["best"]["job"]
+    assert [line["what"] for line in found["cost"]["actual"]["lines"]] == ["training", "evaluation"]
+
+
+EFFECTS = len(tuned(World()).world.effects)
+
+
+@pytest.mark.parametrize("number", range(1, EFFECTS + 1))
+def test_a_crash_after_any_effect_changes_nothing(undisturbed: Flow, number: int) -> None:
+    world = World(crash_after=number)
+    flow = tuned(world)
+    assert world.crash_after is None, "the crash took place"
+    assert outcome(flow) == outcome(undisturbed), world.effects[number - 1]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_crashes_repeats_and_any_order_together(undisturbed: Flow, seed: int) -> None:
+    random = Random(seed)
+    world = World(crash_after=random.randint(1, EFFECTS))
+    assert outcome(tuned(world, random.choice([1, 2]), random)) == outcome(undisturbed)
+
+
+def test_old_news_changes_nothing(undisturbed: Flow) -> None:
+    flow = tuned(World())
+    for delivery in reversed([*flow.world.events]):
+        flow.attempt(*delivery)
+    flow.play()
+    assert outcome(flow) == outcome(undisturbed)
+
+
+@pytest.mark.parametrize("number", range(1, 12))
+def test_a_budget_that_is_spent_stops_once_whatever_breaks_off(number: int) -> None:
+    """From the first trial's end on: the note, the stop, the evaluation."""
+
+    def spent(world: World) -> Flow:
+        flow = Flow(world)
+        flow.jobs.seconds = 7200.0
+        flow.put("models/churn/model.yaml", SETTINGS.replace(b"5", b"0.2"))
+        flow.play()
+        flow.put("data/churn/first.csv", table(240, 1))
+        for _ in range(60):
+            flow.collect()
+            if not flow.pending and flow.jobs.tunings:
+                break
+            flow.attempt(*flow.pending.pop(0))
+        if crash is not None:
+            world.crash_after = len(world.effects) + crash
+        flow.play()
+        return flow
+
+    crash: int | None = None
+    expected = outcome(spent(World()))
+    assert expected["tuning"]["stopped"].startswith("The budget is spent")
+    assert len(expected["trials"]) == 1
+    crash = number
+    assert outcome(spent(World())) == expected
