@@ -53,6 +53,7 @@ const part = encodeURIComponent;
 export const models = () => call("models?limit=200");
 export const model = (name) => call(`models/${part(name)}`);
 export const versions = (name) => call(`models/${part(name)}/versions?limit=20`);
+export const batches = (name) => call(`models/${part(name)}/batches?limit=10`);
 export const uploads = (name) => call(`models/${part(name)}/uploads?limit=20`);
 
 /** An address of the run's report that opens without the key, for a few minutes. */

@@ -1,5 +1,6 @@
-// One model: what it does now, a form that predicts, its last run, versions and uploads.
+// One model: what it does now, a form that predicts, its last run, versions, predicted files and uploads.
 
+import { showBatches } from "./batches.js";
 import { badge, command, fill, h } from "./dom.js";
 import { buildForm } from "./form.js";
 import { count, duration, metric, number, time } from "./format.js";
@@ -31,15 +32,15 @@ const DOING = {
 
 const sections = new WeakMap();
 
-export function showDetail(parent, model, versions, uploads) {
+export function showDetail(parent, model, versions, uploads, batches) {
   let parts = sections.get(parent);
   if (parts?.name !== model.model || !parts.head.isConnected) {
     parts = { name: model.model };
-    for (const name of ["head", "predict", "run", "versions", "uploads"]) {
+    for (const name of ["head", "predict", "run", "versions", "batches", "uploads"]) {
       parts[name] = h("section", { className: `card ${name}` });
     }
     sections.set(parent, parts);
-    fill(parent, ["detail", model.model, Math.random()], () => [parts.head, parts.predict, parts.run, parts.versions, parts.uploads]);
+    fill(parent, ["detail", model.model, Math.random()], () => [parts.head, parts.predict, parts.run, parts.versions, parts.batches, parts.uploads]);
   }
   const target = model.upload_to ?? `s3://<bucket>/data/${model.model}/`;
   fill(parts.head, [model.state, model.message, model.live, model.live_version, model.problem, model.target, model.settings_problem, model.updated_at], () => head(model));
@@ -47,6 +48,7 @@ export function showDetail(parent, model, versions, uploads) {
   fill(parts.predict, [model.live_version, model.schema, model.state !== "live" && !model.live_version], () => predictPart(model, target));
   fill(parts.run, model.last_run, () => runPart(model.last_run, target, model.model));
   fill(parts.versions, versions, () => versionsPart(versions, model.model));
+  fill(parts.batches, [batches, target], () => showBatches(batches, target.replace("/data/", "/batch/")));
   fill(parts.uploads, [uploads, target], () => showUploads(uploads, target));
 }
 
