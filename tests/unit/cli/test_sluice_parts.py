@@ -13,7 +13,7 @@ import pytest
 
 from sluice import logbook, redriving, regions, target
 from sluice.api import ApiError
-from sluice.commands.models import metrics_text, read_records, record_of
+from sluice.commands.models import beside_text, metrics_text, prediction_text, read_records, record_of
 from sluice.commands.region import export_lines, summary
 from sluice.deploying import Step, refuse_unfit, stack_parameters
 from sluice.errors import CliError, translate
@@ -264,3 +264,16 @@ def test_what_an_event_is_about() -> None:
 def test_metrics_in_a_row() -> None:
     assert metrics_text({"auc": {"value": 0.91234, "low": 0.9}, "n": 3}) == "auc 0.9123, n 3"
     assert metrics_text(None) == ""
+
+
+@pytest.mark.parametrize(
+    ("item", "said", "beside"),
+    [
+        ({"prediction": "yes", "probabilities": {"no": 0.25, "yes": 0.75}}, "yes", "no 0.250, yes 0.750"),
+        ({"prediction": 2, "distance": 0.51234}, "2", "0.5123"),
+        ({"prediction": 1.5, "anomaly": True}, "1.5", "yes"),
+        ({"prediction": [0.123456, -2.0]}, "0.1235, -2", ""),
+    ],
+)
+def test_whatever_an_algorithm_answers_is_shown(item: dict[str, Any], said: str, beside: str) -> None:
+    assert (prediction_text(item["prediction"]), beside_text(item)) == (said, beside)

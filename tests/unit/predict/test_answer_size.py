@@ -50,3 +50,32 @@ def test_an_answer_larger_than_lambda_takes_is_told(length: int, status: int) ->
     assert len(json.dumps(found)) < 6 * 1024 * 1024
     if status == 413:
         assert "fewer records" in json.loads(found["body"])["detail"]
+
+
+class Said:
+    """Answers with the same prediction twice."""
+
+    def __init__(self, **one: Any) -> None:
+        self.one = one
+
+    def predict(self, *_: Any, **__: Any) -> Predicted:
+        return Predicted(Lane(), [{**self.one, "inference_id": "i" * 56} for _ in range(2)], 1)
+
+
+@pytest.mark.parametrize(
+    ("one", "header", "line"),
+    [
+        (
+            {"prediction": "a", "probabilities": {"a": 0.75, "b": 0.25}},
+            "prediction,probability_a,probability_b",
+            "a,0.75,0.25",
+        ),
+        ({"prediction": 2, "distance": 0.5}, "prediction,distance", "2,0.5"),
+        ({"prediction": 1.5, "anomaly": True}, "prediction,anomaly", "1.5,true"),
+        ({"prediction": [0.5, -1.0]}, "component_1,component_2", "0.5,-1.0"),
+    ],
+)
+def test_an_answer_as_csv(one: dict[str, Any], header: str, line: str) -> None:
+    event = {**EVENT, "headers": {"accept": "text/csv"}}
+    body = handle(event, Said(**one), 10, lambda _: None)["body"]  # type: ignore[arg-type]
+    assert body.splitlines() == [f"{header},inference_id", *[f"{line},{'i' * 56}"] * 2]
