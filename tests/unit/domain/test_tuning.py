@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from local_region.containers.metric_definitions import BUILT_IN
@@ -115,7 +117,7 @@ def test_a_budget_is_a_sum(given: object) -> None:
 
 
 def test_the_best_is_the_first_of_equals_among_those_that_completed() -> None:
-    trials = [
+    trials: list[dict[str, Any]] = [
         {"job": "a", "status": "Stopped", "value": 0.99},
         {"job": "b", "status": "Completed", "value": 0.9},
         {"job": "c", "status": "Completed", "value": 0.9},
