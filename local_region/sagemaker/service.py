@@ -11,6 +11,7 @@ from local_region.sagemaker.endpoints import Endpoints
 from local_region.sagemaker.models import EndpointConfigs, Models
 from local_region.sagemaker.notebooks import LifecycleConfigs, Notebooks
 from local_region.sagemaker.packages import Packages
+from local_region.sagemaker.processing import ProcessingJobs
 from local_region.sagemaker.searching import Search
 from local_region.sagemaker.tagging import Tagging
 from local_region.sagemaker.training import TrainingJobs
@@ -39,6 +40,7 @@ class SageMakerService:
         self.training = TrainingJobs(region)
         self.tuning = TuningJobs(region, self.training)
         self.transforms = TransformJobs(region, self.models)
+        self.processing = ProcessingJobs(region)
         self.lifecycle_configs = LifecycleConfigs(region)
         self.notebooks = Notebooks(region, self.lifecycle_configs)
         search = Search(
@@ -58,6 +60,7 @@ class SageMakerService:
                 self.training.table,
                 self.tuning.table,
                 self.transforms.table,
+                self.processing.table,
                 self.models.table,
                 self.configs.table,
                 self.endpoints.table,
@@ -79,6 +82,10 @@ class SageMakerService:
             "ListTrainingJobsForHyperParameterTuningJob": self.tuning.trials,
             "StopHyperParameterTuningJob": self.tuning.stop_job,
             "DeleteHyperParameterTuningJob": self.tuning.delete,
+            "CreateProcessingJob": self.processing.create,
+            "DescribeProcessingJob": self.processing.describe,
+            "ListProcessingJobs": self.processing.list,
+            "StopProcessingJob": self.processing.stop_job,
             "CreateTransformJob": self.transforms.create,
             "DescribeTransformJob": self.transforms.describe,
             "ListTransformJobs": self.transforms.list,
@@ -138,5 +145,6 @@ class SageMakerService:
         self.tuning.stop()
         self.training.stop()
         self.transforms.stop()
+        self.processing.stop()
         self.notebooks.stop()
         self.endpoints.stop()

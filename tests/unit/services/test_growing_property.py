@@ -53,7 +53,7 @@ EXPECTED = finish(grown_at_once())
 
 
 @settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
-@given(st.fixed_dictionaries({key: histories for key in [*FINAL, GONE]}), st.integers(0, 2**32), st.integers(1, 2))
+@given(st.fixed_dictionaries(dict.fromkeys([*FINAL, GONE], histories)), st.integers(0, 2**32), st.integers(1, 2))
 def test_any_history_that_ends_alike_is_the_same_data(
     before: dict[str, list[int | None]], seed: int, copies: int
 ) -> None:
