@@ -91,6 +91,8 @@ def _windowed(window: Mapping[str, Any] | None) -> str:
     if not window:
         return ""
     measure = f"{window['days']:,} days" if window.get("days") else f"{window['rows']:,} rows"
+    if window.get("since"):
+        return f" of the last {measure}, rows from {window['since'][:10]} on"
     return f" of the last {measure}, {window['rows_left_out']:,} rows left out"
 
 

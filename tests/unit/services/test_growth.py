@@ -9,6 +9,7 @@ from sluice.commands.lineage import upload_tree, version_tree
 from sluicegate.domain.items import moment
 from sluicegate.services.catalog import Catalog
 from sluicegate.services.wake import Wake
+from tests.support.fakes import START
 from tests.support.flow import Flow, table
 
 WEEKLY = b"retrain: {on: [schedule], schedule: rate(7 days)}\n"
@@ -188,3 +189,36 @@ def test_lineage_as_a_tree() -> None:
     (first,) = [item["upload"] for item in flow.registry.uploads("churn") if item["key"].endswith("a.csv")]
     tree = upload_tree(catalog.upload("churn", first))
     assert [line.rsplit("→ ")[-1] for line in tree[1:]] == ["version 2 (live)", "version 1 (retired)"]
+
+
+def test_a_window_of_days_goes_by_the_column_that_the_split_goes_by() -> None:
+    """The rows of one file lie on 100 days before START; the window takes the last 60 of them, by the day."""
+    first = (START - timedelta(days=100)).date()
+    lines = ["at,size,won"]
+    for number in range(1000):
+        lines.append(f"{first + timedelta(days=number // 10)},{number % 97},{'yes' if number % 97 > 48 else 'no'}")
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"split: {by: time, column: at}\nretrain: {window: {days: 60}}\n")
+    flow.put("data/churn/a.csv", "\n".join(lines).encode() + b"\n")
+    flow.play()
+    run = last_run(flow)
+    since = (START - timedelta(days=60)).date()
+    assert run["window"]["since"] == f"{since}T00:00:00.000Z"
+    assert sum(run["rows"].values()) == 600
+    assert f"rows from {since} on" in run["history"][0]["message"]
+    flow.world.now += timedelta(days=10)
+    flow.put("data/churn/b.csv", b"at,size,won\n" + f"{START.date()},3,no\n".encode() * 20)
+    flow.play()
+    moved = last_run(flow)
+    assert moved["dataset_version"] != run["dataset_version"]
+    assert sum(moved["rows"].values()) == 520
+
+
+def test_numbers_have_no_days_to_count() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"split: {by: time, column: height}\nretrain: {window: {days: 60}}\n")
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    error = last_run(flow)["error"]
+    assert error["title"] == "No days to count"
+    assert "retrain.window.rows" in error["remedy"]

@@ -1,11 +1,14 @@
-# ruff: noqa: S608  (paths go into SQL only through text_sql)
+# ruff: noqa: S608  (paths and names go into SQL only through text_sql and name_sql)
 """An upload's rows, cut to those that a data set takes."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
-from sluicegate.data.engine import connect, text_sql
+from sluicegate.data.engine import connect, name_sql, text_sql
+from sluicegate.data.tables import converted
+from sluicegate.domain.errors import UnusableData
 
 
 def without_first(part: Path, count: int, memory_limit_mb: int) -> Path:
@@ -17,5 +20,30 @@ def without_first(part: Path, count: int, memory_limit_mb: int) -> Path:
             f"COPY (SELECT * EXCLUDE (file_row_number) FROM {source} WHERE file_row_number >= {count}) "
             f"TO {text_sql(str(target))} (FORMAT parquet)"
         )
+    part.unlink()
+    return target
+
+
+def not_before(part: Path, column: str, moment: datetime, memory_limit_mb: int) -> Path:
+    """``part`` without the rows whose ``column`` is missing or before ``moment``: another file, and ``part`` is gone.
+
+    Raises ``UnusableData`` when the column holds numbers: they have no days.
+    """
+    target = part.with_name(f"{part.stem}-since.parquet")
+    source = f"read_parquet({text_sql(str(part))})"
+    with connect(part.parent / "cut", memory_limit_mb) as connection:
+        described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
+        types = {str(row[0]).casefold(): (str(row[0]), str(row[1])) for row in described}
+        name, kind = types.get(column.casefold(), (column, ""))
+        if kind in ("DOUBLE", "BOOLEAN"):
+            raise UnusableData(
+                "No days to count",
+                f"retrain.window.days counts by split.column, {column!r}, which holds numbers.",
+                "Say retrain.window.rows instead, or set features.types so that the column is read as a date.",
+            )
+        time = name_sql(name) if kind == "TIMESTAMP" else converted(name_sql(name), "category", "date")
+        since = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        kept = f"{time} >= TIMESTAMP '{since}'" if kind else "false"
+        connection.execute(f"COPY (SELECT * FROM {source} WHERE {kept}) TO {text_sql(str(target))} (FORMAT parquet)")
     part.unlink()
     return target

@@ -116,7 +116,7 @@ class RunItem(TypedDict, total=False):
     version: int | None
     report: str | None  # the S3 key of report.html; report.json is beside it
     error: ErrorItem | None
-    window: dict[str, int] | None  # retrain.window: days or rows, and what it left out: uploads_left_out, rows_left_out
+    window: dict[str, Any] | None  # retrain.window: days or rows, and what it left out: uploads_left_out, rows_left_out
     tuning: dict[str, Any] | None  # the search: job, objective, best, trials, … (services.launch, services.follow)
     cost: dict[str, Any] | None  # {currency, budget_usd, estimate, actual} (services.costs)
     # kept
@@ -127,6 +127,7 @@ class RunItem(TypedDict, total=False):
     champion: int | None  # the version that served when the data were prepared
     settings: str | None  # the model.yaml that this run follows
     uploads: list[str]
+    since: str | None  # of a window of days by a column: rows before it lie outside
     skipped: dict[str, int] | None  # of an upload: how many of its first rows lie outside the window
 
 
@@ -196,7 +197,9 @@ KEPT: dict[str, frozenset[str]] = {
         }
     ),
     "upload": frozenset({"model", "etag", "sequencer", "history"}),
-    "run": frozenset({"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads", "skipped"}),
+    "run": frozenset(
+        {"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads", "since", "skipped"}
+    ),
     "version": frozenset({"model", "reason", "released"}),
     "batch": frozenset({"model", "etag", "sequencer"}),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sluicegate.domain.items import ModelItem, UploadItem, stamp
@@ -14,17 +14,20 @@ from sluicegate.ports import RegistryReader
 
 @dataclass(frozen=True)
 class Selection:
-    """``skipped``: of an upload, how many of its first rows are left out. ``window``: what a run says of it."""
+    """``skipped``: of an upload, how many of its first rows are left out. ``since``: when the rows that count begin, by
+    the column that the split is by. ``window``: what a run says of it."""
 
     uploads: tuple[UploadItem, ...]
     skipped: dict[str, int] = field(default_factory=dict)
     window: dict[str, Any] | None = None
+    since: str | None = None
 
     @property
     def identity(self) -> list[str]:
         """What tells this data from other data: a window that moved names other uploads, or other rows of one."""
         names = (upload["upload"] for upload in self.uploads)
-        return [f"{name}+{self.skipped[name]}" if name in self.skipped else name for name in names]
+        found = [f"{name}+{self.skipped[name]}" if name in self.skipped else name for name in names]
+        return found if self.since is None else [*found, f"since {self.since}"]
 
     @property
     def told(self) -> str:
@@ -33,18 +36,28 @@ class Selection:
         if self.window is None:
             return said
         measure = f"{self.window['days']:,} days" if "days" in self.window else f"{self.window['rows']:,} rows"
+        if self.since is not None:
+            return f"{said}, rows from {self.since[:10]} on"
         left_out = self.window["uploads_left_out"]
         return f"{said} of the last {measure} ({left_out:,} older left out)"
 
 
 def select(accepted: Sequence[UploadItem], settings: ModelSettings, now: datetime) -> Selection:
-    """``accepted`` newest first. A day is 24 hours before ``now``, by when an upload came; the rows that came last are
-    the last ones of the file that the window's edge goes through."""
+    """What of ``accepted`` lies in the window.
+
+    By days: the uploads that came within so many times 24 hours before ``now``; or, where the split is by time, the
+    rows of all uploads by that column, from the beginning of the first day (so a day's looks see the same data). By
+    rows: the uploads that came last, and of the one at the window's edge its last rows.
+    """
     window = settings.retrain.window
     if window is None:
         return Selection(tuple(accepted))
     newest = sorted(accepted, key=lambda upload: (upload["received_at"], upload["upload"]), reverse=True)
     chosen, skipped = newest, dict[str, int]()
+    if window.days is not None and settings.split.column is not None:
+        first = (now - timedelta(days=window.days)).astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        by_column = {"days": window.days, "since": stamp(first), "uploads_left_out": 0, "rows_left_out": None}
+        return Selection(tuple(newest), window=by_column, since=stamp(first))
     if window.days is not None:
         since = stamp(now - timedelta(days=window.days))
         chosen = [upload for upload in newest if upload["received_at"] >= since]

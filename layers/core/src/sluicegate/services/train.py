@@ -12,7 +12,7 @@ from typing import Any
 from sluicegate.domain import algorithms, names
 from sluicegate.domain.dataset import Dataset, Wires, read_dataset_json
 from sluicegate.domain.durations import duration_seconds
-from sluicegate.domain.errors import NotFound, Refused, SettingsError, UnusableData, UserError
+from sluicegate.domain.errors import NotFound, Refused, SettingsError, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, moment, stamp
 from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings import METRICS, ModelSettings
@@ -22,6 +22,7 @@ from sluicegate.services import datasets
 from sluicegate.services.costs import Costs, Size
 from sluicegate.services.launch import Launch, searching
 from sluicegate.services.ledger import Ledger, Step, move_run, refusal, tags
+from sluicegate.services.parts import fetch
 from sluicegate.services.selection import Selection, select, waits_for
 
 log = logging.getLogger(__name__)
@@ -29,7 +30,6 @@ log = logging.getLogger(__name__)
 #: a preparation that has not ended after this time was interrupted: no function runs longer
 STALE = timedelta(minutes=15)
 _VOLUME_GB = 30
-_SHARE_OF_DISK = 0.3
 
 
 class Start:
@@ -177,6 +177,7 @@ class Start:
                 updated_at=at,
                 uploads=sorted(upload["upload"] for upload in selection.uploads),
                 skipped=selection.skipped or None,
+                since=selection.since,
                 window=selection.window,
                 claim=message_id,
                 claimed_at=at,
@@ -297,7 +298,7 @@ class Start:
         if champion is not None and champion.dataset != dataset:
             document = datasets.of_version(self._storage, model, champion.version, champion.dataset)
             serving = read_dataset_json(document)
-        parts = self._download(run, folder)
+        parts = fetch(self._storage, self._workspace, run, folder)
         workdir = folder / "dataset"
         workdir.mkdir()
         build = build_dataset(
@@ -314,26 +315,6 @@ class Start:
         made: dict[str, Any] = dict(dataset_json(build, run["uploads"], dataset))
         # written last: where it is, the data set is whole
         return datasets.write(self._storage, model, dataset, made, champion)
-
-    def _download(self, run: RunItem, folder: Path) -> list[Path]:
-        from sluicegate.data.parts import without_first
-
-        model, uploads, skipped, parts = run["model"], run["uploads"], run.get("skipped") or {}, []
-        found = [self._storage.head(f"uploads/{model}/{upload}/rows.parquet") for upload in uploads]
-        total, limit = sum(part.size for part in found), int(self._workspace.free_bytes() * _SHARE_OF_DISK)
-        if total > limit:
-            raise UnusableData(
-                "Too much data",
-                f"The accepted rows take {total / 2**20:,.0f} MB; the disk takes up to {limit / 2**20:,.0f} MB.",
-                "Deploy the stack with a larger EphemeralStorageMb.",
-            )
-        for upload, part in zip(uploads, found, strict=True):
-            target = folder / f"{upload}.parquet"
-            self._storage.download(part.key, target)
-            if upload in skipped:
-                target = without_first(target, skipped[upload], self._workspace.memory_limit_mb)
-            parts.append(target)
-        return parts
 
 
 def _check_fit(settings: ModelSettings, problem: Problem, rows: Mapping[str, int], width: int) -> None:
