@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from sluice.commands.lineage import upload_tree, version_tree
 from sluicegate.domain.items import moment
 from sluicegate.services.catalog import Catalog
 from sluicegate.services.wake import Wake
-from tests.support.fakes import START
+from tests.support.fakes import START, Crash
 from tests.support.flow import Flow, table
 
 WEEKLY = b"retrain: {on: [schedule], schedule: rate(7 days)}\n"
@@ -222,3 +224,21 @@ def test_numbers_have_no_days_to_count() -> None:
     error = last_run(flow)["error"]
     assert error["title"] == "No days to count"
     assert "retrain.window.rows" in error["remedy"]
+
+
+@pytest.mark.parametrize("effect", [1, 2])
+def test_a_wake_that_breaks_off_after_any_effect_is_made_good_by_the_next(effect: int) -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", WEEKLY)
+    flow.play()
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    flow.world.now += timedelta(days=8)
+    flow.world.crash_after = len(flow.world.effects) + effect
+    with pytest.raises(Crash):
+        Wake(flow.ledger()).look(flow.world.now)
+    assert wait(flow, minutes=5) == ["churn"]
+    assert runs(flow) == 1
+    model = flow.registry.model("churn")
+    assert (model["live_version"], model.get("asked")) == (1, None)
+    assert wait(flow, minutes=5) == []
