@@ -8,7 +8,7 @@ REGION_STAMP := $(VENV)/.region-installed
 DEV_STAMP := $(VENV)/.dev-installed
 # A package's hash is checked and nothing is resolved here: the locks name everything.
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
-PATHS := cli local_region layers/core/src functions tests benchmarks examples requirements scripts
+PATHS := cli local_region layers/core/src functions tests benchmarks examples requirements scripts notebooks
 UNIT_WORKERS ?= 2
 # what the region adds for scripts of one's own; it installs it itself when the first one comes
 SCRIPTS := local_region/containers/script

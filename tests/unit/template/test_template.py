@@ -32,8 +32,9 @@ def statements() -> list[tuple[str, dict[str, Any]]]:
     for name, item in FUNCTIONS.items():
         for policy in item["Properties"].get("Policies", []):
             found += [(name, statement) for statement in policy["Statement"]]
-    for policy in RESOURCES["SageMakerRole"]["Properties"]["Policies"]:
-        found += [("SageMakerRole", statement) for statement in policy["PolicyDocument"]["Statement"]]
+    for role in ("SageMakerRole", "NotebookRole"):
+        for policy in RESOURCES[role]["Properties"]["Policies"]:
+            found += [(role, statement) for statement in policy["PolicyDocument"]["Statement"]]
     return found
 
 

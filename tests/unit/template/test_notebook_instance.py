@@ -1,0 +1,156 @@
+"""The notebook instance: only when asked for; its script is the file under notebooks/, which stops it when idle."""
+
+from __future__ import annotations
+
+import base64
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from sluice.packaging import read_template
+
+ROOT = Path(__file__).resolve().parents[3]
+TEMPLATE = read_template(ROOT / "template.yaml")
+RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+NOW = 1_795_348_800.0  # 2026-11-22T12:00:00Z
+
+
+def on_start() -> str:
+    """The script as the instance gets it."""
+    (hook,) = RESOURCES["NotebookLifecycle"]["Properties"]["OnStart"]
+    text = hook["Content"]["Fn::Base64"]["Fn::Sub"]
+    values = {
+        "AWS::Region": "eu-west-1",
+        "DataBucket": "sluicegate-databucket-0123456789abc",
+        "NamePrefix": "sluicegate",
+        "NotebookIdleMinutes": "60",
+    }
+    return re.sub(r"\$\{([\w:]+)\}", lambda match: values[match[1]], str(text))
+
+
+def auto_stop() -> Any:
+    spec = importlib.util.spec_from_file_location("auto_stop", ROOT / "notebooks/auto_stop.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_there_is_none_unless_its_type_is_said() -> None:
+    assert TEMPLATE["Parameters"]["NotebookInstanceType"]["Default"] == ""
+    for name in ("Notebook", "NotebookRole", "NotebookLifecycle"):
+        assert RESOURCES[name]["Condition"] == "HasNotebook"
+    pattern = TEMPLATE["Parameters"]["NotebookInstanceType"]["AllowedPattern"]
+    assert all(re.fullmatch(pattern, value) for value in ("", "ml.t3.medium", "ml.p6-b200.48xlarge"))
+    assert not re.fullmatch(pattern, "t3.medium")
+
+
+def test_its_role_changes_only_what_notebooks_made() -> None:
+    (policy,) = RESOURCES["NotebookRole"]["Properties"]["Policies"]
+    for statement in policy["PolicyDocument"]["Statement"]:
+        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
+        changing = [name for name in actions if re.search(":(Create|Update|Delete|Put|Stop)", name)]
+        if not changing or statement["Sid"] == "Logs":
+            continue
+        for resource in statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]:
+            name = resource["Fn::Sub"].rsplit("/", 1)[-1]
+            assert name in ("notebook-${NamePrefix}-*", "${NamePrefix}-notebooks"), statement["Sid"]
+
+
+def test_the_script_is_the_file_and_fits() -> None:
+    script = on_start()
+    assert len(base64.b64encode(script.encode())) <= 16_384
+    inner = re.search(r"<<'END_OF_SCRIPT'\n(.*?)^END_OF_SCRIPT$", script, re.DOTALL | re.MULTILINE)
+    assert inner is not None
+    assert inner[1] == (ROOT / "notebooks/auto_stop.py").read_text()
+
+
+def test_the_script_sets_up_the_folder_and_cron(tmp_path: Path) -> None:
+    """Run with its folders moved below a temporary one, and commands that write down how they were called."""
+    script = on_start()
+    for place in ("/home/ec2-user", "/usr/local/bin", "/etc/cron.d"):
+        (tmp_path / place[1:]).mkdir(parents=True)
+        script = script.replace(f" {place}", f" {tmp_path}{place}").replace(f"={place}", f"={tmp_path}{place}")
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    (tools / "aws").write_text(
+        f'#!/bin/bash\necho "$@" > {tmp_path}/called\nfor last; do :; done\necho new > "$last/01.ipynb"\n'
+    )
+    (tools / "chown").write_text("#!/bin/bash\n")
+    for tool in tools.iterdir():
+        tool.chmod(0o755)
+    folder = tmp_path / "home/ec2-user/SageMaker/sluicegate"
+    folder.mkdir(parents=True)
+    (folder / "02.ipynb").write_text("mine")
+    bash = shutil.which("bash")
+    assert bash is not None
+    environment = {"PATH": f"{tools}:/usr/bin:/bin"}
+    subprocess.run([bash, "-c", script], check=True, env=environment)
+    (folder / "01.ipynb").write_text("changed")
+    subprocess.run([bash, "-c", script], check=True, env=environment)
+    assert (folder / "01.ipynb").read_text() == "changed"
+    assert (folder / "02.ipynb").read_text() == "mine"
+    assert json.loads((folder / "settings.json").read_text()) == {
+        "bucket": "sluicegate-databucket-0123456789abc",
+        "prefix": "sluicegate",
+    }
+    assert "s3://sluicegate-databucket-0123456789abc/notebooks/" in (tmp_path / "called").read_text()
+    cron = (tmp_path / "etc/cron.d/sluicegate-auto-stop").read_text()
+    assert cron.startswith("*/5 * * * * root ")
+    assert "sluicegate-auto-stop 3600 2>&1" in cron
+
+
+def jupyter(used: str, *kernels: tuple[str, str], terminals: tuple[str, ...] = ()) -> Any:
+    answers = {
+        "status": {"started": "2026-11-22T08:00:00.000000Z", "last_activity": used, "kernels": len(kernels)},
+        "kernels": [{"execution_state": state, "last_activity": moment} for state, moment in kernels],
+        "terminals": [{"name": "1", "last_activity": moment} for moment in terminals],
+    }
+    return answers.__getitem__
+
+
+@pytest.mark.parametrize(
+    ("get", "idle"),
+    [
+        (jupyter("2026-11-22T11:30:00.5Z"), False),
+        (jupyter("2026-11-22T10:30:00.123456Z"), True),
+        (jupyter("2026-11-22T10:30:00Z", ("idle", "2026-11-22T10:59:59Z")), True),
+        (jupyter("2026-11-22T10:30:00Z", ("idle", "2026-11-22T11:00:01Z")), False),
+        (jupyter("2026-11-22T08:30:00Z", ("busy", "2026-11-22T08:30:00Z")), False),
+        (jupyter("2026-11-22T08:30:00Z", terminals=("2026-11-22T11:50:00Z",)), False),
+    ],
+)
+def test_idle_is_what_nobody_used_for_an_hour(get: Any, idle: bool) -> None:
+    assert auto_stop().is_idle(3600, NOW, get, lambda: NOW) is idle
+
+
+@pytest.mark.parametrize(("age", "idle"), [(600, False), (7200, True)])
+def test_while_jupyter_does_not_answer_the_machines_age_counts(age: int, idle: bool) -> None:
+    def gone(path: str) -> Any:
+        raise ConnectionRefusedError(path)
+
+    assert auto_stop().is_idle(3600, NOW, gone, lambda: NOW - age) is idle
+
+
+def test_it_stops_the_instance_that_it_is_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module = auto_stop()
+    (tmp_path / "metadata.json").write_text(json.dumps({"ResourceName": "sluicegate-notebooks"}))
+    called: list[list[str]] = []
+    monkeypatch.setattr(module, "METADATA", str(tmp_path / "metadata.json"))
+    monkeypatch.setattr(module, "ask", jupyter("2026-11-22T08:30:00Z"))
+    monkeypatch.setattr(module.subprocess, "run", lambda command, check: called.append(command))
+    monkeypatch.setattr(module.time, "time", lambda: NOW)
+    monkeypatch.setattr(module.sys, "argv", ["auto-stop", "3600"])
+    module.main()
+    assert called == [
+        ["aws", "sagemaker", "stop-notebook-instance", "--notebook-instance-name", "sluicegate-notebooks"]
+    ]
+    monkeypatch.setattr(module, "ask", jupyter("2026-11-22T11:59:00Z"))
+    module.main()
+    assert len(called) == 1
