@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix, issparse
