@@ -120,6 +120,7 @@ function runPart(run, target, name) {
     run.error && problemBox(run.error),
     run.verdict?.reason && !history.some((line) => line.message?.includes(run.verdict.reason)) && h("p", { className: run.verdict.accepted === false ? "problem" : "good" }, run.verdict.reason),
     counts.length > 0 && h("p", { className: "sub" }, counts.map(([name, value]) => `${name} ${number(value)}`).join(" · "), " rows"),
+    (run.notes ?? []).map((note) => h("p", { className: "note" }, note)),
     tuningPart(run.tuning),
     costPart(run.cost),
   ];

@@ -414,3 +414,14 @@ def test_a_number_to_predict(build: Build) -> None:
     learned = table(made, "train")[:, 0]
     typical = made.profile["target"]
     assert np.isclose(typical["mean"], learned.mean()) and np.isclose(typical["median"], np.median(learned))
+
+
+def test_columns_that_came_and_went_since_the_live_version_are_told(build: Build) -> None:
+    serving = build(customers(300), id_column="id")
+    content = "id,age,active,region,churned\n" + "".join(
+        f"c{i},{20 + i % 60},{'true' if i % 2 else 'false'},r{i % 4},{'yes' if i % 3 else 'no'}\n" for i in range(300)
+    )
+    notes = " ".join(build(content, id_column="id", champion=serving, features={"exclude": ["active"]}).notes)
+    assert "New since the version that serves: region. Callers may leave them out." in notes
+    assert "No upload has these columns of the version that serves: plan, since." in notes
+    assert "The version that serves uses these columns, this one doesn't: active." in notes

@@ -23,7 +23,7 @@ from sluicegate.domain import algorithms
 from sluicegate.domain.dataset import Dataset, Wires
 from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import UnusableData
-from sluicegate.domain.schema import SUPERVISED, Problem, Schema, stored_type
+from sluicegate.domain.schema import SUPERVISED, Column, Problem, Schema, stored_type
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.split import SPLITS
 from sluicegate.domain.words import DENSE_BUCKETS, SPARSE_BUCKETS
@@ -139,6 +139,7 @@ class _Builder:
         profile = profile_source(self.connection, self.rows, list(self.table.columns.items()))
         chooser = Chooser(self.connection, self.rows, self.table, self.target, self.settings, self.champion, self.notes)
         features = chooser.choose(profile)
+        self._tell_of_changes(features)
         splitter = Splitter(
             self.connection, self.rows, self.table, self.target, self.settings, self.champion, self.notes
         )
@@ -182,6 +183,24 @@ class _Builder:
             split=split,
             notes=self.notes,
         )
+
+    def _tell_of_changes(self, features: Sequence[Column]) -> None:
+        """Which columns came and went since the version that serves."""
+        if self.champion is None:
+            return
+        known, now = set(self.champion.schema.names), [column.name for column in features]
+        seen = known | set(self.champion.schema.ignored) | {self.champion.schema.target, self.champion.schema.id_column}
+        came = [name for name in self.table.columns if name not in seen]
+        left = [name for name in self.champion.schema.names if name not in self.table.columns]
+        dropped = [name for name in self.champion.schema.names if name in self.table.columns and name not in now]
+        for names, said in (
+            (came, "New since the version that serves: {}. Callers may leave them out."),
+            (left, "No upload has these columns of the version that serves: {}. They count as missing there."),
+            (dropped, "The version that serves uses these columns, this one doesn't: {}."),
+        ):
+            if names:
+                more = f" and {len(names) - 10} more" if len(names) > 10 else ""
+                self.notes.append(said.format(", ".join(names[:10]) + more))
 
     def _counts(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
         problem = self.target.problem

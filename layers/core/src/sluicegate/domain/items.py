@@ -109,6 +109,7 @@ class RunItem(TypedDict, total=False):
     updated_at: str
     history: list[HistoryLine]
     rows: dict[str, int] | None
+    notes: list[str]  # what there is to tell of the data set: columns that came, went or are not used
     problem: str | None
     metric: str | None
     metrics: dict[str, Any] | None

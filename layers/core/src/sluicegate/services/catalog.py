@@ -40,7 +40,8 @@ _DETAIL = (
 _SHAPES: dict[str, tuple[str, ...]] = {
     "run": (
         *("run", "status", "dataset_version", "training_job", "transform_jobs", "created_at", "updated_at", "history"),
-        *("rows", "problem", "metric", "metrics", "verdict", "version", "report", "error", "window", "tuning", "cost"),
+        *("rows", "notes", "problem", "metric", "metrics", "verdict", "version", "report", "error", "window"),
+        *("tuning", "cost"),
     ),
     "version": (
         *(

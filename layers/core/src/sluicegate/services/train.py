@@ -22,6 +22,7 @@ from sluicegate.services import datasets
 from sluicegate.services.costs import Costs, Size
 from sluicegate.services.launch import Launch, searching
 from sluicegate.services.ledger import Ledger, Step, move_run, refusal, tags
+from sluicegate.services.notes import noted
 from sluicegate.services.parts import fetch
 from sluicegate.services.selection import Selection, select, waits_for
 
@@ -269,6 +270,7 @@ class Start:
                 now,
                 message,
                 rows=rows,
+                notes=noted(document.get("notes") or []),
                 problem=problem.kind,
                 metric=metric,
                 claim=None,
