@@ -37,7 +37,7 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
 
 
 def test_reviews_become_a_model_that_reads(application: Application, tmp_path: Path) -> None:
-    application.settings("reviews", "target: liked\nweights: {classes: balanced}\nevaluation: {minimum: 0.9}\n")
+    application.settings("reviews", "target: liked\nweights: {classes: balanced}\nevaluation: {metric: auc, minimum: 0.9}\n")
     records = [dict(zip(("minutes", "review", "liked"), row, strict=True)) for row in reviews(500, seed=1)]
     lines = [json.dumps(record) for record in records]
     lines[10:10] = ['{"minutes": 90, "review": ["a", "list"], "liked": "no"}', "{broken"]
