@@ -123,6 +123,8 @@ class Story:
         elif detail.get("state") == "failed" and _after(detail.get("updated_at"), upload):
             self.outcome = Outcome(1, str(detail.get("message") or "The model failed."))
             lines.append(Line("bad", self.outcome.sentence))
+        elif detail.get("state") == "waiting" and "Waits for the script" in str(detail.get("message")):
+            self.status = str(detail["message"])
         return lines
 
     def _tell_tuning(self, run: Json) -> list[Line]:

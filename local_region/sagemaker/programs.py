@@ -30,8 +30,8 @@ _SERVE = (
 )
 _OPT_ML = "/opt/ml/"
 _STEP = 0.25
-#: as AWS's images set it: what a script prints is in the log at once
-_PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+#: what a script prints is in the log at once, as in AWS's images; threads that wait for work leave the cores to others
+_PYTHON = {"PYTHONUNBUFFERED": "1", "PYTHONDONTWRITEBYTECODE": "1", "OMP_WAIT_POLICY": "PASSIVE"}
 _PASSED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR")
 
 Check = Callable[[], None]

@@ -231,6 +231,7 @@ class FakeJobs:
         self.training: dict[str, TrainingSpec] = {}
         self.transforms: dict[str, TransformSpec] = {}
         self.models: dict[str, str] = {}
+        self.environments: dict[str, dict[str, str]] = {}
         self.states: dict[tuple[str, str], Job] = {}
         self.refuse: Exception | None = None
         self.tunings: dict[str, FakeTuning] = {}
@@ -313,9 +314,17 @@ class FakeJobs:
         self.states[kind, name] = Job(name, status, reason, self.seconds)
         self.world.say(kind, name)
 
-    def create_model(self, name: str, image: str, artifact_uri: str, tags: Mapping[str, str]) -> None:
+    def create_model(
+        self,
+        name: str,
+        image: str,
+        artifact_uri: str,
+        tags: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         if name in self.models:
             raise AlreadyExists(name)
+        self.environments[name] = dict(environment or {})
         self.models[name] = artifact_uri
         self.world.effect(f"model {name}")
 
@@ -342,6 +351,7 @@ class FakePackages:
         self.packages: dict[str, Package] = {}
         self.descriptions: dict[str, str] = {}
         self.reasons: dict[str, str] = {}
+        self.specs: list[PackageSpec] = []
 
     def create_group(self, group: str, description: str, tags: Mapping[str, str]) -> None:
         if group in self.groups:
@@ -360,6 +370,7 @@ class FakePackages:
         arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{spec.group}/{number}"
         package = Package(arn, spec.group, number, "PendingManualApproval", self.world.now, spec.metadata)
         self.packages[arn] = package
+        self.specs.append(spec)
         self.descriptions[arn] = spec.description
         self.world.effect(f"package {arn}")
         return package

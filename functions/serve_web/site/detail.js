@@ -43,7 +43,7 @@ export function showDetail(parent, model, versions, uploads, batches) {
     fill(parent, ["detail", model.model, Math.random()], () => [parts.head, parts.predict, parts.run, parts.versions, parts.batches, parts.uploads]);
   }
   const target = model.upload_to ?? `s3://<bucket>/data/${model.model}/`;
-  fill(parts.head, [model.state, model.message, model.live, model.live_version, model.problem, model.target, model.settings_problem, model.updated_at], () => head(model));
+  fill(parts.head, [model.state, model.message, model.live, model.live_version, model.problem, model.target, model.settings_problem, model.code_problem, model.updated_at], () => head(model));
   // The form stays while its schema and version do: what somebody typed outlives a refresh.
   fill(parts.predict, [model.live_version, model.schema, model.state !== "live" && !model.live_version], () => predictPart(model, target));
   fill(parts.run, model.last_run, () => runPart(model.last_run, target, model.model));
@@ -63,6 +63,7 @@ function head(model) {
     h("div", { className: "title" }, h("h1", {}, model.model), badge(model.state)),
     h("p", { className: "message", role: "status" }, sentence(model.message)),
     model.settings_problem && problemBox({ ...model.settings_problem, title: `In model.yaml: ${model.settings_problem.title}` }),
+    model.code_problem && problemBox({ ...model.code_problem, title: `In code/: ${model.code_problem.title}` }),
     h("dl", { className: "facts" }, facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
   ];
 }

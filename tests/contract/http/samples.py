@@ -247,6 +247,7 @@ def registry() -> MemoryRegistry:
         "active_run": None,
         "live": {"version": 2, "since": at, "endpoint": "sluicegate-churn", "metrics": metrics},
         "settings_problem": None,
+        "code_problem": None,
         "last_run": "1f2e3d4c",
         "endpoint": "sluicegate-churn",
         "revision": 9,

@@ -127,6 +127,7 @@ class TrainingSpec:
     content_types: tuple[str, str] = ("text/csv", "text/csv")
     distributions: tuple[str, str] = ("FullyReplicated", "FullyReplicated")
     longest_spot: int | None = None  # seconds that a spot job may run and wait
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -202,7 +203,14 @@ class Jobs(Protocol):
     def tuning_job(self, name: str) -> TuningJob: ...
     def trials(self, tuning_job: str) -> list[Trial]: ...  # in the order of their names
     def stop_tuning_job(self, name: str) -> None: ...  # one that is over stays as it is
-    def create_model(self, name: str, image: str, artifact_uri: str, tags: Mapping[str, str]) -> None: ...
+    def create_model(
+        self,
+        name: str,
+        image: str,
+        artifact_uri: str,
+        tags: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None: ...
     def delete_model(self, name: str) -> None: ...
     def create_transform_job(self, spec: TransformSpec) -> None: ...
     def transform_job(self, name: str) -> Job: ...
@@ -225,6 +233,7 @@ class PackageSpec:
     instance_type: str
     metadata: Mapping[str, str]
     report_uri: str
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

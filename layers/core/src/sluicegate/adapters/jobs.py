@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from sluicegate.adapters.aws import translated
 from sluicegate.adapters.tuning import SageMakerTuning, training_body
@@ -20,6 +21,7 @@ class SageMakerJobs(SageMakerTuning):
                 HyperParameters=dict(spec.hyperparameters),
                 **training_body(spec, self._role_arn),
                 Tags=tag_list(spec.tags),
+                **({"Environment": dict(spec.environment)} if spec.environment else {}),
             )
 
     def training_job(self, name: str) -> Job:
@@ -28,11 +30,21 @@ class SageMakerJobs(SageMakerTuning):
         seconds = found.get("BillableTimeInSeconds")
         return Job(name, found["TrainingJobStatus"], found.get("FailureReason", ""), seconds)
 
-    def create_model(self, name: str, image: str, artifact_uri: str, tags: Mapping[str, str]) -> None:
+    def create_model(
+        self,
+        name: str,
+        image: str,
+        artifact_uri: str,
+        tags: Mapping[str, str],
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        container: dict[str, Any] = {"Image": image, "ModelDataUrl": artifact_uri}
+        if environment:
+            container["Environment"] = dict(environment)
         with translated():
             self._sagemaker.create_model(
                 ModelName=name,
-                PrimaryContainer={"Image": image, "ModelDataUrl": artifact_uri},
+                PrimaryContainer=container,
                 ExecutionRoleArn=self._role_arn,
                 Tags=tag_list(tags),
             )

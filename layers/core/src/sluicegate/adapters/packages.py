@@ -41,13 +41,16 @@ class SageMakerPackages:
 
     def create(self, spec: PackageSpec) -> Package:
         """The package waits for ``decide``. The same token again adopts the package that the first call made."""
+        container: Any = {"Image": spec.image, "ModelDataUrl": spec.artifact_uri}
+        if spec.environment:
+            container["Environment"] = dict(spec.environment)
         with translated():
             made = self._sagemaker.create_model_package(
                 ModelPackageGroupName=spec.group,
                 ClientToken=spec.token,
                 ModelPackageDescription=spec.description,
                 InferenceSpecification={
-                    "Containers": [{"Image": spec.image, "ModelDataUrl": spec.artifact_uri}],
+                    "Containers": [container],
                     "SupportedContentTypes": ["text/csv"],
                     "SupportedResponseMIMETypes": ["text/csv", "application/json"],
                     "SupportedTransformInstanceTypes": [spec.instance_type],

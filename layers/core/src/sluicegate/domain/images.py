@@ -39,6 +39,11 @@ def built_in(name: str, region: str) -> str:
             f"SageMaker's {name} {version} has no image in {region}.",
             f"Deploy the stack in one of these regions: {', '.join(accounts)}.",
         )
+    return f"{registry(account, region)}/{repository}:{version}"
+
+
+def registry(account: str, region: str) -> str:
+    """The host of an account's registry."""
     parts = region.split("-")
     suffix = _SUFFIXES.get("-".join(parts[:2])) or _SUFFIXES.get(parts[0]) or "amazonaws.com"
-    return f"{account}.dkr.ecr.{region}.{suffix}/{repository}:{version}"
+    return f"{account}.dkr.ecr.{region}.{suffix}"

@@ -45,6 +45,14 @@ class LiveItem(TypedDict):
     metrics: dict[str, Any]
 
 
+class CodeItem(TypedDict):
+    """A script's files, packed: ``key`` is the archive's, ``files`` the names in it, ``digest`` of their contents."""
+
+    digest: str
+    key: str
+    files: list[str]
+
+
 class ModelItem(SummaryItem, total=False):
     created_at: str
     schema: dict[str, Any] | None
@@ -53,6 +61,7 @@ class ModelItem(SummaryItem, total=False):
     live: LiveItem | None
     settings_problem: ErrorItem | None
     scheduled_for: str | None  # when retrain.schedule comes next
+    code_problem: ErrorItem | None
     last_run: str | None
     endpoint: str
     # kept
@@ -62,6 +71,10 @@ class ModelItem(SummaryItem, total=False):
     settings_at: str  # when the newest model.yaml, valid or not, was written
     settings_sequencer: str | None  # S3's place of that write among all writes of its key
     settings_note: str | None  # what of the newest model.yaml doesn't count yet
+    code: CodeItem | None  # the newest files under models/<model>/code/ that can be run
+    waits: str | None  # why data that are there train nothing yet, in words: the script is missing or can't run
+    code_seen: str  # changes with anything under code/
+    code_writes: dict[str, str]  # by file: S3's place of its newest write
     retry: str | None  # the failed run that somebody asked to try again
     latest_cause: str | None  # the newest thing that asks for a run: an upload's id, or "settings:<digest>", "gone:…"
     asked: str | None  # what asks for a run whatever min_new_rows says: "settings:<digest>", "schedule:<time>"
@@ -130,6 +143,7 @@ class RunItem(TypedDict, total=False):
     uploads: list[str]
     since: str | None  # of a window of days by a column: rows before it lie outside
     skipped: dict[str, int] | None  # of an upload: how many of its first rows lie outside the window
+    code: CodeItem | None  # what a script model trains
 
 
 class VersionItem(TypedDict, total=False):
@@ -188,6 +202,10 @@ KEPT: dict[str, frozenset[str]] = {
             "settings_at",
             "settings_sequencer",
             "settings_note",
+            "code",
+            "code_seen",
+            "waits",
+            "code_writes",
             "retry",
             "latest_cause",
             "asked",
@@ -199,7 +217,7 @@ KEPT: dict[str, frozenset[str]] = {
     ),
     "upload": frozenset({"model", "etag", "sequencer", "history"}),
     "run": frozenset(
-        {"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads", "since", "skipped"}
+        {"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads", "since", "skipped", "code"}
     ),
     "version": frozenset({"model", "reason", "released"}),
     "batch": frozenset({"model", "etag", "sequencer"}),

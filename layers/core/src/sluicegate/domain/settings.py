@@ -7,12 +7,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from sluicegate.domain import algorithms, hyperparameters
+from sluicegate.domain import algorithms, hyperparameters, settings_script
 from sluicegate.domain.durations import Duration, within
 from sluicegate.domain.names import digest
 from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
 from sluicegate.domain.settings_retrain import Retrain
 from sluicegate.domain.settings_rows import Split, Weights
+from sluicegate.domain.settings_script import ScriptKeys
 from sluicegate.domain.settings_tuning import Budget, Tuning
 
 BINARY_METRICS = ("auc", "logloss", "accuracy", "f1", "precision", "recall")
@@ -56,14 +57,22 @@ MetricName = Literal[
     "flagged_share",
 ]
 AlgorithmName = Literal[
-    "xgboost", "linear-learner", "knn", "kmeans", "pca", "randomcutforest", "factorization-machines"
+    "xgboost",
+    "linear-learner",
+    "knn",
+    "kmeans",
+    "pca",
+    "randomcutforest",
+    "factorization-machines",
+    "lightgbm",
+    "catboost",
+    "script",
+    "image",
 ]
 
 #: What the design has and this version doesn't, by path. The reader says so instead of calling them unknown.
 NOT_YET: frozenset[str] = frozenset(
     {
-        "algorithm.image",
-        "algorithm.script",
         "deployment.bake",
         "deployment.percent",
         "deployment.rollback_on",
@@ -98,12 +107,16 @@ class Features(_Part):
     )
 
 
-class Algorithm(_Part):
+class Algorithm(ScriptKeys):
     """What is trained: a SageMaker built-in."""
 
-    name: AlgorithmName = Field(default="xgboost", description="One of SageMaker's built-in algorithms.")
-    version: Literal["3.0-5", "1"] = Field(
-        default="3.0-5", description="Of the container: 3.0-5 for xgboost, 1 for the others; the default follows name."
+    name: AlgorithmName = Field(
+        default="xgboost", description="One of SageMaker's built-in algorithms, a ready-made script, or your own code."
+    )
+    version: Literal["3.0-5", "1", "4.6.0", "1.2.10"] = Field(
+        default="3.0-5",
+        description="Of the container (xgboost: 3.0-5) or the library (lightgbm: 4.6.0, catboost: 1.2.10); 1 for the "
+        "others. The default follows name.",
     )
     hyperparameters: dict[str, Hyperparameter] = Field(
         default={}, description="Hyperparameters of the built-in; they win over the defaults."
@@ -248,6 +261,8 @@ class ModelSettings(_Part):
         chosen = self.model_dump(mode="json", include={"algorithm", "evaluation"})
         if self.algorithm.tuning is None:
             del chosen["algorithm"]["tuning"]  # a model without it keeps the runs that it had before there was tuning
+        for key in settings_script.unused(chosen["algorithm"]):
+            del chosen["algorithm"][key]
         return _fingerprint("training", chosen)
 
 
@@ -261,7 +276,9 @@ def _fingerprint(kind: str, chosen: dict[str, Any]) -> str:
 def json_schema() -> dict[str, Any]:
     """The JSON Schema of model.yaml, for editors."""
     schema = ModelSettings.model_json_schema()
-    schema["$defs"]["Algorithm"]["allOf"] = [_hyperparameters_of(name) for name in algorithms.NAMES]
+    schema["$defs"]["Algorithm"]["allOf"] = [
+        _hyperparameters_of(name) for name in algorithms.NAMES if name not in settings_script.FREE
+    ]
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": "https://sluicegate.dev/schemas/model-settings.json",

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from sluicegate.domain import algorithms, settings_tuning
+from sluicegate.domain import algorithms, settings_script, settings_tuning
 from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import SettingsError
@@ -20,14 +20,6 @@ from sluicegate.domain.yaml_text import YamlError, load
 
 #: Values that the design has and this version doesn't, by path.
 _LATER_VALUES: dict[str, frozenset[str]] = {
-    "algorithm.name": frozenset(
-        {
-            "lightgbm",
-            "catboost",
-            "script",
-            "image",
-        }
-    ),
     "deployment.strategy": frozenset({"canary", "linear", "experiment", "shadow"}),
     "retrain.on": frozenset({"drift", "feedback"}),
 }
@@ -173,6 +165,7 @@ def _hyperparameter_lines(document: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _across(settings: ModelSettings) -> Iterator[str]:
+    yield from settings_script.mistakes(settings.algorithm, settings.training.count)
     metric, kind = settings.evaluation.metric, settings.problem
     algorithm = algorithms.of(settings)
     if settings.training.count > 1:

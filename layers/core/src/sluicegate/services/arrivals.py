@@ -31,7 +31,7 @@ class Arrived:
 
 @dataclass(frozen=True)
 class Place:
-    """What a key is for: ``data`` or ``settings`` of ``model``, or neither (``problem`` says why, if one should)."""
+    """What a key is for: ``data``, ``settings`` or ``code`` of ``model``, or none (``problem`` may say why)."""
 
     kind: str
     model: str = ""
@@ -58,6 +58,8 @@ def place(key: str) -> Place:
         if names.is_model(parts[1]):
             return Place("settings", parts[1])
         return Place("unplaced", problem=f"{parts[1]!r} can't be a model's name. {_NAME_RULE}")
+    if parts[0] == "models" and len(parts) > 3 and parts[2] == "code" and names.is_model(parts[1]):
+        return Place("code", parts[1])
     return Place("none")
 
 

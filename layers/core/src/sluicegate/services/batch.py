@@ -18,7 +18,7 @@ from sluicegate.domain.items import BatchItem, ErrorItem, VersionItem, stamp
 from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Registry, Storage, StoredObject, Workspace
-from sluicegate.services import datasets
+from sluicegate.services import code, datasets
 from sluicegate.services.arrivals import Arrived, find, newer
 from sluicegate.services.evaluate import transform_spec
 from sluicegate.services.ledger import move, refusal, shortened, tags, trained_by
@@ -344,7 +344,8 @@ class StartBatch:
         trained = names.training_job(self._prefix, model, run)
         artifact = self._storage.uri(names.artifact(model, trained_by(found, self._prefix)))
         try:
-            self._jobs.create_model(trained, algorithm.image(self._region), artifact, tags(model, run))
+            image, environment = algorithm.serving_image(self._region), code.serving(found, algorithm)
+            self._jobs.create_model(trained, image, artifact, tags(model, run), environment)
         except AlreadyExists:
             log.info("SageMaker Model %s is there", trained)
         name = names.batch_transform(self._prefix, model, item["batch"])

@@ -34,6 +34,7 @@ _DETAIL = (
     "live",
     "settings_problem",
     "scheduled_for",
+    "code_problem",
     "last_run",
     "endpoint",
 )
@@ -67,6 +68,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     ),
 }
 _EMPTY: dict[str, Any] = {"history": [], "notes": [], "transform_jobs": []}
+_WAITS = "the script is there"
 _DOING = {
     "preparing": "preparing the data of {run}",
     "training": "training {run}",
@@ -220,7 +222,8 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
     live = model.get("live_version")
     settings = model.get("settings_problem")
     sentences: list[str] = []
-    state = "failed" if settings else "waiting"
+    waits = None if settings else model.get("waits")
+    state = "failed" if settings or (waits and model.get("code_problem")) else "waiting"
     under_way = run is not None and run.get("status") in _DOING
     if settings:
         text = _problem(settings)
@@ -229,12 +232,16 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
         state, text = _run_state(run, live)
         sentences.append(text)
     elif uploads:
-        state, text = _upload_state(uploads, state, held=bool(settings))
+        state, text = _upload_state(
+            uploads, state, held="model.yaml is corrected" if settings else _WAITS if waits else ""
+        )
         sentences.append(text)
     elif not settings:
         sentences.append("waits for data: no file has arrived yet")
     if live and not (run is not None and run.get("status") == "live"):
         sentences.append(f"version {live} {'stays' if state in ('working', 'waiting') else 'is'} live")
+    if waits and not under_way:
+        sentences.append(str(waits))
     if live and model.get("settings_note"):
         sentences.append("model.yaml was read: its endpoint settings apply to the next version")
     if uploads and (aside := uploads[0].get("rejected_rows")):
@@ -264,7 +271,7 @@ def _run_state(run: Mapping[str, Any], live: int | None) -> State:
     return State("waiting", f"run {name} is {status}")
 
 
-def _upload_state(uploads: Sequence[Mapping[str, Any]], state: str, held: bool) -> State:
+def _upload_state(uploads: Sequence[Mapping[str, Any]], state: str, held: str) -> State:
     newest = uploads[0]
     status, key = newest.get("status"), newest.get("key")
     if status == "received":
@@ -273,7 +280,7 @@ def _upload_state(uploads: Sequence[Mapping[str, Any]], state: str, held: bool) 
         return State(state, f"{key} was {(newest.get('withdrawn') or {}).get('reason', 'withdrawn')}")
     accepted = sum(int(upload.get("accepted_rows") or 0) for upload in uploads if upload.get("status") == "accepted")
     if accepted and held:
-        return State(state, f"{accepted:,} rows accepted; training starts when model.yaml is corrected")
+        return State(state, f"{accepted:,} rows accepted; training starts when {held}")
     if accepted:
         return State("working", f"{accepted:,} rows accepted; training starts when no more files come for a while")
     return State("failed" if status == "rejected" else state, f"{key} {status}: {_problem(newest.get('error'))}")

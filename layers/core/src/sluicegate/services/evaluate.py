@@ -14,7 +14,7 @@ from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.items import ModelItem, RunItem, VersionItem
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Jobs, Storage, TransformSpec
-from sluicegate.services import costs, datasets
+from sluicegate.services import code, costs, datasets
 from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags, trained_by
 
 log = logging.getLogger(__name__)
@@ -78,13 +78,13 @@ class Evaluate:
         algorithm = algorithms.of(settings)
         instance = instances.for_predicting(settings.training.instance)
         name = names.training_job(self._prefix, model, run["run"])
-        self._make_model(model, name, trained, algorithm)
+        self._make_model(run, name, trained, algorithm)
         label = tags(model, run["run"])
         document = self._document(model, dataset)
         transforms = [
             transform_spec(algorithm, document, name, name, f"{root}/holdout/", f"{output}/challenger", instance, label)
         ]
-        learned = algorithm
+        learned, before = algorithm, run
         champion = run.get("champion")
         if champion is not None:
             version = self._registry.version(model, champion)
@@ -93,7 +93,7 @@ class Evaluate:
             transforms.append(self._champion_transform(run, document, version, learned, root, output, instance))
         for spec in transforms[1:]:
             # a champion that was retired meanwhile, or tidied up by hand, has no SageMaker Model; its artifact stays
-            self._make_model(model, spec.model_name, trained_by(before, self._prefix), learned)
+            self._make_model(before, spec.model_name, trained_by(before, self._prefix), learned)
         for spec in transforms:
             try:
                 self._jobs.create_transform_job(spec)
@@ -117,13 +117,17 @@ class Evaluate:
 
         self._ledger.step(model, now, plan)
 
-    def _make_model(self, model: str, name: str, job: str, algorithm: Algorithm) -> None:
-        """The SageMaker Model ``name`` of what ``job`` trained."""
-        owner = names.owner(self._prefix, name)
+    def _make_model(self, run: RunItem, name: str, job: str, algorithm: Algorithm) -> None:
+        """The SageMaker Model ``name`` of what ``job`` trained for ``run``."""
+        owner, model = names.owner(self._prefix, name), run["model"]
         artifact = self._storage.uri(names.artifact(model, job))
         try:
             self._jobs.create_model(
-                name, algorithm.image(self._region), artifact, tags(model, owner.run if owner else None)
+                name,
+                algorithm.serving_image(self._region),
+                artifact,
+                tags(model, owner.run if owner else None),
+                code.serving(run, algorithm),
             )
         except AlreadyExists:
             log.info("SageMaker Model %s is there already", name)

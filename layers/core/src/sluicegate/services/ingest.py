@@ -17,6 +17,7 @@ from sluicegate.domain.settings import Endpoint, ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Registry, Storage, StoredObject, Workspace
 from sluicegate.services.arrivals import Arrived, find, newer, place
+from sluicegate.services.code import CodeFolder
 from sluicegate.services.ledger import Ledger, Step, move_upload, refusal
 from sluicegate.services.notes import noted, shown, twice
 from sluicegate.services.withdraw import Withdraw
@@ -40,9 +41,12 @@ class Ingest:
         self._storage = storage
         self._workspace = workspace
         self._withdraw = Withdraw(ledger, storage)
+        self._code = CodeFolder(ledger, storage)
 
     def object_created(self, arrived: Arrived) -> str:
-        """What became of it: accepted | rejected | ignored | unplaced | settings | known."""
+        """What became of it: accepted | rejected | ignored | unplaced | settings | code | known."""
+        if (code := place(arrived.key)).kind == "code":
+            return self._code.changed(code.model, arrived)
         found = find(self._storage, arrived)
         where = place(found.key)
         if where.kind == "none":

@@ -242,6 +242,14 @@ def trained_by(run: RunItem, prefix: str) -> str:
     return run.get("training_job") or names.training_job(prefix, run["model"], run["run"])
 
 
+def ended_as(run: RunItem) -> str:
+    if run["status"] == "rejected":
+        reason = (run.get("verdict") or {}).get("reason")
+        return f"was rejected: {reason}" if reason else "was rejected."
+    error = run.get("error")
+    return f"failed: {error['detail']}" if error else "failed."
+
+
 def tags(model: str, run: str | None = None) -> Mapping[str, str]:
     found = {"sluicegate:model": model}
     return found | {"sluicegate:run": run} if run else found

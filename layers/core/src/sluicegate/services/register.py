@@ -12,7 +12,7 @@ from sluicegate.domain.items import ModelItem, RunItem, VersionItem, moment, sta
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Package, Packages, PackageSpec, Storage, Workspace
-from sluicegate.services import costs, datasets, reporting
+from sluicegate.services import code, costs, datasets, reporting
 from sluicegate.services.judging import Judge, Judged
 from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags, trained_by
 
@@ -153,13 +153,15 @@ class Register:
         made = self._packages.find(group, description, moment(begun) - _SLACK)
         if made is not None:
             return made
+        algorithm = algorithms.of(settings)
         value = judged.metrics.get(judged.metric, {}).get("value")
         return self._packages.create(
             PackageSpec(
                 group=group,
                 token=run["run"],
                 description=description,
-                image=algorithms.of(settings).image(self._region),
+                image=algorithm.serving_image(self._region),
+                environment=code.serving(run, algorithm),
                 artifact_uri=self._storage.uri(self._artifact(run)),
                 instance_type=instances.for_predicting(settings.training.instance),
                 metadata={

@@ -18,10 +18,10 @@ from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings import METRICS, ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Prices, Storage, TrainingSpec, Workspace
-from sluicegate.services import datasets
+from sluicegate.services import code, datasets
 from sluicegate.services.costs import Costs, Size
 from sluicegate.services.launch import Launch, searching
-from sluicegate.services.ledger import Ledger, Step, move_run, refusal, tags
+from sluicegate.services.ledger import Ledger, Step, ended_as, move_run, refusal, tags
 from sluicegate.services.notes import noted
 from sluicegate.services.parts import fetch
 from sluicegate.services.selection import Selection, select, waits_for
@@ -76,6 +76,8 @@ class Start:
             waits = waits_for(self._registry, item, selection, settings, cause)
             if waits is not None:
                 return self._rest(item, *waits, now)
+            if (wanted := code.waits(item, algorithms.of(settings))) is not None:
+                return code.wait(self._ledger, model, wanted, now)
             claimed = self._claim(item, settings, selection, message_id, now)
         if claimed is None:
             return self._rest(item, "nothing", "There is nothing new to train on.", now)
@@ -99,7 +101,7 @@ class Start:
             last = self._run(model, item.get("last_run") or "")
             if last is None or last["status"] not in ("failed", "rejected"):
                 return Step(message, fields, state="waiting")
-            return Step(f"{message} The last run, {last['run']}, {_ended(last)}", fields, state="failed")
+            return Step(f"{message} The last run, {last['run']}, {ended_as(last)}", fields, state="failed")
 
         self._ledger.step(model, now, plan)
         return outcome
@@ -144,9 +146,11 @@ class Start:
         """The run, ours to prepare; None when there is nothing new, or another run is under way."""
         model, at = seen["model"], stamp(now)
         dataset = names.dataset_version(selection.identity, settings.preparation_fingerprint())
+        taken = code.of_run(self._storage, seen, algorithms.of(settings))
+        training = code.fingerprint(settings.training_fingerprint(), taken)
         place, attempt, before, retried = self._storage.uri(""), 1, None, None
         while True:
-            run = names.run_id(place, dataset, settings.training_fingerprint(), attempt)
+            run = names.run_id(place, dataset, training, attempt)
             known = self._run(model, run)
             if known is None:
                 break
@@ -186,6 +190,7 @@ class Start:
                 transform_jobs=[],
                 champion=item.get("live_version"),
                 settings=seen.get("settings"),
+                code=taken,
             )
             new = Change(
                 "run",
@@ -197,7 +202,7 @@ class Start:
                 at=at,
                 status_in=(None,),
             )
-            fields: dict[str, Any] = {"active_run": run, "last_run": run, "retry": None}
+            fields: dict[str, Any] = {"active_run": run, "last_run": run, "retry": None, "waits": None}
             if item.get("asked") == seen.get("asked"):
                 fields["asked"] = None
             return Step(f"Preparing run {run}.", fields, [*changes, new])
@@ -238,10 +243,12 @@ class Start:
         root = self._storage.uri(f"datasets/{model}/{dataset}")
         algorithm, wire = algorithms.of(settings), Wires.from_json(document.get("wire")).train
         reads_validation = algorithm.reads_validation(problem)
+        submitted, environment = code.submitted(self._storage, run, algorithm)
         spec = TrainingSpec(
             name=job,
             image=algorithm.image(self._region),
-            hyperparameters=algorithm.job_hyperparameters(settings, problem, rows, width, wire),
+            hyperparameters={**algorithm.job_hyperparameters(settings, problem, rows, width, wire), **submitted},
+            environment=environment,
             train_uri=f"{root}/train/",
             validation_uri=f"{root}/validation/" if rows["validation"] and reads_validation else None,
             output_uri=self._storage.uri(f"artifacts/{model}"),
@@ -357,14 +364,6 @@ def _distributions(algorithm: algorithms.Algorithm, count: int) -> tuple[str, st
 
 def _counted(attempt: int) -> str:
     return f", attempt {attempt}" if attempt > 1 else ""
-
-
-def _ended(run: RunItem) -> str:
-    if run["status"] == "rejected":
-        reason = (run.get("verdict") or {}).get("reason")
-        return f"was rejected: {reason}" if reason else "was rejected."
-    error = run.get("error")
-    return f"failed: {error['detail']}" if error else "failed."
 
 
 def _stale(run: RunItem, now: datetime) -> bool:

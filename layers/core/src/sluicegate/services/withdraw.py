@@ -17,6 +17,7 @@ from sluicegate.domain.errors import NotFound
 from sluicegate.domain.items import ModelItem, UploadItem, WithdrawnItem, stamp
 from sluicegate.ports import Change, Registry, Storage
 from sluicegate.services.arrivals import Arrived, place
+from sluicegate.services.code import CodeFolder
 from sluicegate.services.ledger import Ledger, Step, move_upload
 
 log = logging.getLogger(__name__)
@@ -36,8 +37,10 @@ class Withdraw:
         self._storage = storage
 
     def object_deleted(self, arrived: Arrived) -> str:
-        """What became of it: withdrawn | known (nothing of it is in use) | ignored (no data of a model)."""
+        """What became of it: withdrawn | known (nothing of it is in use) | code | ignored (no data of a model)."""
         where = place(arrived.key)
+        if where.kind == "code":
+            return CodeFolder(self._ledger, self._storage).changed(where.model, arrived)
         if where.kind != "data":
             return "ignored"
         keys, now = {arrived.key, unquote_plus(arrived.key)}, arrived.at

@@ -24,6 +24,10 @@ NAMES: tuple[str, ...] = (
     "pca",
     "randomcutforest",
     "factorization-machines",
+    "lightgbm",
+    "catboost",
+    "script",
+    "image",
 )
 
 
@@ -43,12 +47,12 @@ class Settings(Protocol):
 
 def of(settings: Settings) -> Algorithm:
     """The algorithm that ``settings`` ask for."""
-    return named(settings.algorithm.name)
+    return named(settings.algorithm.name).configured(settings.algorithm)
 
 
 def of_lane(lane: Mapping[str, Any]) -> Algorithm:
     """The algorithm behind a lane of ``routing/<model>.json`` (see ``Algorithm.lane``)."""
-    return named(lane.get("algorithm", DEFAULT))
+    return named(lane.get("algorithm", DEFAULT)).restored(lane)
 
 
 def named(name: str) -> Algorithm:

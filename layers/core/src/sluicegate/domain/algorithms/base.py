@@ -75,6 +75,10 @@ class Algorithm:
     #: how a transform job cuts the file into records, and puts the answers together; None: the file as a whole
     split_type: ClassVar[str | None] = "Line"
     assemble_with: ClassVar[str | None] = "Line"
+    #: where what is trained comes from: the image, a script of ours, or what lies under models/<model>/code/
+    code: ClassVar[Literal["none", "shipped", "own"]] = "none"
+    #: of a script: the file that is run
+    entry_point: str = "train.py"
     #: the largest request that the server takes, in MB
     max_payload_mb: ClassVar[int] = 6
 
@@ -122,6 +126,22 @@ class Algorithm:
     def image(self, region: str) -> str:
         """The container's URI. ``SettingsError`` when AWS offers it in no registry of ``region``."""
         raise NotImplementedError
+
+    def serving_image(self, region: str) -> str:
+        """The container that predicts; most images do both."""
+        return self.image(region)
+
+    def environment(self, program: str | None) -> dict[str, str]:
+        """What a Model's container is told. ``program``: of a script model, the file with its inference functions."""
+        return {}
+
+    def configured(self, settings: Any) -> Algorithm:
+        """This algorithm as the part ``algorithm`` of model.yaml wants it."""
+        return self
+
+    def restored(self, lane: Mapping[str, Any]) -> Algorithm:
+        """This algorithm as ``lane()`` kept it."""
+        return self
 
     def hyperparameters(
         self, settings: ModelSettings, problem: Problem, counts: Mapping[str, int], width: int
