@@ -86,6 +86,21 @@ def test_a_move_appends_to_the_history_and_holds_its_condition(registry: DynamoR
     assert run["rows"] == {"train": 7}
 
 
+def test_batches_are_listed_newest_first_beside_what_else_the_model_has(registry: DynamoRegistry) -> None:
+    for number, name in enumerate(("0123456ab", "fedcba987")):
+        at = f"2026-01-01T00:00:0{number}.000Z"
+        item = {"batch": name, "model": "churn", "key": f"batch/churn/{number}.csv", "received_at": at, "rows": None}
+        received = Change("batch", "churn", name, set=item, status="received", at=at, status_in=(None,))
+        registry.commit([received])
+        with pytest.raises(Conflict):
+            registry.commit([received])
+    registry.commit([model_change(revision=1)])
+    assert [item["batch"] for item in registry.batches("churn")] == ["fedcba987", "0123456ab"]
+    assert registry.batch("churn", "0123456ab")["status"] == "received"
+    with pytest.raises(NotFound):
+        registry.batch("churn", "000000000")
+
+
 def test_numbers_and_missing_values_come_back_as_they_went(registry: DynamoRegistry) -> None:
     metrics = {"auc": {"value": 0.1 + 0.2, "low": 1e-12, "high": float("nan")}, "n": 3, "flag": True, "none": None}
     registry.commit([Change("version", "churn", 12, set={"version": 12, "metrics": metrics})])
