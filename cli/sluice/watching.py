@@ -11,6 +11,7 @@ from typing import Any
 from sluice import output, trials
 from sluice.api import Api
 from sluice.errors import CliError
+from sluice.predicting import BatchStory
 from sluice.story import Outcome, Snapshot, Story, following_run, newest_upload, percent_done
 from sluice.target import Target
 
@@ -63,19 +64,28 @@ def snapshot(api: Api, model: str, progress: TrainingProgress) -> Snapshot:
     return Snapshot(detail, uploads, runs, percent=percent)
 
 
+def batches(api: Api, model: str) -> list[dict[str, Any]]:
+    """The files that the model predicts as a whole, newest first; none of a model that there isn't."""
+    from urllib.parse import quote
+
+    return list((api.find(f"models/{quote(model, safe='')}/batches") or {}).get("batches") or [])
+
+
 def watch(target: Target, model: str, timeout: float) -> Outcome:
-    """Print progress until the run that follows the newest upload is over.
+    """Print progress until the run that follows the newest upload is over; also of files that are predicted meanwhile.
 
     Raises:
         CliError: not over within ``timeout`` seconds.
     """
     api = Api(target.api_url, target.api_key, direct=target.is_local)
     progress = TrainingProgress(target)
-    story = Story(model)
+    story, files = Story(model), BatchStory()
     deadline = time.monotonic() + timeout
     with output.working(f"looking at {model}") as say:
         while True:
             for line in story.observe(snapshot(api, model, progress)):
+                output.mark(line.mark, line.text)
+            for line in files.observe(batches(api, model)):
                 output.mark(line.mark, line.text)
             if story.outcome is not None:
                 break

@@ -15,11 +15,12 @@ from sluice import output, story
 from sluice.api import Api
 from sluice.context import Context, pass_context
 from sluice.errors import CliError
+from sluice.predicting import OVER
 from sluice.target import Target
+from sluice.watching import batches
 
 #: as the application reads it (``sluicegate.domain.batch``); the command needs no package of the application's
 _ENDINGS = (".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
-_OVER = ("done", "failed")
 
 
 @click.command("batch")
@@ -57,7 +58,7 @@ def batch_command(
     if out is not None and not (out.absolute().parent.is_dir() and not out.is_dir()):
         raise CliError(f"{out} can't be written.", "Name a file in a folder that there is.", exit_code=2)
     target, api = context.target, context.api
-    known = {item["batch"] for item in _batches(api, model)}
+    known = {item["batch"] for item in batches(api, model)}
     folder = f"batch/{model}/" + (f"version={version}/" if version is not None else "")
     key = f"{folder}{file.name}"
     with output.working(f"uploading {file.name}"):
@@ -79,24 +80,19 @@ def batch_command(
             _download(target, item["rejects"], out.with_name(out.name + ".rejects.csv"))
 
 
-def _batches(api: Api, model: str) -> list[dict[str, Any]]:
-    answer = api.find(f"models/{quote(model, safe='')}/batches") or {}
-    return list(answer.get("batches") or [])
-
-
 def _follow(target: Target, api: Api, model: str, key: str, known: set[str], timeout: float) -> dict[str, Any]:
     """The batch of the file just uploaded, once it is over; its history is told line by line."""
     deadline = time.monotonic() + timeout
     told = 0
     with output.working(f"waiting for {key}") as say:
         while True:
-            item = next((b for b in _batches(api, model) if b["key"] == key and b["batch"] not in known), None)
+            item = next((b for b in batches(api, model) if b["key"] == key and b["batch"] not in known), None)
             history = (item or {}).get("history") or []
             for line in history[told:]:
                 if line["message"]:
                     output.mark("bad" if line["status"] == "failed" else "done", line["message"])
             told = len(history)
-            if item is not None and item["status"] in _OVER:
+            if item is not None and item["status"] in OVER:
                 return item
             if item is None:
                 _refuse_unplaced(api, key)
