@@ -71,13 +71,29 @@ def report(kind: str = "binary", name: str = "age", **more: Any) -> Json:
         ],
         "more_uploads": 4,
         "rejected_uploads": [{"upload": "f" * 12, "key": "data/churn/b.csv", "title": "Empty", "detail": name}],
-        "cost": {"estimate_usd": 0.25, "note": name},
-        "trials": [
-            {"name": "t-1", "status": "Completed", "value": 0.7, "hyperparameters": {"eta": "0.1"}},
-            {"name": "t-2", "status": "Completed", "value": 0.8, "best": True, "hyperparameters": {"eta": name}},
-        ],
+        "cost": _cost(name),
+        "tuning": {
+            "job": "t",
+            "strategy": "Bayesian",
+            "objective": "validation:auc",
+            "direction": "Maximize",
+            "searched": ["eta", "max_depth"],
+            "best": {"job": "t-2", "value": 0.8, "hyperparameters": {}},
+            "trials": [
+                {"job": "t-1", "status": "Completed", "value": 0.7, "seconds": 9, "hyperparameters": {"eta": "0.1"}},
+                {"job": "t-2", "status": "Completed", "value": 0.8, "seconds": 8, "hyperparameters": {"eta": name}},
+                {"job": "t-3", "status": "Failed", "value": None, "seconds": None, "hyperparameters": {}},
+            ],
+        },
         **more,
     }
+
+
+def _cost(name: str) -> Json:
+    line = {"what": "training", "instance": "ml.m5.large", "count": 1, "jobs": 3, "seconds": 300, "usd": 0.25}
+    estimate = {"usd": 0.25, "worst_usd": 1.5, "basis": name, "lines": [line]}
+    actual = {"usd": 0.21, "lines": [{**line, "seconds": 250, "usd": 0.21}]}
+    return {"currency": "USD", "budget_usd": 5, "estimate": estimate, "actual": actual}
 
 
 def _predicted(kind: str, random: np.random.Generator, name: str) -> tuple[Problem, Any, Any, Any]:

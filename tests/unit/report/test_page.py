@@ -134,15 +134,16 @@ def test_it_says_what_was_measured() -> None:
         "Set aside on reading 31",
         "data-rejects/churn/0a1b2c3d4e5f/report.json",
         "4 more are not listed",
-        "Estimate usd 0.25",
-        "2 trials",
+        "at most $1.50",
+        "$0.2100",
+        "3 training jobs, the best validation:auc first",
     ):
         assert words in text, words
 
 
 def test_what_is_not_known_is_left_out_or_said() -> None:
     made = report(
-        "regression", importance={"absent": "the artifact is neither JSON nor UBJSON"}, cost=None, trials=None
+        "regression", importance={"absent": "the artifact is neither JSON nor UBJSON"}, cost=None, tuning=None
     )
     text = Read(render({**made, "uploads": [], "rejected_uploads": [], "data": None, "baseline": None})).text
     assert "Not known: the artifact is neither JSON nor UBJSON." in text

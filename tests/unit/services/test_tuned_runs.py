@@ -41,6 +41,11 @@ def test_the_best_job_is_evaluated_registered_and_live() -> None:
     assert [trial["status"] for trial in search["trials"]] == ["Completed"] * 4
     assert (search["status"], search["max_jobs"], search["objective"]) == ("Completed", 4, "validation:auc")
     assert "Bayesian search for validation:auc with 4 training jobs, 2 at a time" in str(run["history"])
+    report = flow.storage.json(run["report"].replace(".html", ".json"))
+    assert report["tuning"] == search
+    assert report["cost"] == run["cost"]
+    assert {line["what"] for line in report["cost"]["actual"]["lines"]} == {"training", "evaluation"}
+    assert best in flow.storage.objects[run["report"]].decode()
 
 
 def test_the_job_is_as_model_yaml_says() -> None:

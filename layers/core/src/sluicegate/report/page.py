@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.domain.measures import LOWER_IS_BETTER
+from sluicegate.domain.pricing import money
 from sluicegate.report import figures
 from sluicegate.report.figures import percent
 from sluicegate.report.html import Markup, card, element, facts, join, table, text
@@ -23,6 +24,7 @@ _NAMES = {
     "r2": "R²",
     "logloss": "log loss",
 }
+_MOST_TRIALS = 200
 #: the browser runs nothing and loads nothing, whoever hands the file out
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
@@ -35,9 +37,10 @@ def render(report: Json) -> str:
         _metrics(report),
         *_figures(report),
         _importance(report),
-        _trials(report),
+        _tuning(report),
         _data(report),
         _uploads(report),
+        _cost(report),
         _run(report),
     ]
     title = text(f"{report['model']}: run {report['run']}")
@@ -210,27 +213,58 @@ def _importance(report: Json) -> Markup:
     return card("What it goes by", figures.importance(found)) if found else Markup("")
 
 
-def _trials(report: Json) -> Markup:
-    trials: Sequence[Json] = report.get("trials") or ()
-    if not trials:
+def _tuning(report: Json) -> Markup:
+    search = report.get("tuning")
+    if not search or not search.get("trials"):
         return Markup("")
-    names = sorted({name for trial in trials for name in trial.get("hyperparameters") or {}})
-    best = next((index for index, trial in enumerate(trials) if trial.get("best")), -1)
+    names = search.get("searched") or sorted({name for trial in search["trials"] for name in trial["hyperparameters"]})
+    lower = search.get("direction") == "Minimize"
+    valued = [trial for trial in search["trials"] if trial.get("value") is not None]
+    valued.sort(key=lambda trial: trial["value"], reverse=not lower)
+    trials = valued + [trial for trial in search["trials"] if trial.get("value") is None]
+    chosen = (search.get("best") or {}).get("job")
+    best = next((index for index, trial in enumerate(trials) if trial["job"] == chosen), -1)
     rows = [
         (
-            trial.get("name", ""),
-            trial.get("status", ""),
+            trial["job"],
+            trial["status"],
             number(trial.get("value")),
-            *((trial.get("hyperparameters") or {}).get(name, "–") for name in names),
+            *(trial["hyperparameters"].get(name, "–") for name in names),
+            "–" if trial.get("seconds") is None else f"{trial['seconds']:,.0f} s",
         )
-        for trial in trials
+        for trial in trials[:_MOST_TRIALS]
     ]
-    caption = f"{len(trials):,} trials; the marked one was evaluated."
-    return card(
-        "Tuning",
-        table(caption, ("trial", "status", "objective", *names), rows, range(2, 3 + len(names)), best),
-        long=True,
+    cut = f" The first {_MOST_TRIALS} of them are shown." if len(trials) > _MOST_TRIALS else ""
+    caption = (
+        f"{search.get('strategy', '')} search, {len(trials):,} training jobs, the best "
+        f"{search['objective']} first. The marked one was evaluated.{cut}"
     )
+    heads = ("training job", "status", search["objective"], *names, "billed")
+    return card("Tuning", table(caption, heads, rows, range(2, 4 + len(names)), best), long=True)
+
+
+def _cost(report: Json) -> Markup:
+    cost = report.get("cost") or {}
+    estimate, actual = cost.get("estimate"), cost.get("actual")
+    if not estimate:
+        return Markup("")
+    spent = {line["what"]: line for line in (actual or {}).get("lines", ())}
+    rows = [
+        (
+            line["what"],
+            f"{line['count']} × {line['instance']}",
+            f"{line['jobs']} × {line['seconds']:,} s",
+            money(line["usd"]),
+            f"{spent[line['what']]['seconds']:,} s" if line["what"] in spent else "–",
+            money(spent[line["what"]]["usd"]) if line["what"] in spent else "–",
+        )
+        for line in estimate["lines"]
+    ]
+    rows.append(("together", "", "", money(estimate["usd"]), "", money(actual["usd"]) if actual else "–"))
+    budget = f" The budget is {money(cost['budget_usd'])} a run." if cost.get("budget_usd") else ""
+    caption = f"Estimated from {estimate['basis']}; at most {money(estimate['worst_usd'])}.{budget}"
+    heads = ("", "machines", "jobs, estimated", "estimate", "billed", "actual")
+    return card("What it cost", table(caption, heads, rows, (2, 3, 4, 5)))
 
 
 def _data(report: Json) -> Markup:
@@ -313,7 +347,6 @@ def _uploads(report: Json) -> Markup:
 
 
 def _run(report: Json) -> Markup:
-    cost = report.get("cost") or {}
     found = facts(
         [
             ("Run", element("code", report["run"])),
@@ -321,7 +354,6 @@ def _run(report: Json) -> Markup:
             ("Algorithm", report.get("algorithm")),
             ("Training job", element("code", report["training_job"]) if report.get("training_job") else None),
             ("Measured", _moment(report.get("created_at"))),
-            *((name.replace("_", " ").capitalize(), _plain(value)) for name, value in cost.items()),
         ]
     )
     settings = report.get("settings")
@@ -333,14 +365,6 @@ def _run(report: Json) -> Markup:
         "every number is of all rows."
     )
     return join([card("The run", found, source), element("footer", sampled)])
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_plain(part)}" for name, part in value.items())
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_plain(part) for part in value)
-    return number(value) if isinstance(value, float) else str(value)
 
 
 def _interval(found: Json, signed: bool = False) -> str:

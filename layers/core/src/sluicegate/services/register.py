@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from sluicegate.domain import algorithms, instances, names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
@@ -86,7 +86,7 @@ class Register:
         document = datasets.read(self._storage, claimed["model"], claimed["dataset_version"])
         if document is None:
             raise NotFound(f"the data set {claimed['dataset_version']}")
-        judged = self._judge.judge(claimed, document, settings, now)
+        judged = self._judge.judge(self._priced(claimed), document, settings, now)
         package = self._package(claimed, judged, settings)
         recorded = self._record(claimed, judged, package, settings, now)
         return self._decide(recorded, now)
@@ -102,6 +102,11 @@ class Register:
         jobs = self._transforms(run)
         seconds = sum(self._jobs.transform_job(name).seconds or 0.0 for name in jobs)
         return costs.spent(run.get("cost"), "evaluation", len(jobs), seconds)
+
+    def _priced(self, run: RunItem) -> RunItem:
+        """The run as the report shows it: with all that it cost."""
+        cost = self._cost(run)
+        return run if cost is None else cast("RunItem", {**run, "cost": cost})
 
     def _failed_transform(self, run: RunItem) -> str | None:
         """Why a transform job of the run failed; "" when all completed, None while one still runs."""

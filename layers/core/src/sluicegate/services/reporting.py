@@ -72,7 +72,7 @@ def describe(
         "more_uploads": max(0, len(used) - MOST_UPLOADS),
         "rejected_uploads": [_refused(found) for found in refused[:_MOST_REJECTED]],
         "cost": run.get("cost"),
-        "trials": run.get("trials"),
+        "tuning": run.get("tuning"),
     }
 
 
