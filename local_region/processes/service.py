@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -10,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
@@ -34,6 +36,8 @@ _KEPT = (
 )
 #: a zygote that has not answered by then is stuck: on a busy machine its imports take a few seconds
 _SPAWN_SECONDS = 60.0
+#: seconds after its last worker's end in which a zygote ends too: 90 MB that few regions need, most of them once
+_IDLE_SECONDS = {"sklearn": 120.0}
 #: CloudWatch Logs takes no longer message; a line beyond it is given in parts
 _MAX_LINE = 256 * 1024
 _ROOT = Path(__file__).resolve().parents[2]
@@ -114,6 +118,7 @@ class ZygoteLink:
         self._waiting: dict[int, tuple[Future[Worker], int, str]] = {}
         self.workers: dict[int, Worker] = {}
         self.closed = False
+        self._used = time.monotonic()
         ours, theirs = socket.socketpair()
         self._socket = ours
         environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
@@ -152,6 +157,7 @@ class ZygoteLink:
             with self._lock:
                 if self.closed:
                     raise wire.Closed("the zygote has ended")
+                self._used = time.monotonic()
                 self._waiting[number] = (future, reader, spec.entry)
                 wire.send(self._socket, request, writer)
         except (wire.Closed, ValueError):
@@ -169,7 +175,8 @@ class ZygoteLink:
 
     def close(self) -> None:
         """End the zygote and, with it, all its workers."""
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with contextlib.suppress(OSError):  # it has ended by itself
+            self._socket.shutdown(socket.SHUT_RDWR)
         self._process.wait()
 
     def _listen(self) -> None:
@@ -192,7 +199,24 @@ class ZygoteLink:
         else:
             with self._lock:
                 worker = self.workers.pop(message["pid"])
+                self._used = time.monotonic()
             worker.ended(message["exit"], message["peak_kb"])
+            self._retire_later()
+
+    def _retire_later(self) -> None:
+        seconds = _IDLE_SECONDS.get(self.family)
+        if seconds is not None and not self.workers:
+            timer = threading.Timer(seconds, self._retire, [seconds])
+            timer.daemon = True
+            timer.start()
+
+    def _retire(self, seconds: float) -> None:
+        """End, unless it was used meanwhile. Whoever asks for a worker after that gets a new zygote."""
+        with self._lock:
+            if self.closed or self.workers or self._waiting or time.monotonic() - self._used < seconds:
+                return
+            self.closed = True
+        self._socket.shutdown(socket.SHUT_RDWR)
 
     def _gone(self) -> None:
         """The zygote has ended; the kernel kills its workers."""
@@ -219,7 +243,10 @@ class ZygoteProcesses:
     def spawn(self, spec: ProcessSpec) -> Process:
         """``ProcessError`` when the zygote can't be started or answers no more."""
         try:
-            return self.warm(spec.family).spawn(spec)
+            try:
+                return self.warm(spec.family).spawn(spec)
+            except wire.Closed:  # it ended, idle, since it was looked up
+                return self.warm(spec.family).spawn(spec)
         except (wire.Closed, TimeoutError) as error:
             raise ProcessError(f"no {spec.family} worker could be forked: {error}") from error
 

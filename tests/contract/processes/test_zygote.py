@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from local_region.ports import Family, ProcessSpec
+from local_region.processes import service
 from local_region.processes.service import ZygoteProcesses
 from tests.support.region import ROOT, wait_for
 
@@ -154,6 +155,22 @@ def test_when_a_zygote_dies_its_workers_do_and_the_next_request_gets_a_new_one()
         wait_for(lambda: not alive(worker.pid), what="the worker's end")
         again = processes.spawn(spec("stay", "brief"))
         assert again.wait(20) == 0
+        assert processes.warm("xgboost").pid != first
+    finally:
+        processes.stop()
+
+
+def test_a_zygote_that_is_needed_now_and_then_ends_when_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_IDLE_SECONDS", {"xgboost": 0.05})
+    processes = ZygoteProcesses()
+    try:
+        staying = processes.spawn(spec("stay"))
+        first = processes.warm("xgboost").pid
+        assert processes.spawn(spec("stay", "brief")).wait(20) == 0
+        assert alive(staying.pid) and processes.warm("xgboost").pid == first  # not idle: one still runs
+        staying.kill()
+        wait_for(lambda: not alive(first), what="the zygote's end")
+        assert processes.spawn(spec("stay", "brief")).wait(20) == 0
         assert processes.warm("xgboost").pid != first
     finally:
         processes.stop()

@@ -14,6 +14,7 @@ from scipy.sparse import csr_matrix, issparse
 
 from local_region.containers.common import recordio
 from local_region.containers.common.errors import UserError
+from sluicegate.domain.recordio import dense_record, sparse_record
 
 FLOATS = st.floats(-1e6, 1e6, width=32)
 
@@ -179,3 +180,11 @@ def test_rows_of_a_matrix() -> None:
     matrix = csr_matrix(np.eye(3, 5, dtype="f4"))
     body = b"".join(recordio.encode_features(row.data, 1.0, row.indices, 5) for row in matrix)
     np.testing.assert_array_equal(recordio.read(body, "x").features.toarray(), np.eye(3, 5))
+
+
+def test_what_the_application_writes_is_what_the_containers_read() -> None:
+    dense = recordio.read(dense_record([1.5, -2.0], 1.0) + dense_record([0.0, 4.0], 0.0), "x")
+    assert dense.features.tolist() == [[1.5, -2.0], [0.0, 4.0]]
+    assert dense.labels is not None and dense.labels.tolist() == [1.0, 0.0]
+    sparse = recordio.read(sparse_record([1, 300], [2.0, 3.0], 400) + sparse_record([], [], 400), "x").features
+    assert sparse.shape == (2, 400) and sparse[0, 300] == 3.0 and sparse.nnz == 2
