@@ -174,6 +174,17 @@ def test_a_models_run_versions_and_uploads(open_page: Any, scheme: Any) -> None:
     expect(page.locator(".uploads")).to_contain_text("Upload a CSV with a header and at least one row.")
 
 
+def test_a_run_tells_what_it_searched_and_what_it_cost(open_page: Any) -> None:
+    page = open_page("/#/models/churn").page
+    search = page.locator(".search")
+    expect(search).to_contain_text("Tuning (Bayesian): 2 of 2 jobs, the best validation:auc 0.9134")
+    search.get_by_text("Jobs", exact=True).click()
+    expect(search.locator("li").first).to_contain_text("eta 0.1047 · the best")
+    expect(search.locator("li").nth(1)).to_contain_text("out of memory")
+    cost = "Cost $0.0126, estimated $0.0149, at most $0.3450; the budget is $5.00 (prices of us-east-1, 2026-08-11)"
+    expect(page.get_by_text(cost)).to_be_visible()
+
+
 def test_a_prediction_from_the_form(open_page: Any, world: Any) -> None:
     page = open_page("/#/models/churn").page
     expect(page.get_by_label("tenure")).to_have_value("12")

@@ -19,6 +19,8 @@ from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refus
 
 log = logging.getLogger(__name__)
 
+_ENDED = {"Stopped": "It was stopped: by training.max_runtime, by what budget.per_run_usd pays for, or by somebody."}
+
 
 class Evaluate:
     """``job_ended`` may be called again for the same job, before or after its starter wrote that it runs."""
@@ -49,7 +51,7 @@ class Evaluate:
         cost = costs.spent(run.get("cost"), "training", 1, job.seconds or 0.0)
         fields = {} if cost is None else {"cost": cost}
         if job.status != "Completed":
-            reason = job.failure_reason or f"It ended as {job.status}."
+            reason = job.failure_reason or _ENDED.get(job.status, f"It ended as {job.status}.")
             self._ledger.fail_run(owner.model, owner.run, now, job_failed("Training", reason), **fields)
             return "failed"
         return self.trained(run, name, now, fields)
