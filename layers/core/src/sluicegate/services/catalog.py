@@ -231,6 +231,8 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
     if run is not None:
         state, text = _run_state(run, live)
         sentences.append(text)
+    elif not settings and model.get("state") == "waiting" and str(model.get("message")).startswith("Waits "):
+        sentences.append("w" + str(model["message"]).rstrip(".")[1:])  # for the schedule, or for more rows
     elif uploads:
         state, text = _upload_state(
             uploads, state, held="model.yaml is corrected" if settings else _WAITS if waits else ""
