@@ -18,6 +18,7 @@ import xgboost
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from local_region.containers.common.tables import read_recordio as read_regions
 from sluicegate.data.write import Rows, Writer, cut
 from sluicegate.domain.encoder import Encoder, Filling, Wire
 from sluicegate.domain.schema import Column, Value
@@ -222,6 +223,20 @@ def test_recordio_has_labels(connection: duckdb.DuckDBPyConnection, tmp_path: Pa
         assert [file.name for file in files] == ["part-00000.pbr", "part-00001.pbr"]
         found = [label for file in files for _, _, label in read_recordio(file.read_bytes())]
         assert found == [0, 1, 2]
+
+
+def test_the_regions_containers_read_the_same_recordio(connection: duckdb.DuckDBPyConnection, tmp_path: Path) -> None:
+    batch = [FULL, EMPTY, {**FULL, "n": 0.0, "b": True, "c": None}]
+    store(connection, batch)
+    for name in ("scaled", "scaled sparse"):
+        encoder = ENCODERS[name]
+        writer = Writer(connection, encoder, tmp_path / name)
+        features, labels = read_regions(writer.write("x", Rows("typed", "true", QUOTED, "y"), "recordio"))
+        dense = features if isinstance(features, np.ndarray) else features.toarray()
+        assert isinstance(features, np.ndarray) == (name == "scaled") and labels is not None
+        assert dense.shape == (3, len(encoder.feature_names)) and list(labels.ravel()) == [0, 1, 2]
+        wanted = np.array([encoder.encode(values(record)) for record in batch], dtype=np.float32)
+        assert np.array_equal(dense, wanted)
 
 
 def test_a_file_is_cut_at_line_ends(tmp_path: Path) -> None:

@@ -197,6 +197,13 @@ def test_an_algorithm_without_a_sparse_format_gets_fewer_buckets(
     assert made.wire == Wires("csv", "csv") and len(made.encoder.feature_names) == 1 + 256
 
 
+def test_factorization_machines_get_sparse_frames(tmp_path: Path) -> None:
+    made = build(tmp_path, table(reviews(200)), algorithm={"name": "factorization-machines"})
+    assert made.wire == Wires("recordio", "recordio") and made.encoder.is_sparse
+    assert len(made.encoder.feature_names) > 1 << 15 and made.files["train"][0].suffix == ".pbr"
+    assert made.files["train"][0].stat().st_size < 500 * made.counts["train"]
+
+
 def test_a_request_has_text_as_a_string() -> None:
     schema = Schema(COLUMNS)
     assert parse_records(b'{"records": [{"n": 1, "t": " a b ", "u": null}]}', "", schema)[0]["t"] == " a b "

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
+from sluicegate.domain.algorithms.base import Format
 from sluicegate.domain.algorithms.builtin import BuiltIn, batch_size, scores
 from sluicegate.domain.schema import Problem
 
@@ -20,6 +21,7 @@ class FactorizationMachines(BuiltIn):
     title = "factorization machines"
     problems = ("binary", "regression")
     train_format = infer_format = "recordio"
+    sparse_format: ClassVar[Format | None] = "recordio"
 
     def defaults(self, problem: Problem, rows: int, width: int) -> dict[str, str | int | float]:
         batch = batch_size(rows, batches=50, largest=1000)
