@@ -99,7 +99,7 @@ class Plot:
         kind = f"line s{series % _SERIES}"
         self._parts.append(f'<polyline class="{kind}" points="{points}"/>')
         if name:
-            self._legend.append((kind, name))
+            self._legend.insert(0, (kind, name))  # what is drawn last, on top, is named first
 
     def points(self, xs: Iterable[float], ys: Iterable[float], series: int = 0, radius: float = 2.0) -> None:
         """Many points are one path: a line of no length with round ends is a dot."""
