@@ -50,7 +50,8 @@ def live(application: Application, model: str) -> dict[str, Any]:
 def share_right(application: Application, model: str, rows: list[dict[str, Any]], target: str) -> float:
     records = [{name: value for name, value in row.items() if name != target} for row in rows]
     answers = application.predict(model, *records)["predictions"]
-    return sum(answer["prediction"] == row[target] for answer, row in zip(answers, rows, strict=True)) / len(rows)
+    right = [bool(answer["prediction"] == row[target]) for answer, row in zip(answers, rows, strict=True)]
+    return sum(right) / len(right)
 
 
 def test_the_example_script_trains_on_raw_records_and_serves(application: Application) -> None:

@@ -18,6 +18,7 @@ from botocore.exceptions import ClientError
 from sklearn import datasets
 
 from local_region.sagemaker import own_images
+from local_region.sagemaker.environments import cache_folder
 from tests.support.region import RunningRegion, region, wait_for
 
 __all__ = ["region"]
@@ -106,7 +107,7 @@ class Scripts:
             job: dict[str, Any] = self.sm.describe_training_job(TrainingJobName=name)
             return job if job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
-        return wait_for(ended, 180, f"the end of {name}")
+        return wait_for(ended, 400, f"the end of {name}")
 
     def log(self, job: dict[str, Any]) -> list[str]:
         logs = self.region.client("logs")
@@ -251,3 +252,41 @@ def test_an_own_image_is_refused_by_name_until_an_executable_is_mapped_to_it(
     assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("validation:rows", 178.0)]
     endpoint = scripts.endpoint(image, job["ModelArtifacts"]["S3ModelArtifacts"])
     assert scripts.invoke(endpoint, b"hello", "text/plain") == b"178 hello"
+
+
+TORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312"
+TORCH_TRAIN = """
+import os
+from pathlib import Path
+import pandas
+import torch
+
+if __name__ == "__main__":
+    folder = Path(os.environ["SM_CHANNEL_TRAIN"])
+    table = pandas.concat(pandas.read_csv(path, header=None) for path in folder.iterdir())
+    rows = torch.tensor(table.to_numpy(), dtype=torch.float32)
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(rows.shape[1] - 1, 1), torch.nn.Sigmoid())
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
+    for _ in range(60):
+        optimizer.zero_grad()
+        loss = torch.nn.functional.binary_cross_entropy(model(rows[:, 1:])[:, 0], rows[:, 0])
+        loss.backward()
+        optimizer.step()
+    torch.jit.script(model).save(os.path.join(os.environ["SM_MODEL_DIR"], "model.pth"))
+"""
+
+
+@pytest.mark.skipif(
+    not any(cache_folder().glob("script-environments/pytorch-*/complete")),
+    reason="PyTorch's environment is not there: it takes longer to install than a test may",
+)
+def test_pytorch_trains_and_serves_by_its_containers_defaults(scripts: Scripts, wine: tuple[str, Any, Any]) -> None:
+    data, x, y = wine
+    source = scripts.source(train_py=TORCH_TRAIN)
+    given = {"sagemaker_program": "train.py", "sagemaker_submit_directory": source}
+    job = scripts.train(TORCH, given, data)
+    assert job["TrainingJobStatus"] == "Completed", job.get("FailureReason")
+    endpoint = scripts.endpoint(TORCH.replace("training", "inference"), job["ModelArtifacts"]["S3ModelArtifacts"])
+    answers = json.loads(scripts.invoke(endpoint, json.dumps(x.tolist()).encode(), "application/json"))
+    assert np.mean((np.array(answers)[:, 0] > 0.5) == y) > 0.95
