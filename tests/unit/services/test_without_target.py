@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Callable
 from random import Random
 from typing import Any
 
-import numpy as np
 import pytest
 
 from sluicegate.adapters.lane import EncodedLane
@@ -40,14 +41,21 @@ class Unsupervised(Flow):
         key = spec.output_uri.removeprefix("s3://data/") + "/part-00000.csv.out"
         self.storage.objects[key] = "".join(f"{json.dumps(answer)}\n" for answer in answers).encode()
 
+    def predict_batch(self, prefix: str, output: str) -> None:
+        (train,) = self.jobs.training.values()
+        for part in list(self.storage.list(prefix)):
+            rows = [list(map(float, line.split(","))) for line in self.storage.objects[part.key].decode().splitlines()]
+            body = "".join(f"{json.dumps(self.answer(train.hyperparameters, row))}\n" for row in rows)
+            self.storage.objects[f"{output}/{part.key.rsplit('/', 1)[-1]}.out"] = body.encode()
+
     @staticmethod
     def answer(hyperparameters: Any, row: list[float]) -> dict[str, Any]:
         if "k" in hyperparameters:
             far = row[0] > 0
-            return {"closest_cluster": float(far), "distance_to_cluster": float(np.hypot(*row[:2]))}
+            return {"closest_cluster": float(far), "distance_to_cluster": math.hypot(*row[:2])}
         if "num_components" in hyperparameters:
             return {"projection": row[: int(hyperparameters["num_components"])]}
-        return {"score": float(np.hypot(*row[:2]))}
+        return {"score": math.hypot(*row[:2])}
 
 
 def trained(settings: str, flow: Flow | None = None) -> tuple[Flow, Any]:
@@ -142,3 +150,25 @@ def test_a_crash_after_any_effect_changes_nothing(number: int) -> None:
     assert run["status"] == "live" and len(flow.registry.runs("m")) == 1
     assert len(flow.jobs.training) == len(flow.registry.versions("m")) == 1
     assert lane(flow).problem.threshold == flow.registry.version("m", 1)["threshold"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "header", "last"),
+    [
+        (
+            "algorithm: {name: kmeans, hyperparameters: {k: 2}}\n",
+            "prediction,distance",
+            lambda cells: float(cells[-1]) >= 0,
+        ),
+        ("algorithm: {name: randomcutforest}\n", "prediction,anomaly", lambda cells: cells[-1] == "true"),
+        ("algorithm: {name: pca}\n", "input_line,component_1", lambda cells: math.isfinite(float(cells[-1]))),
+    ],
+)
+def test_a_batch_says_the_same_as_an_endpoint(settings: str, header: str, last: Callable[[list[str]], bool]) -> None:
+    flow, run = trained(settings + "features: {exclude: [kind]}\n")
+    assert run["status"] == "live", run.get("error")
+    flow.put("batch/m/a.csv", b"x,y\n5,5\n900,900\n")
+    flow.play()
+    lines = flow.storage.objects["predictions/m/a.csv"].decode().splitlines()
+    assert lines[0].endswith(header) and len(lines) == 3
+    assert last(lines[2].split(","))
