@@ -12,7 +12,6 @@ import json
 import math
 from array import array
 from bisect import bisect_right
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -124,7 +123,9 @@ def json_lines(text: Path, key: str, workdir: Path, known: Schema | None, settin
         )
     names, notes = column_names(list(columns), key, known)
     strings = frozenset(
-        position for position in range(len(names)) if made.strings[position] >= SHARE * max(1, made.values[position])
+        position
+        for position in range(len(names))
+        if made.strings.get(position, 0) >= SHARE * max(1, made.values.get(position, 0))
     )
     return JsonLines(
         csv=made.path,
@@ -143,8 +144,8 @@ class _Converted:
     early: Path
     complete: bool = True
     first: str = "it has none"
-    strings: Counter[int] = field(default_factory=Counter)
-    values: Counter[int] = field(default_factory=Counter)
+    strings: dict[int, int] = field(default_factory=dict)
+    values: dict[int, int] = field(default_factory=dict)
     csv_lines: array[int] = field(default_factory=lambda: array("q"))
     json_lines: array[int] = field(default_factory=lambda: array("q"))
 
@@ -201,6 +202,7 @@ def _row(
     line: bytes, number: int, decode: Any, columns: dict[str, int], excluded: frozenset[str], made: _Converted
 ) -> tuple[list[str], int]:
     """The cells in the order of ``columns``, and how many line ends are in them."""
+    values, strings = made.values, made.strings
     if len(line) > LONGEST_LINE:
         raise _Unusable("", "too long", f"longer than {LONGEST_LINE:,} bytes")
     try:
@@ -213,25 +215,33 @@ def _row(
         raise _Unusable("", "not JSON", f"not usable JSON: {str(error)[:_SHOWN]}") from None
     if not isinstance(record, dict):
         raise _Unusable("", "not an object", f"{_kind(record)} where an object {{column: value}} is expected")
-    cells = {name: _cell(name, value, excluded) for name, value in record.items()}
+    # all cells first: a row that is set aside brings no columns
+    cells = ["" if value is None else _cell(name, value, excluded) for name, value in record.items()]
+    row = [""] * len(columns)
     ends = 0
-    for name, cell in cells.items():
+    for (name, value), cell in zip(record.items(), cells, strict=True):
         position = columns.get(name)
         if position is None:
             if len(columns) >= MOST_COLUMNS:
                 raise _Unusable("", "too many columns", f"a column more than the {MOST_COLUMNS:,} that are read")
             position = columns[name] = len(columns)
+            row.append("")
         if cell:
-            made.values[position] += 1
-            if isinstance(record[name], str):
-                made.strings[position] += 1
-                ends += cell.count("\n")
-    return [cells.get(name, "") for name in columns], ends
+            row[position] = cell
+            values[position] = values.get(position, 0) + 1
+            if type(value) is str:
+                strings[position] = strings.get(position, 0) + 1
+                if "\n" in cell:
+                    ends += cell.count("\n")
+    return row, ends
 
 
 def _cell(name: str, value: Any, excluded: frozenset[str]) -> str:
-    if value is None:
-        return ""
+    kind = type(value)
+    if kind is float or kind is int:
+        return repr(value) if kind is int or math.isfinite(value) else ""
+    if kind is bool:
+        return "true" if value else "false"
     if isinstance(value, str):
         if "\0" in value:
             raise _Unusable(name, "not text", f"{name}: a text with a NUL character")
@@ -242,10 +252,6 @@ def _cell(name: str, value: Any, excluded: frozenset[str]) -> str:
                 raise _Unusable(name, "encoding", f"{name}: a text that is not valid Unicode") from None
         # the CSV has one kind of line end
         return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, (int, float)):
-        return "" if isinstance(value, float) and not math.isfinite(value) else repr(value)
     if name.casefold() in excluded:
         return ""
     raise _Unusable(
