@@ -170,3 +170,41 @@ def test_a_part_fits_the_disk_whatever_the_width() -> None:
     of = dataset()
     assert part_rows(of.encoder, "csv", 1 << 20) * (2 * len(of.encoder.feature_names)) < 1 << 20
     assert part_rows(of.encoder.sparse(), "libsvm") == (48 << 20) // 1_200
+
+
+def test_a_large_file_keeps_its_order(tmp_path: Path) -> None:
+    """DuckDB makes a join of a long ``IN``, and a join that runs in several threads loses the order of the rows."""
+    import duckdb
+
+    from sluicegate.data.ingest import read_upload
+    from sluicegate.domain.settings import ModelSettings
+
+    rows = 250_000
+    source = tmp_path / "large.csv"
+    padding = "x" * 60
+    with source.open("w") as file:
+        file.write("id,height,member,color,town,since,review\n")
+        file.writelines(f"r{number},{number}.5,true,NA,town-{number % 7},,{padding}\n" for number in range(rows))
+    of = dataset()
+    batch = read_batch(
+        source,
+        name="large.csv",
+        file=FileFormat("csv", False),
+        dataset=of,
+        workdir=tmp_path / "w",
+        memory_limit_mb=300,
+        max_unpacked_bytes=1 << 30,
+    )
+    upload = read_upload(
+        source,
+        key="data/a/large.csv",
+        settings=ModelSettings(target="color"),
+        known=None,
+        workdir=tmp_path / "u",
+        memory_limit_mb=300,
+    )
+    connection = duckdb.connect()
+    for table, column in ((batch.table, "f0"), (upload.parquet, "height")):
+        source_sql = f"read_parquet('{table}', file_row_number = true)"
+        found = connection.execute(f"SELECT count(*), bool_and({column} = file_row_number + 0.5) FROM {source_sql}")
+        assert found.fetchone() == (rows, True)

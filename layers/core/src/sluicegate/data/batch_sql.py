@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluicegate.data.engine import list_sql, name_sql, text_sql
-from sluicegate.data.inference import MARKERS_SQL, Inference
+from sluicegate.data.inference import Inference, is_marker
 from sluicegate.data.tables import SQL_TYPES, converted
 from sluicegate.domain.batch import result_columns
 from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Problem
@@ -35,7 +35,7 @@ KINDS: dict[str, str] = {
 _LONGEST_MARKER = max(len(marker) for marker in MISSING_MARKERS)
 _GROUPED = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 _SHOWN = 60  # characters of a bad value that are shown back
-_NOT_FINITE = "('inf', 'infinity', 'nan')"
+_NOT_FINITE = text_sql("[+-]*(inf|infinity|nan)")
 
 
 @dataclass(frozen=True)
@@ -54,9 +54,9 @@ class Cell:
         if self.kind != "category":
             return str(self.source)
         text = f"trim({self.source})"
-        missing = f"strlen({text}) <= {_LONGEST_MARKER} AND {text} IN ({MARKERS_SQL})"
+        missing = f"strlen({text}) <= {_LONGEST_MARKER} AND {is_marker(text)}"
         if self.column.type == "number":  # what is no finite number is a missing one, as everywhere
-            missing = f"({missing}) OR (strlen({text}) <= 9 AND lower(ltrim({text}, '+-')) IN {_NOT_FINITE})"
+            missing = f"({missing}) OR (strlen({text}) <= 9 AND regexp_full_match({text}, {_NOT_FINITE}, 'i'))"
         return f"CASE WHEN {missing} THEN NULL ELSE {text} END"
 
     def typed(self, index: int) -> str:
@@ -138,7 +138,7 @@ def json_mistake(column: Column) -> str:
     nested = text_sql(f"{column.name}: an object or a list is not {KINDS[column.type]}")
     absent = text_sql(f"{column.name}: missing; write null if the value is unknown")
     missing = "false" if column.optional else f"keys IS NOT NULL AND NOT list_contains(keys, {text_sql(column.name)})"
-    return f"CASE WHEN {missing} THEN {absent} WHEN left({value}, 1) IN ('{{', '[') THEN {nested} END"
+    return f"CASE WHEN {missing} THEN {absent} WHEN left({value}, 1) = '{{' OR left({value}, 1) = '[' THEN {nested} END"
 
 
 def json_row_mistake(problem: Problem) -> str:

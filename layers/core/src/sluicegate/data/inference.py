@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -23,6 +24,13 @@ _AT_ONCE = 40
 _GROUPED = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 _DECIMAL_COMMA = r"[+-]?[0-9]+,[0-9]+"
 MARKERS_SQL = ", ".join(text_sql(marker) for marker in MISSING_MARKERS)
+_MARKER_PATTERN = "|".join(re.escape(marker) for marker in MISSING_MARKERS)
+
+
+def is_marker(text: str) -> str:
+    """Whether the expression ``text`` is a marker of a missing value. By a pattern: DuckDB makes a join of a long
+    ``IN`` (and of ``list_contains``), and a join loses the order of the rows."""
+    return f"regexp_full_match({text}, {text_sql(_MARKER_PATTERN)})"
 
 
 @dataclass

@@ -19,10 +19,10 @@ import duckdb
 from sluicegate.data.dialect import Dialect, read_dialect
 from sluicegate.data.engine import connect, name_sql, text_sql
 from sluicegate.data.inference import (
-    MARKERS_SQL,
     SHARE,
     Inference,
     infer,
+    is_marker,
     markers_list,
 )
 from sluicegate.data.json_lines import JsonLines, is_named_json, json_lines, looks_like_json_lines
@@ -230,7 +230,7 @@ def _without_markers(column: str, kind: ColumnType) -> str:
     if kind != "category":
         return column
     long = f"strlen({column}) > {_LONGEST_MARKER}"
-    return f"CASE WHEN {long} THEN {column} WHEN {column} NOT IN ({MARKERS_SQL}) THEN {column} END"
+    return f"CASE WHEN {long} THEN {column} WHEN NOT {is_marker(column)} THEN {column} END"
 
 
 def _correct_types(

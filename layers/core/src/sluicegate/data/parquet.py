@@ -23,7 +23,7 @@ import duckdb
 
 from sluicegate.data.dialect import MOST_COLUMNS, column_names
 from sluicegate.data.engine import name_sql, text_sql
-from sluicegate.data.inference import MARKERS_SQL, SHARE, default_target
+from sluicegate.data.inference import SHARE, default_target, is_marker
 from sluicegate.data.reading import Source, UploadReading, finish
 from sluicegate.data.rejects import Reject, Rejects, write_rejects
 from sluicegate.data.tables import SQL_TYPES, converted
@@ -189,7 +189,7 @@ def _natural(quoted: str, kind: str) -> tuple[ColumnType, str]:
         moment = f"timezone('UTC', {quoted}::TIMESTAMPTZ)" if "ZONE" in kind else f"{quoted}::TIMESTAMP"
         return "date", f"CASE WHEN isfinite({moment}) AND year({moment}) BETWEEN 1 AND 9999 THEN {moment} END"
     text = f"trim({quoted}::VARCHAR)"
-    return "category", f"CASE WHEN {text} NOT IN ({MARKERS_SQL}) THEN {text} END"
+    return "category", f"CASE WHEN NOT {is_marker(text)} THEN {text} END"
 
 
 def _dates(connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str]) -> set[str]:

@@ -90,8 +90,8 @@ def converted(source: str, kind: ColumnType, wanted: ColumnType) -> str:
         return f"CASE WHEN isfinite({number}) THEN {number} END"
     if wanted == "boolean":
         return (
-            f"CASE WHEN lower({text}) IN ('true', 't', 'yes', 'y', '1') THEN true "
-            f"WHEN lower({text}) IN ('false', 'f', 'no', 'n', '0') THEN false END"
+            f"CASE WHEN regexp_full_match({text}, 'true|t|yes|y|1', 'i') THEN true "
+            f"WHEN regexp_full_match({text}, 'false|f|no|n|0', 'i') THEN false END"
         )
     moment = f"TRY_CAST({text} AS TIMESTAMPTZ)"
     return f"CASE WHEN year({moment}) BETWEEN 1 AND 9999 THEN timezone('UTC', {moment}) END"
