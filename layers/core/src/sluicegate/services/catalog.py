@@ -231,7 +231,7 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
     if run is not None:
         state, text = _run_state(run, live)
         sentences.append(text)
-    elif not settings and model.get("state") == "waiting" and str(model.get("message")).startswith("Waits "):
+    elif not (settings or waits) and model.get("state") == "waiting" and str(model.get("message")).startswith("Waits "):
         sentences.append("w" + str(model["message"]).rstrip(".")[1:])  # for the schedule, or for more rows
     elif uploads:
         state, text = _upload_state(
