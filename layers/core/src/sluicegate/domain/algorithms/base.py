@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
@@ -47,7 +48,7 @@ class Decoded:
         return found
 
 
-class Algorithm:
+class Algorithm(ABC):
     """One algorithm. Subclasses say what differs; an instance holds no state but what settings say."""
 
     name: ClassVar[str]
@@ -111,9 +112,9 @@ class Algorithm:
         chosen = self.hyperparameters(settings, problem, counts, width)
         return chosen | {name: value for name, value in found.items() if name not in given}
 
+    @abstractmethod
     def rules(self) -> Mapping[str, Rule]:
         """What each hyperparameter accepts."""
-        raise NotImplementedError
 
     def content_type(self, format: Format) -> str:
         """What a training channel, a transform job or a request says of rows in ``format``."""
@@ -123,9 +124,9 @@ class Algorithm:
         """What a training job is told of the rows in each channel."""
         return self.csv_types if format == "csv" else (self.content_type(format), self.content_type(format))
 
+    @abstractmethod
     def image(self, region: str) -> str:
         """The container's URI. ``SettingsError`` when AWS offers it in no registry of ``region``."""
-        raise NotImplementedError
 
     def serving_image(self, region: str) -> str:
         """The container that predicts; most images do both."""
@@ -143,6 +144,7 @@ class Algorithm:
         """This algorithm as ``lane()`` kept it."""
         return self
 
+    @abstractmethod
     def hyperparameters(
         self, settings: ModelSettings, problem: Problem, counts: Mapping[str, int], width: int
     ) -> dict[str, str]:
@@ -150,15 +152,14 @@ class Algorithm:
 
         ``counts`` are the rows by split (train, validation, holdout), ``width`` the number of encoded features.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def mistakes(self, given: Mapping[str, object]) -> dict[str, str]:
         """What is wrong with hyperparameters, by name: the text says what is accepted."""
-        raise NotImplementedError
 
+    @abstractmethod
     def problem_mistakes(self, given: Mapping[str, object], kind: ProblemKind) -> dict[str, str]:
         """What of ``given`` doesn't fit a ``kind`` of problem."""
-        raise NotImplementedError
 
     def alone(self, given: Mapping[str, object]) -> list[str]:
         """The hyperparameters of ``given`` with which it trains on one instance only."""
@@ -168,6 +169,7 @@ class Algorithm:
         """What of ``given`` is too much for so many rows and features (see ``hyperparameters``)."""
         return {}
 
+    @abstractmethod
     def rows(self, lines: Iterable[str], problem: Problem) -> Iterator[list[float]]:
         """The numbers that an answer has for each record, in order: ``lines`` are those of the answer.
 
@@ -175,7 +177,6 @@ class Algorithm:
         clustering: the cluster and the distance to its centre. decomposition: the projection. anomaly: the score.
         ``ValueError`` when it is no answer of this algorithm.
         """
-        raise NotImplementedError
 
     def table(self, lines: Iterable[str], problem: Problem) -> Iterator[str]:
         """``rows`` of a transform's output as lines of numbers with commas: faster where there are many."""

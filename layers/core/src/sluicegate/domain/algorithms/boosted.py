@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
@@ -22,8 +23,8 @@ class Boosted(ScriptMode):
     #: of hyperparameters that depend on the kind of problem: what fits
     fitting: ClassVar[Mapping[str, Mapping[str, tuple[str, ...]]]]
 
-    def defaults(self, problem: Problem) -> dict[str, str | int | float]:
-        raise NotImplementedError
+    @abstractmethod
+    def defaults(self, problem: Problem) -> dict[str, str | int | float]: ...
 
     def weighing(self, problem: Problem, wire: Format) -> dict[str, str]:
         return {"csv_weights": "1"}

@@ -7,6 +7,7 @@ Answers: "Common Data Formats for Inference" in the SageMaker developer guide: o
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -60,9 +61,9 @@ class BuiltIn(Algorithm):
         }
         return chosen | {name: on_the_wire(rules[name], value) for name, value in given.items()}
 
+    @abstractmethod
     def defaults(self, problem: Problem, rows: int, width: int) -> dict[str, str | int | float]:
         """What does well on tables of any size; ``rows`` to train on, ``width`` features."""
-        raise NotImplementedError
 
     def mistakes(self, given: Mapping[str, object]) -> dict[str, str]:
         from difflib import get_close_matches
@@ -105,9 +106,9 @@ class BuiltIn(Algorithm):
                     shown = json.dumps(item)[:60]
                     raise ValueError(f"{shown} is no answer of {self.name} to a {problem.kind} problem") from error
 
+    @abstractmethod
     def row(self, item: Mapping[str, Any], problem: Problem) -> list[float]:
         """The numbers of one item (see ``Algorithm.rows``)."""
-        raise NotImplementedError
 
 
 def batch_size(rows: int, batches: int, largest: int) -> int:
