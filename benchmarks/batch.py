@@ -94,7 +94,7 @@ def seconds(app: Application, item: dict[str, Any]) -> dict[str, float]:
 def direct(source: Path, document: Path, model: Path, target: Path) -> None:
     """What somebody writes who has the model file and the library: pandas in, pandas out."""
     import numpy as np
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
     import xgboost
 
     frame = pd.read_csv(source)

@@ -72,7 +72,7 @@ def ours(source: Path, workdir: Path, with_id: bool) -> dict[str, object]:
 def pandas_and_sklearn(source: Path, workdir: Path, small_integers: bool) -> dict[str, object]:
     started = time.perf_counter()
     import numpy as np
-    import pandas as pd  # type: ignore[import-untyped]
+    import pandas as pd
     from sklearn.compose import ColumnTransformer
     from sklearn.model_selection import train_test_split
     from sklearn.preprocessing import OneHotEncoder

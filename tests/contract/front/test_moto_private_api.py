@@ -72,9 +72,9 @@ def test_the_environ_key_of_true_header_names() -> None:
 
 
 def test_waitress_is_put_together_as_the_server_expects() -> None:
-    from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
-    from waitress.parser import HTTPRequestParser  # type: ignore[import-untyped]
-    from waitress.task import ThreadedTaskDispatcher, WSGITask  # type: ignore[import-untyped]
+    from waitress.channel import HTTPChannel
+    from waitress.parser import HTTPRequestParser
+    from waitress.task import ThreadedTaskDispatcher, WSGITask
 
     assert {"task_class", "parser_class"} <= set(vars(HTTPChannel))
     assert hasattr(HTTPRequestParser, "parse_header")

@@ -14,7 +14,7 @@ import pytest
 
 from sluicegate.data.build import DatasetBuild, build_dataset, dataset_json
 from sluicegate.data.ingest import read_upload
-from sluicegate.domain.algorithms import Algorithm
+from sluicegate.domain.algorithms.kmeans import KMeans
 from sluicegate.domain.dataset import Wires, read_dataset_json
 from sluicegate.domain.errors import UnusableData
 from sluicegate.domain.schema import Problem, Schema
@@ -314,10 +314,9 @@ def test_a_mistyped_label_does_not_change_the_kind_of_problem(build: Build) -> N
     assert meant.problem.classes == ("no", "yes", "yess")
 
 
-class _Clusters(Algorithm):
-    """Stands for any that learns without a target and knows no missing values."""
+class _Clusters(KMeans):
+    """Learns without a target, knows no missing values, and here reads protobuf."""
 
-    name, title, problems = "clusters", "Clusters", ("clustering",)
     train_format = infer_format = "recordio"
 
 
