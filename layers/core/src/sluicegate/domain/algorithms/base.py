@@ -122,7 +122,8 @@ class Algorithm(ABC):
 
     def channel_types(self, format: Format) -> tuple[str, str]:
         """What a training job is told of the rows in each channel."""
-        return self.csv_types if format == "csv" else (self.content_type(format), self.content_type(format))
+        # raw records are trained on as CSV with a header; only a request or a transform job has them line by line
+        return self.csv_types if format in ("csv", "raw") else (self.content_type(format), self.content_type(format))
 
     @abstractmethod
     def image(self, region: str) -> str:
