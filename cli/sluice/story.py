@@ -144,7 +144,7 @@ class Story:
         if self._cost_told or not text:
             return []
         self._cost_told = True
-        return [Line("note", text)]
+        return [Line("work", text)]
 
     def _tell_run(self, run: Json, percent: int | None) -> list[Line]:
         lines: list[Line] = []
