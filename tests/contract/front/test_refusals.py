@@ -21,7 +21,7 @@ CASES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "json": ("dynamodb", lambda c: c.list_global_tables(), "dynamodb ListGlobalTables"),
     "REST": ("iot", lambda c: c.list_audit_tasks(startTime=0, endTime=1), "iot GET /audit/tasks"),
     "ec2": ("ec2", lambda c: c.describe_fpga_images(), "ec2 DescribeFpgaImages"),
-    "an own service, json": ("sagemaker", lambda c: c.list_notebook_instance_lifecycle_configs(), "sagemaker"),
+    "an own service, json": ("sagemaker", lambda c: c.list_auto_ml_jobs(), "sagemaker ListAutoMLJobs"),
     "an own service, REST": ("lambda", lambda c: c.list_code_signing_configs(), "lambda ListCodeSigningConfigs"),
     "an own service, query": ("cloudformation", lambda c: c.list_types(), "cloudformation ListTypes"),
     "API Gateway": ("apigateway", lambda c: c.get_vpc_links(), "apigateway"),
