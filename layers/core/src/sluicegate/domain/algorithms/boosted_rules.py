@@ -2,7 +2,7 @@
 
 Most names are those that SageMaker's own LightGBM and CatBoost take (developer guide, "LightGBM hyperparameters" and
 "CatBoost hyperparameters"); ``objective``, ``alpha``, seeds and ``deterministic`` are the libraries' own. The
-ranges are the libraries', where SageMaker's are narrower: LightGBM 4.6.0 and CatBoost 1.2.10 train with the ends of each.
+ranges are the libraries', where SageMaker's are narrower: LightGBM 4.6.0 and CatBoost 1.2.10 take the ends of each.
 """
 
 from __future__ import annotations
