@@ -1,8 +1,6 @@
 """A model of your own in script mode: scikit-learn, on the records as they are.
 
-Copy this folder to models/<model>/code/ and set in model.yaml:
-
-    algorithm: {name: script, entry_point: train.py, input: raw}
+Copy the folder above to models/<model>/: its model.yaml names this script, and code/ holds it.
 
 Training: files of CSV with a header in SM_CHANNEL_TRAIN and SM_CHANNEL_VALIDATION, the target last.
 Predicting: lines of JSON, a record each, without the target. Answer: CSV, the classes' probabilities in the order of
