@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import boto3
 import pytest
@@ -12,7 +13,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
-from sluicegate.adapters.aws import translate
+from sluicegate.adapters.aws import client, translate
 from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
 from sluicegate.adapters.packages import SageMakerPackages
@@ -34,6 +35,30 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
         yield
+
+
+@pytest.fixture
+def fresh_clients() -> Any:
+    client.cache_clear()
+    yield
+    client.cache_clear()
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "eu-west-1", "ap-east-1"])
+def test_a_signed_address_has_the_host_of_the_buckets_region(
+    account: None, fresh_clients: None, monkeypatch: pytest.MonkeyPatch, region: str
+) -> None:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", region)
+    link = urlsplit(S3Storage(client("s3"), "data").link("evaluations/churn/1/report.html", 300))
+    assert link.hostname == ("data.s3.amazonaws.com" if region == "us-east-1" else f"data.s3.{region}.amazonaws.com")
+    assert f"/{region}/s3/" in unquote(link.query)
+
+
+def test_a_signed_address_of_a_local_region_names_the_bucket_in_its_path(
+    account: None, fresh_clients: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://localhost:4566")
+    assert S3Storage(client("s3"), "data").link("k", 300).startswith("http://localhost:4566/data/k?")
 
 
 @pytest.fixture

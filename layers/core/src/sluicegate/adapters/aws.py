@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,9 +43,15 @@ def client(service: str, region: str | None = None) -> Any:
     """The process's client for ``service``; the environment says where (``AWS_ENDPOINT_URL``) and who. ``region``: of a
     service that is not everywhere."""
     make: Any = boto3.client  # the type stubs want the service's name as a literal
-    # botocore still signs addresses of S3 the old way, which newer regions and encrypted buckets refuse
-    config = CONFIG.merge(Config(signature_version="s3v4")) if service == "s3" else CONFIG
-    return make(service, config=config, region_name=region)
+    return make(service, config=_s3_config() if service == "s3" else CONFIG, region_name=region)
+
+
+def _s3_config() -> Config:
+    """botocore still signs addresses of S3 the old way, which newer regions and encrypted buckets refuse, and for the
+    host of us-east-1: other regions answer that with a redirect, for which the signature is wrong, or not at all."""
+    if "AWS_ENDPOINT_URL" in os.environ or "AWS_ENDPOINT_URL_S3" in os.environ:
+        return CONFIG.merge(Config(signature_version="s3v4"))  # the host is given, and buckets have no names below it
+    return CONFIG.merge(Config(signature_version="s3v4", s3={"addressing_style": "virtual"}))
 
 
 def _meaning(code: str, message: str, status: int) -> type[SluicegateError]:
