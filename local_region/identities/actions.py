@@ -217,7 +217,7 @@ def _sagemaker_arns(operation: str, params: Params, place: Place) -> list[str]:
     def arn(kind: str, name: str) -> str:
         return name if name.startswith("arn:") else place.arn("sagemaker", f"{kind}/{name.lower()}")
 
-    if operation.startswith("List") and operation != "ListTags":
+    if operation.startswith("List") and operation not in ("ListTags", "ListTrainingJobsForHyperParameterTuningJob"):
         return []
     if operation in ("AddTags", "DeleteTags", "ListTags"):
         return [params["ResourceArn"]] if "ResourceArn" in params else []

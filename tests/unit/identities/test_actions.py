@@ -92,6 +92,12 @@ ROLE = "arn:aws:iam::111122223333:role/sagemaker"
         ),
         ("sagemaker", "ListTrainingJobs", {"NameContains": "x"}, [("sagemaker:ListTrainingJobs", "*")]),
         (
+            "sagemaker",
+            "ListTrainingJobsForHyperParameterTuningJob",
+            {"HyperParameterTuningJobName": "Tuned"},
+            [("sagemaker:ListTrainingJobsForHyperParameterTuningJob", f"{SM}:hyper-parameter-tuning-job/tuned")],
+        ),
+        (
             "sagemaker-runtime",
             "InvokeEndpoint",
             {"EndpointName": "e"},
