@@ -11,6 +11,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import jmespath  # type: ignore[import-untyped]
 import pytest
 
 from sluice.packaging import read_template
@@ -154,3 +155,12 @@ def test_it_stops_the_instance_that_it_is_on(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(module, "ask", jupyter("2026-11-22T11:59:00Z"))
     module.main()
     assert len(called) == 1
+
+
+def test_what_notebooks_left_behind_is_taken_down_with_the_rest() -> None:
+    command = TEMPLATE["Outputs"]["TearDown"]["Value"]["Fn::Sub"].replace("${NamePrefix}", "sluicegate")
+    queries = dict(re.findall(r'list-([a-z-]+) --output text --query "([^"]+)"', command))
+    for listed, kind in (("endpoints", "Endpoint"), ("endpoint-configs", "EndpointConfig"), ("models", "Model")):
+        names = ["sluicegate-churn", "notebook-sluicegate-012345", "sluicegate2-churn", "other"]
+        answer = {f"{kind}s": [{f"{kind}Name": name} for name in names]}
+        assert jmespath.search(queries[listed], answer) == names[:2]
