@@ -68,7 +68,7 @@ def test_the_example_script_trains_on_raw_records_and_serves(application: Applic
         "it waits for the script",
     )
     assert "upload models/grapes/code/train.py" in detail["message"]
-    for file in sorted((EXAMPLES / "script").iterdir()):
+    for file in sorted((EXAMPLES / "script" / "code").iterdir()):
         application.put(f"models/grapes/code/{file.name}", file.read_bytes())
     run = live(application, "grapes")
     assert run["metrics"]["accuracy"]["value"] > 0.85

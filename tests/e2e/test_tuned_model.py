@@ -19,13 +19,15 @@ budget: {per_run_usd: 1}
 
 def test_the_best_of_four_jobs_is_live(application: Application) -> None:
     header, rows = breast_cancer()
-    application.settings("tumours", SETTINGS)
-    application.put("data/tumours/all.csv", as_csv(header, rows))
-    watched = application.watch("tumours")
+    application.settings("lumps", SETTINGS)
+    application.put("data/lumps/all.csv", as_csv(header, rows))
+    watched = application.watch("lumps")
     assert watched.returncode == 0, watched.stdout + watched.stderr
-    (run,) = application.runs("tumours")
+    runs = application.runs("lumps")
+    assert len(runs) == 1, runs
+    (run,) = runs
     search, sagemaker = run["tuning"], application.client("sagemaker")
-    assert search["job"] == names.tuning_job("sluicegate", "tumours", run["run"])
+    assert search["job"] == names.tuning_job("sluicegate", "lumps", run["run"])
     job = sagemaker.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=search["job"])
     assert job["BestTrainingJob"]["TrainingJobName"] == run["training_job"] == search["best"]["job"]
     assert [trial["status"] for trial in search["trials"]] == ["Completed"] * 4
@@ -35,7 +37,7 @@ def test_the_best_of_four_jobs_is_live(application: Application) -> None:
         assert said in watched.stdout
     # the version is the best job's artifact
     package = sagemaker.describe_model_package(
-        ModelPackageName=sagemaker.list_model_packages(ModelPackageGroupName="sluicegate-tumours")[
+        ModelPackageName=sagemaker.list_model_packages(ModelPackageGroupName="sluicegate-lumps")[
             "ModelPackageSummaryList"
         ][0]["ModelPackageArn"]
     )
@@ -51,9 +53,9 @@ def test_the_best_of_four_jobs_is_live(application: Application) -> None:
     assert (training["jobs"], training["seconds"], evaluation["jobs"]) == (4, sum(billed), 1)
     assert 0 < cost["actual"]["usd"] < cost["estimate"]["usd"] < cost["estimate"]["worst_usd"]
     assert cost["estimate"]["lines"][0]["price"]["source"] == "table", "there is no price list on one machine"
-    listed = application.sluice("trials", "tumours").stdout
+    listed = application.sluice("trials", "lumps").stdout
     assert listed.splitlines()[0].startswith(f"{search['job']}: Bayesian search for validation:auc, Completed; 4 of 4")
-    assert application.predict("tumours", dict(zip(header[:-1], rows[0][:-1], strict=True)))["version"] == 1
+    assert application.predict("lumps", dict(zip(header[:-1], rows[0][:-1], strict=True)))["version"] == 1
 
 
 def test_a_run_above_its_budget_starts_nothing(application: Application) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from random import Random
 
 import pytest
@@ -185,3 +186,20 @@ def test_the_attempt_is_part_of_the_runs_name() -> None:
     names = [run_id("s3://a/", "d", "t", attempt) for attempt in (1, 2, 3)]
     assert len(set(names)) == 3
     assert names[0] == run_id("s3://a/", "d", "t") != run_id("s3://b/", "d", "t")
+
+
+def test_a_message_that_looked_before_a_whole_run_begins_no_second_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it read of the model is older than the run that another message began and brought to its end."""
+    flow = Flow(World())
+    flow.put("data/churn/a.csv", table(240))
+    kind, identity, about = flow.pending.pop()
+    flow.deliver(kind, identity, about)
+    seen = copy.deepcopy(flow.registry.model("churn"))
+    flow.collect()
+    flow.play()
+    assert statuses(flow) == ["live"] and seen.get("last_run") is None
+    reads, read = iter([seen]), flow.registry.model
+    monkeypatch.setattr(flow.registry, "model", lambda model: next(reads, None) or read(model))
+    late = {"model": "churn", "cause": seen["latest_cause"]}
+    assert flow.deliver("message", "late", late) == "nothing"
+    assert statuses(flow) == ["live"]

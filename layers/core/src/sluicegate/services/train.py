@@ -172,6 +172,8 @@ class Start:
                 if interrupted is None:
                     return None
                 changes.append(interrupted)
+            if item.get("last_run") != seen.get("last_run"):
+                return None  # another message began a run meanwhile; its end looks again
             if self._run(model, run) is not None or (retried is not None and item.get("retry") != retried):
                 return None
             created = RunItem(
