@@ -265,8 +265,7 @@ class Start:
             distributions=_distributions(algorithm, settings.training.count),
             longest_spot=algorithm.longest_spot,
         )
-        rounds = spec.hyperparameters.get("num_round") or spec.hyperparameters.get("epochs") or "1"
-        size = Size(rows["train"], width, int(rounds) if rounds.isdigit() else 1)
+        size = Size(rows["train"], width, _rounds(spec.hyperparameters))
         started = self._launch.start(run, settings, problem, spec, size, now)
         metric = settings.metric_for(problem)
 
@@ -362,6 +361,16 @@ def _distributions(algorithm: algorithms.Algorithm, count: int) -> tuple[str, st
     """How S3 hands out the channels: several instances share the rows to learn from, and all see those that are judged
     by. The data set has a file for each instance (``settings.preparation_fingerprint``)."""
     return ("ShardedByS3Key", "FullyReplicated") if count > 1 else algorithm.distributions
+
+
+def _rounds(hyperparameters: Mapping[str, str]) -> int:
+    """How often training goes over the rows, under the name that each algorithm has for it.
+
+    >>> _rounds({"iterations": "1000"}), _rounds({"k": "3"})
+    (1000, 1)
+    """
+    given = (hyperparameters.get(name, "") for name in ("num_round", "num_boost_round", "iterations", "epochs"))
+    return next((int(rounds) for rounds in given if rounds.isdigit()), 1)
 
 
 def _counted(attempt: int) -> str:
