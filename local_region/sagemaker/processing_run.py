@@ -66,7 +66,9 @@ class ProcessingRun:
             if self._stopping.is_set() or self._record.state["ProcessingJobStatus"] != "InProgress":
                 return
             self._stopping.set()
-        self._enter(ProcessingJobStatus="Stopping")
+            # under the same lock as the look: the job's end must not be overwritten
+            self._record.state["ProcessingJobStatus"] = "Stopping"
+        self._enter()
 
     def abandon(self) -> None:
         self._abandoned = True

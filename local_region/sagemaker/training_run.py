@@ -233,6 +233,8 @@ class TrainingRun:
             except ValueError:
                 log.debug("metric %s: %r is no number", name, found[1])
                 continue
+            if not math.isfinite(value):
+                continue  # JSON knows no NaN, and nothing is better than it
             self._metrics[name] = (value, self._region.clock.now())
             if self._watcher is not None:
                 self._watcher.measured(self._record.name, name, value)

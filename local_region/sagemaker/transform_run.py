@@ -40,7 +40,7 @@ class TransformRun:
 
     def stop(self) -> None:
         with self._record.lock:
-            if self._stopping.is_set():
+            if self._stopping.is_set() or self._record.state["TransformJobStatus"] != "InProgress":
                 return
             self._stopping.set()
             self._halted.set()
