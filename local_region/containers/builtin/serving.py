@@ -21,6 +21,9 @@ from local_region.containers.common.errors import UnknownType, UserError
 from local_region.containers.common.http import Answer
 from local_region.containers.common.tables import parse_rows
 
+#: features that a row of keys may claim: as many as a sparse matrix's index counts
+_WIDEST = 2**31 - 1
+
 
 def entry(algorithm: Algorithm) -> Callable[[Sequence[str]], int]:
     """``serve`` of a module."""
@@ -83,6 +86,8 @@ def from_json(body: bytes, width: int) -> Any:
 
 def from_json_lines(body: bytes, width: int) -> Any:
     lines = [line for line in body.splitlines() if line.strip()]
+    if not lines:
+        raise UserError("The request has no lines.")
     return rows([_parsed(line, f"Line {number}") for number, line in enumerate(lines, 1)], width)
 
 
@@ -100,7 +105,7 @@ def rows(instances: Sequence[Any], width: int) -> Any:
         for number, vector in enumerate(vectors, 1):
             if len(vector) != len(vectors[0]):
                 raise UserError(f"Instance {number} has {len(vector)} features, the first has {len(vectors[0])}.")
-        return _numbers(vectors, "The instances")
+        return _numbers(vectors, "The instances", 2)
     from scipy.sparse import vstack
 
     parts = [_sparse(vector, width, number) for number, vector in enumerate(vectors, 1)]
@@ -126,11 +131,13 @@ def _vector(instance: Any, number: int) -> Any:
     )
 
 
-def _numbers(values: Any, what: str) -> Array:
+def _numbers(values: Any, what: str, dimensions: int) -> Array:
     try:
         found = np.array(values, dtype=np.float32)
     except (ValueError, TypeError, OverflowError):
         raise UserError(f"{what} must be lists of numbers.") from None
+    if found.ndim != dimensions:
+        raise UserError(f"{what} must be lists of numbers.")
     return found
 
 
@@ -138,11 +145,13 @@ def _sparse(vector: Any, width: int, number: int) -> Any:
     from scipy.sparse import csr_matrix
 
     if isinstance(vector, list):
-        return csr_matrix(_numbers([vector], f"Instance {number}"))
-    values = _numbers(vector["values"], f"Instance {number}: values")
+        return csr_matrix(_numbers([vector], f"Instance {number}", 2))
+    values = _numbers(vector["values"], f"Instance {number}: values", 1)
     keys, shape = vector["keys"], vector.get("shape") or [width]
+    if not isinstance(shape, list) or not isinstance(shape[-1], int) or not 0 < shape[-1] <= _WIDEST:
+        raise UserError(f"Instance {number}: shape must be a list whose last number is from 1 to {_WIDEST:,}.")
     sound = isinstance(keys, list) and all(isinstance(key, int) and 0 <= key < shape[-1] for key in keys)
-    if not sound or values.ndim != 1 or len(keys) != len(values):
+    if not sound or len(keys) != len(values):
         raise UserError(f"Instance {number}: keys must be a place within shape {shape} for each of the values.")
     return csr_matrix((values, (np.zeros(len(keys), np.int64), keys)), shape=(1, int(shape[-1])))
 

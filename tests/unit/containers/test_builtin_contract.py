@@ -16,6 +16,7 @@ from scipy.sparse import csr_matrix
 from local_region.containers.builtin import artifact, factorization_machines, kmeans, knn, linear_learner, pca, training
 from local_region.containers.builtin import random_cut_forest as rcf
 from local_region.containers.builtin.algorithm import Algorithm
+from local_region.containers.builtin.serving import from_json, from_json_lines
 from local_region.containers.common import recordio
 from local_region.containers.common.errors import UserError
 from local_region.containers.metric_definitions import BUILT_IN
@@ -368,3 +369,22 @@ def test_metric_names_are_those_of_the_guide() -> None:
         known = {definition["Name"] for definition in BUILT_IN[algorithm]}
         assert {f"test:{name}" for name in names.split()} <= known
     assert "validation:objective_loss" in {definition["Name"] for definition in BUILT_IN["linear-learner"]}
+
+
+@pytest.mark.parametrize(
+    ("read", "body"),
+    [
+        (from_json_lines, "\n\n"),
+        (from_json, '{"instances": [[[1], [2]]]}'),
+        (from_json, '{"instances": [["a", "b"]]}'),
+        (from_json, '{"instances": [{"data": {"features": {"values": [1], "keys": [0], "shape": 5}}}]}'),
+        (from_json, '{"instances": [{"data": {"features": {"values": [1], "keys": [0], "shape": [1e30]}}}]}'),
+        (from_json, '{"instances": [{"data": {"features": {"values": [1], "keys": [0], "shape": [99999999999]}}}]}'),
+        (from_json, '{"instances": [{"data": {"features": {"values": [1], "keys": ["0"], "shape": [2]}}}]}'),
+        (from_json, '{"instances": [[[1, 2]], {"data": {"features": {"values": [1], "keys": [0]}}}]}'),
+        (from_json, '{"instances": [{"data": {"features": {"values": [[1]], "keys": [0]}}}]}'),
+    ],
+)
+def test_a_request_that_is_not_rows_of_numbers_is_the_callers_mistake(read: Any, body: str) -> None:
+    with pytest.raises(UserError):
+        read(body.encode(), 2)
