@@ -218,6 +218,24 @@ def test_what_a_run_cost_is_known_and_tells_the_next_estimate() -> None:
     assert second["lines"][1]["jobs"] == 2, "the champion predicts, too"
 
 
+def test_a_run_that_fails_in_its_evaluation_tells_what_that_cost() -> None:
+    flow = tuned(b"")
+    flow.jobs.seconds = 600.0
+    for _ in range(10):  # the upload, the message, the training job's end
+        flow.collect()
+        while flow.pending:
+            flow.deliver(*flow.pending.pop(0))
+        if flow.jobs.transforms:
+            break
+        flow.sagemaker()
+    (job,) = flow.jobs.transforms
+    flow.jobs.end("transform", job, "Failed", "ClientError: 400")
+    flow.play()
+    run = run_of(flow)
+    assert run["status"] == "failed"
+    assert [line["what"] for line in run["cost"]["actual"]["lines"]] == ["training", "evaluation"]
+
+
 def test_progress_is_told_as_it_goes() -> None:
     flow = tuned()
     said = []

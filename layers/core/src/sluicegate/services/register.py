@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from sluicegate.domain import algorithms, instances, names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
-from sluicegate.domain.items import ModelItem, RunItem, VersionItem, moment, stamp
+from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, VersionItem, moment, stamp
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Change, Jobs, Package, Packages, PackageSpec, Storage, Workspace
+from sluicegate.ports import Change, Job, Jobs, Package, Packages, PackageSpec, Storage, Workspace
 from sluicegate.services import code, costs, datasets, reporting
 from sluicegate.services.judging import Judge, Judged
 from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags, trained_by
@@ -68,17 +68,21 @@ class Register:
         try:
             return self._register(run, event_id, now)
         except (UserError, Refused) as error:
-            self._ledger.fail_run(owner.model, owner.run, now, refusal(error))
-            return "failed"
+            return self._fail(run, refusal(error), now)
+
+    def _fail(self, run: RunItem, error: ErrorItem, now: datetime) -> str:
+        """End the run as failed, with what its transform jobs cost all the same."""
+        cost = self._cost(run)
+        fields = {} if cost is None else {"cost": cost}
+        self._ledger.fail_run(run["model"], run["run"], now, error, **fields)
+        return "failed"
 
     def _register(self, run: RunItem, event_id: str, now: datetime) -> str:
         failed = self._failed_transform(run)
         if failed is None:
             return "waiting"
         if failed:
-            error = job_failed("Evaluation", failed)
-            self._ledger.fail_run(run["model"], run["run"], now, error)
-            return "failed"
+            return self._fail(run, job_failed("Evaluation", failed), now)
         claimed = self._claim(run, event_id, now)
         if claimed is None:
             return "ignored"
@@ -99,9 +103,15 @@ class Register:
 
     def _cost(self, run: RunItem) -> dict[str, Any] | None:
         """The run's cost with what the transform jobs took; None when there is no price."""
-        jobs = self._transforms(run)
-        seconds = sum(self._jobs.transform_job(name).seconds or 0.0 for name in jobs)
+        jobs = [job for name in self._transforms(run) if (job := self._transform(name)) is not None]
+        seconds = sum(job.seconds or 0.0 for job in jobs)
         return costs.spent(run.get("cost"), "evaluation", len(jobs), seconds)
+
+    def _transform(self, name: str) -> Job | None:
+        try:
+            return self._jobs.transform_job(name)
+        except NotFound:
+            return None  # evaluate_model is still at it
 
     def _priced(self, run: RunItem) -> RunItem:
         """The run as the report shows it: with all that it cost."""
@@ -111,11 +121,8 @@ class Register:
     def _failed_transform(self, run: RunItem) -> str | None:
         """Why a transform job of the run failed; "" when all completed, None while one still runs."""
         for name in self._transforms(run):
-            try:
-                job = self._jobs.transform_job(name)
-            except NotFound:
-                return None  # evaluate_model is still at it
-            if not job.over:
+            job = self._transform(name)
+            if job is None or not job.over:
                 return None
             if job.status != "Completed":
                 return f"{name}: {job.failure_reason or f'it ended as {job.status}.'}"
