@@ -1,0 +1,210 @@
+"""A bandit's shares of traffic for the next stretch of time, from what each lane's cohorts say.
+
+Traffic is shared by a hash of the subject, so a policy answers shares, not single choices: for Thompson sampling
+(Thompson 1933; Chapelle & Li 2011, NeurIPS 24) the probability that each lane is the best, which is how often it would
+be chosen. Rewards come in batches and late: only outcomes that count (see ``tally.counted``) are known here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from sluicegate.domain.experiment import changes
+from sluicegate.domain.experiment.design import Design
+from sluicegate.domain.experiment.estimates import variance
+from sluicegate.domain.experiment.tally import Cohort, Tally, counted
+
+#: Thompson's posterior is made from so many times the outcomes: it explores less than the textbook's and loses less
+#: (posterior reshaping, Chapelle & Li 2011, section 3)
+SHARPNESS = 2.0
+#: into how many parts UCB1 divides what comes until the next look, when it imagines the outcomes of each part
+_PARTS = 50
+#: the density of a lane is evaluated so far from its mean, in standard deviations, at so many places on each side
+_REACH, _PLACES = 6.0, 32
+
+
+@dataclass(frozen=True)
+class Belief:
+    """What is known of a lane, in rewards of the range 0 … 1 of which more is better. ``count`` may be a fraction."""
+
+    count: float
+    total: float
+    variance: float
+
+    @property
+    def mean(self) -> float:
+        return self.total / self.count if self.count > 0 else 0.5
+
+
+def weights(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float, batch: int) -> dict[str, float]:
+    """Each lane's share from ``now`` on, their sum 1; ``batch``: the exposures expected until the next look.
+
+    Equal shares until each lane has its ``warm_up`` of outcomes; no share is below ``floor``.
+    """
+    known = beliefs(design, lanes, now)
+    names = sorted(design.shares)
+    if min(known[lane].count for lane in names) < design.bandit.warm_up:
+        return dict.fromkeys(names, 1 / len(names))
+    policy = design.bandit.policy
+    if policy == "thompson":
+        chosen = probability_best(design, known, SHARPNESS)
+    elif policy == "ucb1":
+        chosen = _ucb1(known, batch)
+    else:
+        best = max(names, key=lambda lane: known[lane].mean)
+        share = design.bandit.epsilon / len(names)
+        chosen = {lane: share + (1 - design.bandit.epsilon if lane == best else 0.0) for lane in names}
+    return _floored(chosen, design.bandit.floor)
+
+
+def beliefs(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float) -> dict[str, Belief]:
+    """What the lanes' cohorts say, after forgetting: by ``discount`` for each later cohort, and before a change."""
+    series = {lane: sorted(lanes.get(lane, ()), key=lambda cohort: cohort.end) for lane in sorted(design.shares)}
+    counted_series = {
+        lane: [
+            (cohort.end, tally)
+            for cohort in cohorts
+            if (tally := counted((cohort,), now, design.outcome_window, design.silence)).outcomes
+        ]
+        for lane, cohorts in series.items()
+    }
+    since = -math.inf
+    if design.bandit.detect_changes:
+        since = changes.latest(
+            {lane: [(end, _scaled(design, tally)) for end, tally in one] for lane, one in counted_series.items()}
+        )
+    ends = sorted({end for one in counted_series.values() for end, _ in one})
+    age = {end: len(ends) - 1 - place for place, end in enumerate(ends)}
+    return {
+        lane: _belief(design, [(tally, design.bandit.discount ** age[end]) for end, tally in one if end > since])
+        for lane, one in counted_series.items()
+    }
+
+
+def _scaled(design: Design, tally: Tally) -> tuple[float, float]:
+    """The number of outcomes and their sum, in rewards of 0 … 1 of which more is better."""
+    span = design.high - design.low
+    total = (tally.total - tally.outcomes * design.low) / span
+    return float(tally.outcomes), total if design.direction == "maximise" else tally.outcomes - total
+
+
+def _belief(design: Design, weighed: Sequence[tuple[Tally, float]]) -> Belief:
+    count = total = spread = 0.0
+    for tally, weight in weighed:
+        outcomes, rewards = _scaled(design, tally)
+        count += weight * outcomes
+        total += weight * rewards
+    whole = sum((tally for tally, _ in weighed), Tally())
+    spread = variance(whole, design.low, design.high) / (design.high - design.low) ** 2
+    return Belief(count, total, spread)
+
+
+def probability_best(design: Design, known: Mapping[str, Belief], sharpness: float = 1.0) -> dict[str, float]:
+    """For each lane the probability that its mean is the greatest, by integration over the posteriors.
+
+    Conversions: Beta(1 + successes, 1 + failures). Means: the normal distribution around the sample mean, with the
+    sample variance and one outcome more, half at each end of the range.
+    """
+    names = sorted(known)
+    spans = {}
+    for lane in names:
+        one = known[lane]
+        count = one.count * sharpness
+        if design.goal == "conversion":
+            hits, misses = 1 + one.total * sharpness, 1 + count - one.total * sharpness
+            mean = hits / (hits + misses)
+            deviation = math.sqrt(mean * (1 - mean) / (hits + misses + 1))
+        else:
+            mean = (one.total * sharpness + 0.5) / (count + 1)
+            deviation = math.sqrt(one.variance / (count + 1)) if count else 0.5
+        spans[lane] = (mean, max(deviation, 1e-9))
+    ends = (0.0, 1.0) if design.goal == "conversion" else (-math.inf, math.inf)
+    places = sorted(
+        {
+            place
+            for mean, deviation in spans.values()
+            for step in range(-_PLACES, _PLACES + 1)
+            if ends[0] < (place := mean + deviation * _REACH * step / _PLACES) < ends[1]
+        }
+    )
+    densities = [_density(design, known[lane], spans[lane], sharpness, places) for lane in names]
+    gaps = [later - earlier for earlier, later in pairwise(places)]
+    cumulative = [_cumulated(density, gaps) for density in densities]
+    found = {}
+    for index, lane in enumerate(names):
+        before = after = 0.0
+        area = 0.0
+        for place in range(len(places)):
+            after = densities[index][place]
+            for other, below in enumerate(cumulative):
+                if other != index:
+                    after *= below[place]
+            if place:
+                area += gaps[place - 1] * (before + after) / 2
+            before = after
+        found[lane] = area
+    whole = sum(found.values())
+    return {lane: area / whole for lane, area in found.items()}
+
+
+def _density(
+    design: Design, one: Belief, span: tuple[float, float], sharpness: float, places: Sequence[float]
+) -> list[float]:
+    """Up to a factor."""
+    mean, deviation = span
+    exp, log = math.exp, math.log
+    if design.goal == "mean":
+        return [exp(-(((place - mean) / deviation) ** 2) / 2) for place in places]
+    hits, misses = one.total * sharpness, (one.count - one.total) * sharpness
+    logs = [hits * log(place) + misses * log(1 - place) for place in places]
+    most = max(logs)
+    return [exp(value - most) for value in logs]
+
+
+def _cumulated(density: list[float], gaps: Sequence[float]) -> list[float]:
+    """The distribution function by the trapezoid rule; ``density`` is divided by the area."""
+    found = [0.0]
+    for place, gap in enumerate(gaps):
+        found.append(found[-1] + gap * (density[place] + density[place + 1]) / 2)
+    area = found[-1]
+    density[:] = [value / area for value in density]
+    return [value / area for value in found]
+
+
+def _ucb1(known: Mapping[str, Belief], batch: int) -> dict[str, float]:
+    """UCB1 (Auer, Cesa-Bianchi & Fischer 2002, Machine Learning 47) for a batch.
+
+    Each part of the batch goes to the lane with the highest bound, as if the parts before it had brought their lanes'
+    means (Desautels, Krause & Burdick 2014, JMLR 15).
+    """
+    counts = {lane: max(one.count, 1.0) for lane, one in known.items()}
+    part = max(batch, 1) / _PARTS
+    chosen = dict.fromkeys(known, 0.0)
+    for _ in range(_PARTS):
+        log = 2 * math.log(max(sum(counts.values()), 2.0))
+        best = max(sorted(known), key=lambda lane: known[lane].mean + math.sqrt(log / counts[lane]))
+        counts[best] += part
+        chosen[best] += 1 / _PARTS
+    return chosen
+
+
+def _floored(chosen: Mapping[str, float], floor: float) -> dict[str, float]:
+    """Nobody below ``floor`` (at most an equal share); what it takes comes from the others in proportion."""
+    floor = min(floor, 1 / len(chosen))
+    low: set[str] = set()
+    while True:
+        rest = sum(share for lane, share in chosen.items() if lane not in low)
+        left = 1 - floor * len(low)
+        below = (
+            {lane for lane, share in chosen.items() if lane not in low and share / rest * left < floor}
+            if rest
+            else set(chosen) - low
+        )
+        if not below:
+            return {lane: floor if lane in low else share / rest * left for lane, share in chosen.items()}
+        if len(low | below) == len(chosen):
+            return dict.fromkeys(chosen, 1 / len(chosen))
+        low |= below
