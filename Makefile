@@ -10,6 +10,8 @@ DEV_STAMP := $(VENV)/.dev-installed
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
 PATHS := cli local_region layers/core/src functions tests benchmarks examples requirements scripts notebooks
 UNIT_WORKERS ?= 2
+# each has a region of its own; a file's tests stay together
+E2E_WORKERS ?= 2
 # what the region adds for scripts of one's own; it installs it itself when the first one comes
 SCRIPTS := local_region/containers/script
 
@@ -37,13 +39,13 @@ down: ## end the local region and everything in it
 test: $(DEV_STAMP) chromium ## lint, types and every test, end to end included
 	@$(MAKE) --no-print-directory lint
 	$(BIN)/python -m pytest -q -n $(UNIT_WORKERS) --durations=5 tests/unit tests/contract tests/faults
-	$(BIN)/python -m pytest -q --durations=10 tests/e2e tests/browser
+	$(BIN)/python -m pytest -q -n $(E2E_WORKERS) --dist loadfile --durations=10 tests/e2e tests/browser
 
 test-unit: $(DEV_STAMP) ## only the quick tests
 	$(BIN)/python -m pytest -q -n $(UNIT_WORKERS) tests/unit
 
 test-e2e: $(DEV_STAMP) chromium ## only the end-to-end and browser tests
-	$(BIN)/python -m pytest -q --durations=10 tests/e2e tests/browser
+	$(BIN)/python -m pytest -q -n $(E2E_WORKERS) --dist loadfile --durations=10 tests/e2e tests/browser
 
 lint: $(DEV_STAMP) ## ruff, formatting and mypy
 	$(BIN)/ruff check $(PATHS)
