@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from sluicegate.domain.experiment.tally import Tally
 from sluicegate.domain.items import BatchItem, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
 
 Kind = Literal["model", "upload", "run", "version", "batch"]
@@ -82,6 +83,39 @@ class Storage(Protocol):
     def upload(self, source: Path, key: str) -> None: ...
     def read(self, key: str, limit: int) -> bytes: ...  # at most limit + 1 bytes
     def write(self, key: str, content: bytes, content_type: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Place:
+    """Whose numbers: a lane's within a scope (an experiment's id, or ``v<n>``), of the exposures of one hour
+    (``2026-01-02T03``, UTC)."""
+
+    scope: str
+    lane: str
+    hour: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """Something that counts once: ``once`` names it among the model's facts, ``said`` is what it said, in short."""
+
+    once: str
+    adds: Mapping[Place, Tally]
+    said: str = ""
+
+
+#: counted now; counted before, saying the same; counted before, saying something else
+Counted = Literal["counted", "repeated", "contradicted"]
+
+
+class Tallies(Protocol):
+    """Sums that each fact enters once, however often it is told."""
+
+    def add(self, model: str, facts: Sequence[Fact], at: datetime) -> list[Counted]:
+        """What became of each fact. A part of them may have been counted when it raises ``Transient`` (or crashes);
+        telling all of them again completes it. ``at`` starts the time for which facts and sums are remembered."""
+
+    def read(self, model: str, scope: str) -> dict[str, dict[str, Tally]]: ...  # lane → hour → its sums
 
 
 class Reports(Protocol):

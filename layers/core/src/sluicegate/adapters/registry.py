@@ -45,6 +45,11 @@ def key(kind: str, model: str | None, name: str | int) -> dict[str, str]:
     return {"pk": f"MODEL#{model}", "sk": sort[kind]}
 
 
+def number(value: float) -> Decimal:
+    """A finite number as DynamoDB takes it."""
+    return _DIGITS.create_decimal(repr(value))
+
+
 def _plain(value: Any) -> Any:
     """JSON's values as DynamoDB takes them."""
     if isinstance(value, bool) or value is None or isinstance(value, (str, int, bytes)):
@@ -52,7 +57,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, float):
         if value != value or value in (float("inf"), float("-inf")):
             return None  # JSON has no such numbers either
-        return _DIGITS.create_decimal(repr(value))
+        return number(value)
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -1,0 +1,137 @@
+"""Facts that count once: the adapter against moto's DynamoDB, and its stand-in in memory, by the same tests."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from sluicegate.adapters.tallies import DynamoTallies
+from sluicegate.domain.errors import Refused, Transient
+from sluicegate.domain.experiment.tally import Latency, Tally
+from sluicegate.ports import Fact, Place, Tallies
+from sluicegate.services.tallies import cohorts, places, total
+from tests.support.tallies import FakeTallies
+
+AT = datetime(2026, 1, 2, 3, tzinfo=UTC)
+HOUR = "2026-01-02T03"
+
+
+def unpaused(seconds: float) -> None:
+    assert seconds < 2
+
+
+@pytest.fixture
+def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        client = boto3.client("dynamodb")
+        client.create_table(
+            TableName="registry",
+            BillingMode="PAY_PER_REQUEST",
+            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
+            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
+        )
+        yield client
+
+
+@pytest.fixture(params=["dynamodb", "memory"])
+def tallies(request: pytest.FixtureRequest) -> Tallies:
+    if request.param == "memory":
+        return FakeTallies()
+    return DynamoTallies(request.getfixturevalue("dynamodb"), "registry", unpaused)
+
+
+def outcome(once: str, value: float, slot: str = "champion", said: str = "1") -> Fact:
+    tally = Tally(outcomes=1, total=value, squares=value * value)
+    return Fact(once, dict.fromkeys(places("x1", slot, 3, 1_767_323_045_000), tally), said)
+
+
+def test_a_fact_counts_once_in_each_of_its_places(tallies: Tallies) -> None:
+    assert tallies.add("churn", [outcome("a", 0.5)], AT) == ["counted"]
+    assert tallies.add("churn", [outcome("a", 0.5)], AT) == ["repeated"]
+    assert tallies.add("churn", [outcome("a", 0.7, said="other")], AT) == ["contradicted"]
+    expected = {"champion": {HOUR: Tally(outcomes=1, total=0.5, squares=0.25)}}
+    assert tallies.read("churn", "x1") == expected == tallies.read("churn", "v3")
+    assert tallies.read("churn", "x2") == {} == tallies.read("other", "x1")
+
+
+def test_those_counted_before_hold_up_no_others(tallies: Tallies) -> None:
+    tallies.add("churn", [outcome(str(number), 1) for number in (3, 5)], AT)
+    found = tallies.add(
+        "churn", [outcome(str(number), 1, "champion" if number % 2 else "b") for number in range(8)], AT
+    )
+    assert found == ["repeated" if number in (3, 5) else "counted" for number in range(8)]
+    assert total(tallies, "churn", "x1").outcomes == 8
+
+
+def test_a_fact_that_is_told_twice_in_one_call_counts_once(tallies: Tallies) -> None:
+    assert tallies.add("churn", [outcome("a", 1), outcome("a", 1), outcome("a", 2, said="2")], AT) == [
+        "counted",
+        "repeated",
+        "contradicted",
+    ]
+    assert total(tallies, "churn", "v3").total == 1
+
+
+def test_more_facts_than_a_transaction_takes(tallies: Tallies) -> None:
+    facts = [outcome(str(number), 1) for number in range(250)]
+    assert tallies.add("churn", facts, AT) == ["counted"] * 250
+    assert total(tallies, "churn", "x1").outcomes == 250
+
+
+def test_latencies_and_exposures_add_up(tallies: Tallies) -> None:
+    for number, milliseconds in enumerate((1.0, 20.0, 21.0)):
+        tally = Tally(exposures=2, errors=1, latency=Latency.of(milliseconds))
+        tallies.add("churn", [Fact(f"batch-{number}", {Place("x1", "champion", HOUR): tally})], AT)
+    [cohort] = cohorts(tallies, "churn", "x1")["champion"]
+    assert cohort.end == datetime(2026, 1, 2, 4, tzinfo=UTC).timestamp()
+    expected = sum((Latency.of(each) for each in (1.0, 20.0, 21.0)), Latency())
+    assert (cohort.tally.exposures, cohort.tally.errors) == (6, 3)
+    assert cohort.tally.latency.buckets == expected.buckets
+    assert cohort.tally.latency.log_sum == pytest.approx(expected.log_sum)
+
+
+class Meeting:
+    """DynamoDB whose transactions meet others at first."""
+
+    def __init__(self, dynamodb: Any, times: int, code: str) -> None:
+        self._dynamodb, self.times, self._code = dynamodb, times, code
+
+    def transact_write_items(self, **parameters: Any) -> Any:
+        if self.times:
+            self.times -= 1
+            reasons = [{"Code": "None"}, {"Code": self._code}]
+            answer: Any = {"Error": {"Code": "TransactionCanceledException"}, "CancellationReasons": reasons}
+            raise boto3.client("dynamodb").exceptions.TransactionCanceledException(answer, "TransactWriteItems")
+        return self._dynamodb.transact_write_items(**parameters)
+
+
+def test_transactions_that_meet_are_tried_again_and_given_up_in_the_end(dynamodb: Any) -> None:
+    twice = Meeting(dynamodb, 2, "TransactionConflict")
+    assert DynamoTallies(twice, "registry", unpaused).add("churn", [outcome("a", 1)], AT) == ["counted"]
+    with pytest.raises(Transient, match="6 times"):
+        DynamoTallies(Meeting(dynamodb, 9, "TransactionConflict"), "registry", unpaused).add(
+            "churn", [outcome("b", 1)], AT
+        )
+
+
+def test_what_no_second_try_would_change_is_refused_at_once(dynamodb: Any) -> None:
+    refusing = Meeting(dynamodb, 9, "ValidationError")
+    with pytest.raises(Refused):
+        DynamoTallies(refusing, "registry", unpaused).add("churn", [outcome("a", 1)], AT)
+    assert refusing.times == 8
+
+
+def test_facts_and_sums_are_forgotten_in_the_end(dynamodb: Any) -> None:
+    DynamoTallies(dynamodb, "registry").add("churn", [outcome("a", 1)], AT)
+    items = dynamodb.scan(TableName="registry")["Items"]
+    days = {item["pk"]["S"].split("#")[0]: (int(item["expires_at"]["N"]) - AT.timestamp()) / 86400 for item in items}
+    assert days == {"COUNTED": 100, "TALLY": 800}
