@@ -93,6 +93,8 @@ def test_the_report_is_written_and_both_run_and_version_name_it() -> None:
         (archive(xgboost_model=booster(9)), "other columns"),
         (archive(xgboost_model=booster(5))[:900], "no readable archive"),
     ],
+    # an archive carries its second: as part of a test's name it would be another one in each worker
+    ids=["none", "no archive", "empty", "pickle", "other columns", "cut off"],
 )
 def test_an_artifact_that_does_not_say_what_it_goes_by(artifact: bytes | None, why: str) -> None:
     flow, run = played(artifact)
