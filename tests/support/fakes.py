@@ -85,7 +85,7 @@ class FakeRegistry:
 
     def models(self) -> list[SummaryItem]:
         names = ["model", "state", "live_version", "problem", "target", "updated_at", "message"]
-        names += ["scheduled_for", "asked"]
+        names += ["scheduled_for", "asked", "experiment", "challenging"]
         models = sorted(key[1] or "" for key in self.items if key[0] == "model")
         return [{n: self._one("model", m, "").get(n) for n in names} for m in models]  # type: ignore[misc]
 
@@ -118,6 +118,12 @@ class FakeRegistry:
 
     def batch(self, model: str, batch: str) -> Any:
         return self._one("batch", model, batch)
+
+    def experiments(self, model: str) -> list[Any]:
+        return self._all("experiment", model, "created_at")
+
+    def experiment(self, model: str, experiment: str) -> Any:
+        return self._one("experiment", model, experiment)
 
     def commit(self, changes: Sequence[Change]) -> None:
         self.before_commit()

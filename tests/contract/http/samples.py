@@ -152,6 +152,12 @@ class MemoryRegistry:
     def batch(self, model: str, batch: str) -> Any:
         return self._one("batch", model, batch)
 
+    def experiments(self, model: str) -> list[Any]:
+        return self.of.get((model, "experiment"), [])
+
+    def experiment(self, model: str, experiment: str) -> Any:
+        return self._one("experiment", model, experiment)
+
 
 class MemoryReports:
     """``sluicegate.ports.Reports``; ``base`` is where its links lead."""

@@ -47,7 +47,7 @@ def test_terminal_statuses_allow_nothing() -> None:
         for status in moves:
             if status is not None and lifecycle.is_terminal(kind, status):
                 assert all(lifecycle.path(kind, status, to) == [] for to in STATUSES)
-    assert lifecycle.sources("run", "live") == {"deploying"}
+    assert lifecycle.sources("run", "live") == {"deploying", "in_experiment"}
     assert None in lifecycle.sources("upload", "received")
 
 

@@ -14,18 +14,18 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from sluicegate.domain.experiment.tally import Tally
-from sluicegate.domain.items import BatchItem, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
+from sluicegate.domain.items import BatchItem, ExperimentItem, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
 
-Kind = Literal["model", "upload", "run", "version", "batch"]
+Kind = Literal["model", "upload", "run", "version", "batch", "experiment"]
 
 
 @dataclass(frozen=True)
 class Change:
     """A conditional change of one registry item.
 
-    ``name`` is an id (of an upload, run or batch), a version's number, or "" for the model. ``set`` are attributes to
-    write (None removes). The write takes place only if each attribute in ``expect`` has that value now (None: it is
-    absent), and the status now is one of ``status_in`` (with None among them: the item may be absent).
+    ``name`` is an id (of an upload, run, batch or experiment), a version's number, or "" for the model. ``set`` are
+    attributes to write (None removes). The write takes place only if each attribute in ``expect`` has that value now
+    (None: it is absent), and the status now is one of ``status_in`` (with None among them: the item may be absent).
     With ``status`` the item moves there and the line (``at``, ``status``, ``message``) is appended to its history
     in the same write; ``passing`` are the statuses walked through on the way, each with a line of its own.
     """
@@ -56,6 +56,8 @@ class RegistryReader(Protocol):
     def version(self, model: str, version: int) -> VersionItem: ...
     def batches(self, model: str) -> list[BatchItem]: ...
     def batch(self, model: str, batch: str) -> BatchItem: ...
+    def experiments(self, model: str) -> list[ExperimentItem]: ...
+    def experiment(self, model: str, experiment: str) -> ExperimentItem: ...
 
 
 class Registry(RegistryReader, Protocol):

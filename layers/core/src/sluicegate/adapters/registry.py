@@ -18,7 +18,16 @@ from botocore.exceptions import ClientError
 
 from sluicegate.adapters.aws import translate, translated
 from sluicegate.domain.errors import Conflict, NotFound, Transient, UserError
-from sluicegate.domain.items import VERSION_DIGITS, BatchItem, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
+from sluicegate.domain.items import (
+    VERSION_DIGITS,
+    BatchItem,
+    ExperimentItem,
+    ModelItem,
+    RunItem,
+    SummaryItem,
+    UploadItem,
+    VersionItem,
+)
 from sluicegate.ports import Change
 
 _PACKED = frozenset({"schema", "columns"})
@@ -26,7 +35,7 @@ _PACKED = frozenset({"schema", "columns"})
 _PACKED_LIMIT = 170_000
 _SUMMARY = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
 #: kept in the list, so that one query finds the models that are due
-_LISTED = (*_SUMMARY, "scheduled_for", "asked")
+_LISTED = (*_SUMMARY, "scheduled_for", "asked", "experiment", "challenging")
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 #: DynamoDB keeps 38 digits; a float has 17
@@ -40,6 +49,7 @@ def key(kind: str, model: str | None, name: str | int) -> dict[str, str]:
             raise ValueError(f"a {kind} belongs to a model")
         return {"pk": "UNPLACED", "sk": f"UPLOAD#{name}"}
     sort = {"model": "MODEL", "upload": f"UPLOAD#{name}", "run": f"RUN#{name}", "batch": f"BATCH#{name}"}
+    sort["experiment"] = f"EXPERIMENT#{name}"
     if kind == "version":
         return {"pk": f"MODEL#{model}", "sk": f"VERSION#{int(name):0{VERSION_DIGITS}d}"}
     return {"pk": f"MODEL#{model}", "sk": sort[kind]}
@@ -234,6 +244,12 @@ class DynamoRegistry:
 
     def batch(self, model: str, batch: str) -> BatchItem:
         return cast("BatchItem", self._get("batch", model, batch))
+
+    def experiments(self, model: str) -> list[ExperimentItem]:
+        return cast("list[ExperimentItem]", _newest(self._query(f"MODEL#{model}", "EXPERIMENT#"), "created_at"))
+
+    def experiment(self, model: str, experiment: str) -> ExperimentItem:
+        return cast("ExperimentItem", self._get("experiment", model, experiment))
 
     def commit(self, changes: Sequence[Change]) -> None:
         """See ``ports.Registry.commit``. One change is one UpdateItem; several are one transaction."""

@@ -36,6 +36,7 @@ class SummaryItem(TypedDict, total=False):
     target: str | None
     updated_at: str
     message: str
+    experiment: str | None  # the experiment that shares its traffic now
 
 
 class LiveItem(TypedDict):
@@ -82,6 +83,9 @@ class ModelItem(SummaryItem, total=False):
     desired_at: str | None  # when the decision for desired_version was made
     deploying_version: int | None  # the endpoint was told to serve it
     previous_version: int | None  # served before live_version; kept for a way back
+    challenging: int | None  # the version that the next experiment is for, when the one under way has ended
+    challenging_at: str | None  # when that was decided
+    traffic: dict[str, Any] | None  # lanes that share the traffic and their weights; None: the live version alone
 
 
 class WithdrawnItem(TypedDict):
@@ -193,6 +197,54 @@ class BatchItem(TypedDict, total=False):
     sequencer: str  # S3's place of this write among all writes of its key
 
 
+class ContenderItem(TypedDict):
+    """A version in an experiment. ``slot``: champion | challenger | challenger-2 …"""
+
+    slot: str
+    version: int
+
+
+class DecisionItem(TypedDict, total=False):
+    """What was decided, when and by whom. ``kind``: promote | keep | stop | inconclusive | invalid | failed."""
+
+    kind: str
+    slot: str | None
+    version: int | None
+    reason: str
+    by: str  # "experiment", or who asked
+    at: str
+
+
+class ExperimentItem(TypedDict, total=False):
+    """``status``: starting | running | waits_for_decision | deciding | promoted | kept | stopped | inconclusive |
+    failed. ``mode``: ab | bandit | shadow. ``design`` never changes (``domain.experiment.Design``)."""
+
+    experiment: str
+    status: str
+    mode: str
+    decides: str  # automatic | manual
+    lanes: list[ContenderItem]  # the champion first
+    weights: dict[str, float]  # each slot's share of the traffic as it was last set
+    design: dict[str, Any]
+    asked: dict[str, str]  # {who, why}
+    created_at: str
+    started_at: str | None  # when the traffic was shared
+    ended_at: str | None
+    updated_at: str
+    looks: int
+    look: dict[str, Any] | None  # the newest look in full (``domain.experiment.Look``)
+    course: list[dict[str, Any]]  # looks in short, thinned with time
+    proposal: DecisionItem | None  # what the numbers say, while a person has to decide
+    decision: DecisionItem | None
+    error: ErrorItem | None
+    history: list[HistoryLine]
+    # kept
+    model: str
+    looked_at: str | None
+    information: list[float]  # of the looks that tested
+    settled_at: str | None  # since when nobody is sent to the lanes that go
+
+
 KEPT: dict[str, frozenset[str]] = {
     "model": frozenset(
         {
@@ -213,6 +265,9 @@ KEPT: dict[str, frozenset[str]] = {
             "desired_at",
             "deploying_version",
             "previous_version",
+            "challenging",
+            "challenging_at",
+            "traffic",
         }
     ),
     "upload": frozenset({"model", "etag", "sequencer", "history"}),
@@ -221,11 +276,12 @@ KEPT: dict[str, frozenset[str]] = {
     ),
     "version": frozenset({"model", "reason", "released"}),
     "batch": frozenset({"model", "etag", "sequencer"}),
+    "experiment": frozenset({"model", "looked_at", "information", "settled_at"}),
 }
 
 
 def public(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:
-    """``item`` (of kind model, upload, run, version or batch) as the API shows it."""
+    """``item`` (of kind model, upload, run, version, batch or experiment) as the API shows it."""
     return {name: value for name, value in item.items() if name not in KEPT[kind]}
 
 

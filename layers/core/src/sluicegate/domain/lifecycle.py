@@ -32,7 +32,9 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
         "evaluating": ("registering", "failed"),
         "registering": ("deploying", "awaiting_approval", "rejected", "failed"),
         "awaiting_approval": ("deploying", "rejected", "failed"),
-        "deploying": ("live", "failed"),
+        "deploying": ("live", "in_experiment", "failed"),
+        # its version shares traffic with the champion; the experiment's end decides
+        "in_experiment": ("live", "rejected", "failed"),
         "rejected": (),
         "live": (),
         "failed": (),
@@ -57,14 +59,29 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
         "done": (),
         "failed": (),
     },
+    "experiment": {
+        None: ("starting",),
+        # its lanes come up; nothing is shared yet
+        "starting": ("running", "deciding"),
+        "running": ("waits_for_decision", "deciding"),
+        # the numbers have spoken, a person has not
+        "waits_for_decision": ("deciding",),
+        # what was decided is being carried out; until that is done the lanes that it needs stay
+        "deciding": ("promoted", "kept", "stopped", "inconclusive", "failed"),
+        "promoted": (),
+        "kept": (),
+        "stopped": (),
+        "inconclusive": (),
+        "failed": (),
+    },
 }
 
 #: moves that give up; a path never leads through one
-_ENDS = frozenset({"failed", "rejected", "retired", "ignored", "withdrawn"})
+_ENDS = frozenset({"failed", "rejected", "retired", "ignored", "withdrawn", "in_experiment"})
 
 
 def allows(kind: str, current: str | None, to: str) -> bool:
-    """Whether a ``kind`` (upload, run, version or batch) may move from ``current`` (None: does not exist) to ``to``."""
+    """Whether a ``kind`` (a key of ``MOVES``) may move from ``current`` (None: does not exist) to ``to``."""
     return to in MOVES[kind].get(current, ())
 
 

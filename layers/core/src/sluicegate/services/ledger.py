@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from sluicegate.domain import lifecycle, names
 from sluicegate.domain.errors import Conflict, NotFound, Refused, Transient, UserError
-from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, UploadItem, VersionItem, stamp
+from sluicegate.domain.items import ErrorItem, ExperimentItem, ModelItem, RunItem, UploadItem, VersionItem, stamp
 from sluicegate.ports import Change, Kind, Registry, TrainingQueue
 
 log = logging.getLogger(__name__)
@@ -125,7 +125,7 @@ class Ledger:
             "message": message,
             "updated_at": max(stamp(now), item["updated_at"]),
         }
-        for name in ("live_version", "problem", "target", "scheduled_for", "asked"):
+        for name in ("live_version", "problem", "target", "scheduled_for", "asked", "experiment", "challenging"):
             changed.setdefault(name, merged.get(name))
         if "revision" not in item:
             changed |= {"created_at": item["created_at"], "endpoint": item["endpoint"]}
@@ -184,6 +184,13 @@ def move_run(item: RunItem, to: str, now: datetime, message: str, **fields: Any)
 def move_version(item: VersionItem, to: str, now: datetime, message: str, **fields: Any) -> Change | None:
     """The version's move to ``to``, or None when its status allows none."""
     return _moved("version", item["model"], item["version"], item["status"], to, stamp(now), message, fields)
+
+
+def move_experiment(item: ExperimentItem, to: str, now: datetime, message: str, **fields: Any) -> Change | None:
+    """The experiment's move to ``to``, or None when its status allows none."""
+    at = max(stamp(now), item["updated_at"])
+    fields |= {"updated_at": at}
+    return _moved("experiment", item["model"], item["experiment"], item["status"], to, at, message, fields)
 
 
 def move_upload(item: UploadItem, to: str, now: datetime, message: str, **fields: Any) -> Change | None:
