@@ -46,6 +46,34 @@ class LiveItem(TypedDict):
     metrics: dict[str, Any]
 
 
+class LaneItem(TypedDict):
+    """One target of traffic. ``slot``: champion, challenger, challenger-2, …: the place that subjects are assigned to,
+    whatever version is in it. ``weight``: relative, from 0."""
+
+    slot: str
+    version: int
+    weight: float
+    endpoint: str
+    variant: str
+
+
+class ShadowItem(LaneItem):
+    """A lane that sees copies of requests; ``sample`` is the share of them, 0 to 1."""
+
+    sample: float
+
+
+class TrafficItem(TypedDict):
+    """How requests are shared between versions, and why. ``cause``: the experiment's or rollout's id; ``salt`` goes
+    into the assignment of subjects; ``revision`` counts the changes of one cause."""
+
+    cause: str
+    salt: str
+    lanes: list[LaneItem]
+    shadow: ShadowItem | None
+    revision: int
+
+
 class CodeItem(TypedDict):
     """A script's files, packed: ``key`` is the archive's, ``files`` the names in it, ``digest`` of their contents."""
 
@@ -85,7 +113,7 @@ class ModelItem(SummaryItem, total=False):
     previous_version: int | None  # served before live_version; kept for a way back
     challenging: int | None  # the version that the next experiment is for, when the one under way has ended
     challenging_at: str | None  # when that was decided
-    traffic: dict[str, Any] | None  # lanes that share the traffic and their weights; None: the live version alone
+    traffic: TrafficItem | None  # None: all requests go to the live version
 
 
 class WithdrawnItem(TypedDict):
@@ -167,6 +195,7 @@ class VersionItem(TypedDict, total=False):
     reason: str
     threshold: float  # of anomaly detection: the score above which a record is anomalous
     released: bool  # its endpoint config and SageMaker Model are gone
+    variant: str  # the production variant it serves under, where that isn't v<version>
 
 
 class BatchItem(TypedDict, total=False):
@@ -274,7 +303,7 @@ KEPT: dict[str, frozenset[str]] = {
     "run": frozenset(
         {"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads", "since", "skipped", "code"}
     ),
-    "version": frozenset({"model", "reason", "released"}),
+    "version": frozenset({"model", "reason", "released", "variant"}),
     "batch": frozenset({"model", "etag", "sequencer"}),
     "experiment": frozenset({"model", "looked_at", "information", "settled_at"}),
 }

@@ -22,15 +22,15 @@ from typing import Literal, NamedTuple
 
 MODEL = re.compile(r"[a-z][a-z0-9-]{0,39}")
 RUN_LENGTH = 8
-_JOB = re.compile(
-    r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{8})(-c)?"
-)  #: what SageMaker makes of a tuning job's name for its training jobs
+_JOB = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{8})(-c)?")
+#: what SageMaker makes of a tuning job's name for its training jobs
 _TRIAL = re.compile(r"(?P<tuning>.+)-[0-9]{3,}-[0-9a-f]{8}")
 _TUNING = re.compile(r"T(?P<run>[0-9a-f]{8})(-[a-z0-9-]+)?")
 _LONGEST_TUNING_JOB = 32
 
 _BATCH = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{9})-b")
 _BATCH_LENGTH = 9
+_LANE = re.compile(r"-V[1-9][0-9]{0,5}\Z")
 
 Role = Literal["challenger", "champion"]
 
@@ -148,6 +148,33 @@ def endpoint_config(prefix: str, model: str, version: int) -> str:
     return f"{prefix}-{model}-v{version}"
 
 
+def config_version(prefix: str, model: str, config: str | None) -> int | None:
+    """The version that an endpoint config of ours is for.
+
+    >>> config_version("sluicegate", "churn", endpoint_config("sluicegate", "churn", 12))
+    12
+    >>> config_version("sluicegate", "churn", "somebody-elses-v12") is None
+    True
+    """
+    match = re.fullmatch(rf"{re.escape(endpoint(prefix, model))}-v([1-9][0-9]*)", config or "")
+    return int(match[1]) if match else None
+
+
+def lane_endpoint(prefix: str, model: str, version: int) -> str:
+    """The endpoint of a further lane, where lanes can't be variants of one endpoint. The capital V keeps it apart from
+    the endpoints of models.
+
+    >>> lane_endpoint("sluicegate", "churn", 3)
+    'sluicegate-churn-V3'
+    """
+    return f"{endpoint(prefix, model)}-V{version}"
+
+
+def lane_config(prefix: str, model: str, cause: str) -> str:
+    """The endpoint config that has the lanes of an experiment or rollout (8 hex) as variants of one endpoint."""
+    return f"{endpoint(prefix, model)}-X{cause}"
+
+
 def variant(version: int) -> str:
     """A version serves under a variant of its own, so a request encoded for one version can't be scored by another."""
     return f"v{version}"
@@ -175,7 +202,16 @@ def batch_owner(prefix: str, name: str) -> BatchName | None:
     return BatchName(match[1], match[2]) if match else None
 
 
-def endpoint_model(prefix: str, name: str) -> str | None:
-    """The model that an endpoint or package group belongs to, or None."""
+def group_model(prefix: str, name: str) -> str | None:
+    """The model that a package group belongs to, or None."""
     rest = name.removeprefix(prefix + "-")
     return rest if rest != name and is_model(rest) else None
+
+
+def endpoint_model(prefix: str, name: str) -> str | None:
+    """The model that an endpoint belongs to, its own or one of a further lane, or None.
+
+    >>> endpoint_model("sluicegate", "sluicegate-churn-V3"), endpoint_model("sluicegate", "sluicegate-churn")
+    ('churn', 'churn')
+    """
+    return group_model(prefix, _LANE.sub("", name))

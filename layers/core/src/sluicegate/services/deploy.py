@@ -32,7 +32,7 @@ class Deploy:
         except NotFound as error:
             log.warning("%s", error)
             return "ignored"
-        model = names.endpoint_model(self._prefix, package.group)
+        model = names.group_model(self._prefix, package.group)
         if model is None or package.approval not in ("Approved", "Rejected"):
             return "ignored"
         version = self._version(model, package)

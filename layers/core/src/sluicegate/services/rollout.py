@@ -11,27 +11,22 @@ failed to switch.
 
 from __future__ import annotations
 
-import json
 import logging
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sluicegate.domain import algorithms, names
-from sluicegate.domain.dataset import Wires
+from sluicegate.domain import names
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, LiveItem, ModelItem, VersionItem, stamp
-from sluicegate.domain.settings import Endpoint, ModelSettings
+from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Endpoints, EndpointState, Instances, Jobs, Serverless, Storage
 from sluicegate.services import datasets
+from sluicegate.services.cleanup import Cleanup
 from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags
+from sluicegate.services.routing import RoutingTable
 
 log = logging.getLogger(__name__)
-
-#: publishing again because the registry moved meanwhile
-_ROUTING_ATTEMPTS = 20
-_DONE_WITH = ("retired", "failed", "rejected")
 
 
 class Rollout:
@@ -40,8 +35,9 @@ class Rollout:
         self._registry = ledger.registry
         self._storage = storage
         self._endpoints = endpoints
-        self._jobs = jobs
         self._prefix = prefix
+        self._routing = RoutingTable(ledger.registry, storage, prefix)
+        self._cleanup = Cleanup(ledger.registry, endpoints, jobs, prefix)
 
     def advance(self, model: str, now: datetime, recover: bool = False) -> str:
         """The next thing for the model's endpoint; a word for it: deploying | live | failed | busy | nothing.
@@ -89,17 +85,15 @@ class Rollout:
         run = self._registry.version(model, number)["run"]
         self._ledger.look_again(model, f"run:{run}", now)
 
+    def publish(self, model: str) -> None:
+        """Tell ``predict`` what the registry says now."""
+        self._routing.publish(model)
+
     def _endpoint(self, model: str) -> EndpointState | None:
         try:
             return self._endpoints.endpoint(names.endpoint(self._prefix, model))
         except NotFound:
             return None
-
-    def _number(self, model: str, config: str | None) -> int | None:
-        """The version that an endpoint config of ours is for."""
-        prefix = names.endpoint_config(self._prefix, model, 0)[:-1]
-        rest = (config or "").removeprefix(prefix)
-        return int(rest) if rest != config and rest.isdigit() else None
 
     # deploy
 
@@ -148,7 +142,7 @@ class Rollout:
     def _adopt(self, item: ModelItem, state: EndpointState, now: datetime) -> None:
         """An order that SageMaker took before this was written down."""
         config = state.pending_config or (state.config if state.status == "Creating" else None)
-        number = self._number(item["model"], config)
+        number = names.config_version(self._prefix, item["model"], config)
         if number is not None and number == item.get("desired_version") and number != item.get("deploying_version"):
             self._mark_deploying(item["model"], number, now)
 
@@ -167,7 +161,7 @@ class Rollout:
 
     def _settle(self, item: ModelItem, state: EndpointState | None, now: datetime, recover: bool) -> str:
         model = item["model"]
-        serving = self._number(model, state.config) if state is not None and state.free else None
+        serving = names.config_version(self._prefix, model, state.config) if state is not None and state.free else None
         deploying = item.get("deploying_version")
         if serving is not None and serving != item.get("live_version"):
             self._live(model, serving, now)
@@ -178,7 +172,7 @@ class Rollout:
             return "nothing"
         self.publish(model)
         current = self._registry.model(model)
-        self._clean(current, state)
+        self._cleanup.clean(current, state)
         last = self._ended_run(model, serving if deploying is None else deploying)
         if last is not None:
             self._ledger.look_again(model, f"run:{last}", now)
@@ -193,7 +187,9 @@ class Rollout:
             return None
 
     def _live(self, model: str, number: int, now: datetime) -> None:
-        asked_for = datasets.asked_for(self._document(model, self._registry.version(model, number)))
+        version = self._registry.version(model, number)
+        document = datasets.of_version(self._storage, model, number, version["dataset_version"])
+        asked_for = datasets.asked_for(document)
 
         def plan(item: ModelItem) -> Step | None:
             before = item.get("live_version")
@@ -267,86 +263,6 @@ class Rollout:
     def _released(self, item: ModelItem, run: str) -> dict[str, Any]:
         return {"active_run": None} if item.get("active_run") == run else {}
 
-    # routing
-
-    def publish(self, model: str) -> None:
-        """Write what the registry says, until the registry says the same before and after."""
-        for _ in range(_ROUTING_ATTEMPTS):
-            item = self._registry.model(model)
-            content = json.dumps(self._routing(item), ensure_ascii=False, separators=(",", ":")).encode()
-            self._storage.write(f"routing/{model}.json", content, "application/json")
-            if _lanes(self._registry.model(model)) == _lanes(item):
-                return
-        raise Transient(f"the routing of {model} changed {_ROUTING_ATTEMPTS} times while it was written")
-
-    def _routing(self, item: ModelItem) -> dict[str, Any]:
-        live, coming = _lanes(item)
-        model = item["model"]
-        lanes = [self._lane(model, number) for number in ([live] if live is not None else [])]
-        shown = (lanes or [self._lane(model, number) for number in coming])[:1]
-        return {
-            "model": model,
-            "problem": shown[0]["problem"] if shown else None,
-            "schema": shown[0]["schema"] if shown else None,
-            "lanes": lanes,
-            "coming": [self._lane(model, number) for number in coming],
-        }
-
-    def _lane(self, model: str, number: int) -> dict[str, Any]:
-        version = self._registry.version(model, number)
-        document = self._document(model, version)
-        return {
-            "version": number,
-            "endpoint": names.endpoint(self._prefix, model),
-            "variant": names.variant(number),
-            "weight": 1.0,
-            "encoder": document["encoder"],
-            "schema": document["schema"],
-            "problem": datasets.problem_of(document, version),
-            "wire": Wires.from_json(document.get("wire")).infer,
-            **algorithms.of(self._settings(model, version)).lane(),
-        }
-
-    def _settings(self, model: str, version: VersionItem) -> ModelSettings:
-        """Those that ``version`` was trained with."""
-        return parse_settings(self._registry.run(model, version["run"]).get("settings") or "")
-
-    def _document(self, model: str, version: VersionItem) -> dict[str, Any]:
-        return datasets.of_version(self._storage, model, version["version"], version["dataset_version"])
-
-    # cleaning up
-
-    def _clean(self, item: ModelItem, state: EndpointState | None) -> None:
-        """Endpoint configs and SageMaker Models of versions that serve no more, but for the way back, and for what a
-        failed endpoint still names."""
-        kept: set[object] = {
-            item.get(name) for name in ("live_version", "previous_version", "desired_version", "deploying_version")
-        }
-        if state is not None:
-            kept |= {self._number(item["model"], config) for config in (state.config, state.pending_config)}
-        for version in self._registry.versions(item["model"]):
-            number = version["version"]
-            if version["status"] not in _DONE_WITH or number in kept or version.get("released"):
-                continue
-            self._forget(item["model"], version)
-            self._registry.commit([Change("version", item["model"], number, set={"released": True})])
-
-    def _forget(self, model: str, version: VersionItem) -> None:
-        config = names.endpoint_config(self._prefix, model, version["version"])
-        job = names.training_job(self._prefix, model, version["run"])
-        for delete, name in ((self._endpoints.delete_config, config), (self._jobs.delete_model, job)):
-            try:
-                delete(name)
-            except NotFound:
-                log.info("%s is gone already", name)
-
 
 def _endpoint_settings(text: str | None) -> Endpoint:
     return parse_settings(text or "").endpoint
-
-
-def _lanes(item: Mapping[str, Any]) -> tuple[int | None, list[int]]:
-    """The live version, and those that may come."""
-    live = item.get("live_version")
-    coming = [item.get("deploying_version"), item.get("desired_version")]
-    return live, list(dict.fromkeys(number for number in coming if number is not None and number != live))

@@ -1,0 +1,54 @@
+"""What a version leaves behind once it serves no more: its endpoint config and its SageMaker Model.
+
+The artifact, the data set and the package stay for ever, so a version can be deployed again: both are made from them.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from sluicegate.domain import names
+from sluicegate.domain.errors import NotFound
+from sluicegate.domain.items import ModelItem, VersionItem
+from sluicegate.ports import Change, Endpoints, EndpointState, Jobs, Registry
+
+log = logging.getLogger(__name__)
+
+_DONE_WITH = ("retired", "failed", "rejected")
+
+
+class Cleanup:
+    def __init__(self, registry: Registry, endpoints: Endpoints, jobs: Jobs, prefix: str) -> None:
+        self._registry = registry
+        self._endpoints = endpoints
+        self._jobs = jobs
+        self._prefix = prefix
+
+    def clean(self, item: ModelItem, state: EndpointState | None) -> None:
+        """Endpoint configs and SageMaker Models of versions that serve no more, but for the way back, for lanes of
+        traffic, and for what the endpoint still names."""
+        model = item["model"]
+        kept: set[object] = {
+            item.get(name) for name in ("live_version", "previous_version", "desired_version", "deploying_version")
+        }
+        traffic = item.get("traffic")
+        if traffic is not None:
+            shadow = traffic["shadow"]
+            kept |= {lane["version"] for lane in [*traffic["lanes"], *([shadow] if shadow is not None else [])]}
+        if state is not None:
+            kept |= {names.config_version(self._prefix, model, name) for name in (state.config, state.pending_config)}
+        for version in self._registry.versions(model):
+            number = version["version"]
+            if version["status"] not in _DONE_WITH or number in kept or version.get("released"):
+                continue
+            self._forget(model, version)
+            self._registry.commit([Change("version", model, number, set={"released": True})])
+
+    def _forget(self, model: str, version: VersionItem) -> None:
+        config = names.endpoint_config(self._prefix, model, version["version"])
+        job = names.training_job(self._prefix, model, version["run"])
+        for delete, name in ((self._endpoints.delete_config, config), (self._jobs.delete_model, job)):
+            try:
+                delete(name)
+            except NotFound:
+                log.info("%s is gone already", name)
