@@ -11,6 +11,7 @@ from typing import Any
 
 import duckdb
 
+from sluicegate.data.distributions import distributions
 from sluicegate.data.engine import connect, name_sql, text_sql
 from sluicegate.data.features import Chooser
 from sluicegate.data.fillings import fit_fillings
@@ -158,6 +159,7 @@ class _Builder:
             encoder = encoder.sparse()
         weight = weight_sql(self.settings, self.target, by_class) if self.algorithm.takes_weights else None
         files = self._write(encoder, wire, weight)
+        spread = distributions(self.connection, self.rows, self.table.columns, features, counts["train"])
         used = {column.name for column in features}
         special = {self.target.name, self.settings.id_column}
         schema = Schema(
@@ -175,7 +177,11 @@ class _Builder:
                 "rows": self.target.rows,
                 "unlabelled": self.target.unlabelled,
                 "classes": by_class,
-                "columns": [column.to_json() for column in profile],
+                "columns": [
+                    column.to_json()
+                    | ({"distribution": spread[column.name].to_json()} if column.name in spread else {})
+                    for column in profile
+                ],
                 "target": self._typical(),
             },
             files=files,

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sluicegate.domain import curves
+from sluicegate.domain.distribution import Distribution
 from sluicegate.domain.metrics import compare, measure
 from sluicegate.domain.schema import Problem
 
@@ -71,6 +72,14 @@ def _multiclass(problem: Problem, labels: Floats, predictions: Floats) -> Json:
 
 def _some(named: Sequence[tuple[str, Json | None]]) -> list[Json]:
     return [{"name": name, **curve} for name, curve in named if curve is not None]
+
+
+def predicted(problem: Problem, predictions: Floats) -> Distribution:
+    """What drift of the predictions is measured against: the classes named, or probabilities and numbers in bins."""
+    if problem.kind == "multiclass":
+        counts = np.bincount(predictions.argmax(axis=1), minlength=len(problem.classes))
+        return Distribution.of_categories(dict(zip(problem.classes, counts.tolist(), strict=True)))
+    return Distribution.of_numbers(predictions.tolist())
 
 
 def baseline(

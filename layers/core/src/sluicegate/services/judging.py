@@ -99,7 +99,7 @@ class Judge:
         self, run: RunItem, document: dict[str, Any], settings: ModelSettings, problem: Problem, folder: Path
     ) -> _Found:
         # numpy takes long to import: only where something is measured
-        from sluicegate.domain.evaluation import baseline, supervised
+        from sluicegate.domain.evaluation import baseline, predicted, supervised
         from sluicegate.domain.metrics import align_predictions, compare, evaluate
 
         algorithm, metric, seed = algorithms.of(settings), settings.metric_for(problem), run["run"]
@@ -116,6 +116,7 @@ class Judge:
         report = {
             "baseline": baseline(problem, metric, labels, predictions, document["profile"], seed=seed),
             "figures": supervised(problem, labels, predictions, older),
+            "prediction_distribution": predicted(problem, predictions).to_json(),
             "importance": reporting.importance(self._storage, self._artifact(run), document, algorithm.name, folder),
         }
         return _Found(len(labels), metrics, comparison, why_not, report)
