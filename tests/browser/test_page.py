@@ -203,7 +203,7 @@ def test_a_prediction_from_the_form(open_page: Any, world: Any) -> None:
     expect(result.locator(".prediction strong")).to_have_text("yes")
     expect(result.locator(".bars li").first).to_contain_text("81.3 %")
     assert result.locator(".bar").first.evaluate("(bar) => bar.style.width") == "81.25%"
-    expect(result).to_contain_text(re.compile(r"version 2 · [\w-]{56}"))
+    expect(result).to_contain_text(re.compile(r"version 2 · [\w-]{64}"))
     fields = world.aws.asked("/invocations")[-1].body.decode().strip().split(",")
     assert fields[0] == ""  # an emptied number is missing
     result.get_by_text("The same with curl").click()

@@ -351,3 +351,70 @@ def test_boto3_is_not_imported_by_predict() -> None:
 def test_the_body_of_a_binary_request_is_decoded() -> None:
     event = prediction_event(b'{"records": []}')
     assert base64.b64decode(event["body"]) == b'{"records": []}'
+
+
+def two_lanes(**more: Any) -> bytes:
+    """Version 2 as the challenger, with an endpoint of its own; it reads a column less."""
+    narrower = Schema(SCHEMA.columns[:2], ignored=("autopay", "joined"), target="churned", id_column="customer_id")
+    challenger = {**lane(2, narrower), "slot": "challenger", "endpoint": "sluicegate-churn-V2", "weight": 0.5}
+    champion = {**lane(1), "slot": "champion", "weight": 0.5}
+    document = json.loads(routing([champion, challenger])) | {"cause": "0123abcd", "salt": "0123abcd"}
+    return json.dumps(document | more).encode()
+
+
+def test_subjects_keep_their_lanes_and_lanes_their_own_encoding(aws: Any, ask: Any) -> None:
+    aws.objects["routing/churn.json"] = two_lanes()
+    aws.variants["sluicegate-churn-V2"] = {"v2": score(0.1)}
+    seen = {}
+    for number in range(20):
+        for _ in range(2):
+            event = prediction_event({"records": [RECORD]}, headers={"X-Subject": f"customer-{number}"})
+            status, body, _ = ask(event)
+            assert status == 200
+            read = verify(body["predictions"][0]["inference_id"], KEY)
+            assert (read.slot, read.version, read.cause) == (body["lane"], body["version"], "0123abcd")
+            assert seen.setdefault(number, body["lane"]) == body["lane"]
+    assert set(seen.values()) == {"champion", "challenger"}
+    encodings = {(sent.path.split("/")[2], sent.body.count(b",")) for sent in aws.asked("/invocations")}
+    fields = dict(encodings)
+    assert len(encodings) == 2
+    assert fields["sluicegate-churn-V2"] < fields["sluicegate-churn"]
+
+
+def test_a_field_that_the_model_does_not_know_may_name_the_subject(aws: Any, ask: Any) -> None:
+    aws.objects["routing/churn.json"] = two_lanes(subject="visitor")
+    aws.variants["sluicegate-churn-V2"] = {"v2": score(0.1)}
+    status, body, _ = ask(prediction_event({"records": [RECORD | {"visitor": number} for number in range(20)]}))
+    assert status == 200
+    assert body["versions"] == [1, 2]
+    for one in body["predictions"]:
+        read = verify(one["inference_id"], KEY)
+        assert (read.version, read.slot) == (one["version"], one["lane"])
+        assert one["probabilities"]["yes"] == pytest.approx(0.8 if one["version"] == 1 else 0.1)
+
+
+def test_a_missing_lane_is_answered_for_by_the_champion(aws: Any, ask: Any) -> None:
+    aws.objects["routing/churn.json"] = two_lanes()
+    found = [
+        ask(prediction_event({"records": [RECORD]}, headers={"X-Subject": f"customer-{number}"}))
+        for number in range(10)
+    ]
+    assert {(status, body["version"], body["lane"]) for status, body, _ in found} == {(200, 1, "champion")}
+    causes = [verify(body["predictions"][0]["inference_id"], KEY).cause for _, body, _ in found]
+    assert set(causes) == {None, "0123abcd"}
+
+
+def test_a_tester_asks_a_lane(aws: Any, ask: Any) -> None:
+    aws.objects["routing/churn.json"] = two_lanes()
+    aws.variants["sluicegate-churn-V2"] = {"v2": score(0.1)}
+    for name, version in (("challenger", 2), ("v1", 1)):
+        status, body, _ = ask(prediction_event({"records": [RECORD]}, headers={"x-lane": name}))
+        assert (status, body["version"]) == (200, version)
+        assert verify(body["predictions"][0]["inference_id"], KEY).cause is None
+    status, body, _ = ask(prediction_event({"records": [RECORD]}, headers={"x-lane": "v7"}))
+    assert (status, body["detail"]) == (400, "X-Lane: given 'v7'; accepted are champion, v1, challenger, v2.")
+
+
+def test_a_subject_is_no_document(ask: Any) -> None:
+    status, body, _ = ask(prediction_event({"records": [RECORD]}, headers={"X-Subject": "x" * 257}))
+    assert (status, "257 characters" in body["detail"]) == (400, True)

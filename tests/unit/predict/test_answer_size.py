@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from sluicegate.domain.records import Records
 from sluicegate.http.predictions import handle
-from sluicegate.services.predict import Predicted
+from sluicegate.services.predict import Predicted, Served
 
 EVENT = {
     "httpMethod": "POST",
@@ -20,14 +21,18 @@ EVENT = {
 
 
 class Lane:
-    version, endpoint, variant, weight = 1, "e", "v1", 1.0
+    slot, version, endpoint, variant, weight = "champion", 1, "e", "v1", 1.0
     content_type = accept = "text/csv"
 
-    def encode(self, body: bytes, content_type: str) -> list[bytes]:
+    def encode(self, records: Records) -> list[bytes]:
         raise NotImplementedError
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
         raise NotImplementedError
+
+
+def answered(predictions: list[dict[str, Any]]) -> Predicted:
+    return Predicted((Served(Lane(), "champion", None, (0,), predictions, 1, 0.01),), predictions)
 
 
 class Many:
@@ -38,8 +43,8 @@ class Many:
 
     def predict(self, *_: Any, **__: Any) -> Predicted:
         shares = dict.fromkeys(self.names, 0.0123456789012345)
-        one = {"prediction": self.names[0], "probabilities": shares, "inference_id": "i" * 56}
-        return Predicted(Lane(), [dict(one) for _ in range(1000)], 1)
+        one = {"prediction": self.names[0], "probabilities": shares, "inference_id": "i" * 64}
+        return answered([dict(one) for _ in range(1000)])
 
 
 @pytest.mark.parametrize(("length", "status"), [(3, 200), (60, 413)])
@@ -59,7 +64,7 @@ class Said:
         self.one = one
 
     def predict(self, *_: Any, **__: Any) -> Predicted:
-        return Predicted(Lane(), [{**self.one, "inference_id": "i" * 56} for _ in range(2)], 1)
+        return answered([{**self.one, "inference_id": "i" * 64} for _ in range(2)])
 
 
 @pytest.mark.parametrize(
@@ -78,4 +83,4 @@ class Said:
 def test_an_answer_as_csv(one: dict[str, Any], header: str, line: str) -> None:
     event = {**EVENT, "headers": {"accept": "text/csv"}}
     body = handle(event, Said(**one), 10, lambda _: None)["body"]  # type: ignore[arg-type]
-    assert body.splitlines() == [f"{header},inference_id", *[f"{line},{'i' * 56}"] * 2]
+    assert body.splitlines() == [f"{header},inference_id", *[f"{line},{'i' * 64}"] * 2]

@@ -29,6 +29,30 @@ def test_what_was_issued_is_read_back(
     assert read.lane == lane_digest(endpoint, variant)
 
 
+slots = st.sampled_from(["champion", "challenger"]) | st.integers(2, 254).map("challenger-{}".format)
+
+
+@given(slots, st.none() | st.from_regex("[0-9a-f]{8}", fullmatch=True).filter(lambda cause: cause != "00000000"))
+def test_slot_and_cause_are_named(slot: str, cause: str | None) -> None:
+    read = verify(issue(KEY, "churn", 1, "e", "v1", 5, slot=slot, cause=cause), KEY)
+    assert (read.slot, read.cause) == (slot, cause)
+
+
+def test_what_the_format_cannot_name_is_left_out() -> None:
+    read = verify(issue(KEY, "churn", 1, "e", "v1", 5, slot="v7", cause="rollout-of-monday"), KEY)
+    assert (read.slot, read.cause) == ("other", None)
+
+
+def test_a_token_of_the_first_format_is_still_read() -> None:
+    """Issued by the first version of this module."""
+    token = "AWcwinyhxgAAA2yjAaIDIKIAAAAAAAAAAAep-_IdIzowFBJK7rAUVHKz"
+    read = verify(token, KEY)
+    assert (read.version, read.time_ms, read.nonce, read.is_of("churn")) == (3, 1_795_348_800_000, 7, True)
+    assert (read.lane, read.slot, read.cause) == (lane_digest("e", "v3"), "champion", None)
+    with pytest.raises(InvalidInferenceId, match="not issued here"):
+        verify(token[:-1] + "v", KEY)
+
+
 @given(st.integers(0, inference_id.LENGTH - 1), st.sampled_from("ABCxyz019-_+/ é"))
 def test_any_changed_character_is_refused(position: Any, character: Any) -> None:
     token = issue(KEY, "churn", 3, "sluicegate-churn", "v3", 1_700_000_000_000, 7)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -13,23 +12,27 @@ from hypothesis import strategies as st
 
 from sluicegate.domain.errors import Transient
 from sluicegate.domain.inference_id import lane_digest, verify
-from sluicegate.domain.records import FieldError, InvalidRecords
+from sluicegate.domain.records import FieldError, InvalidRecords, Records
+from sluicegate.services.dispatch import Caller, Lane, Routing, UnknownLane, candidates, shares
 from sluicegate.services.predict import (
     EndpointMissing,
-    Lane,
     ModelFailed,
     NotLive,
     Predictor,
-    Routing,
     TooLarge,
+    Trace,
     Unavailable,
     VariantRefused,
-    candidates,
-    choose,
     parts,
 )
 
 KEY = b"0123456789abcdef"
+CALLER = Caller("request-1")
+ONE = b"x\n5\n"
+
+
+def plain(records: Records) -> list[dict[str, Any]]:
+    return [records.plain(number) for number in range(len(records.rows))]
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,7 @@ class FakeLane:
     version: int
     weight: float = 1.0
     endpoint: str = "e"
+    slot: str = "champion"
 
     @property
     def variant(self) -> str:
@@ -48,8 +52,9 @@ class FakeLane:
 
     accept = content_type
 
-    def encode(self, body: bytes, content_type: str) -> list[bytes]:
-        return body.replace(b"?", str(self.version).encode()).splitlines(keepends=True)
+    def encode(self, records: Records) -> list[bytes]:
+        """A record as this version reads it: the version, and what the record says."""
+        return [f"{self.version} {' '.join(map(str, record.values()))}\n".encode() for record in plain(records)]
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
         return [{"prediction": float(line)} for line in answer.splitlines()]
@@ -77,14 +82,14 @@ class World:
             raise self.failure
         if lane.variant not in self.present:
             raise VariantRefused(lane.variant)
-        return b"1\n" * body.count(b"\n")
+        return b"".join(line.rsplit()[-1] + b"\n" for line in body.splitlines())
 
     def pause(self, seconds: float) -> None:
         self.now += seconds
 
-    def predict(self, body: bytes = b"?\n") -> Any:
+    def predict(self, body: bytes = ONE, caller: Caller = CALLER, trace: Trace | None = None) -> Any:
         predictor = Predictor(self, self, lambda: KEY, self.pause, lambda: self.now)
-        return predictor.predict("m", body, "", subject="s", time_ms=7, timeout=20)
+        return predictor.predict("m", body, "text/csv", caller=caller, time_ms=7, timeout=20, trace=trace)
 
 
 def lanes(*versions: int) -> tuple[FakeLane, ...]:
@@ -93,8 +98,8 @@ def lanes(*versions: int) -> tuple[FakeLane, ...]:
 
 def test_the_lane_that_is_live_answers() -> None:
     world = World(Routing(lanes(1), lanes(2)), {"v1", "v2"})
-    found = world.predict(b"?\n?\n")
-    assert world.asked == [("v1", b"1\n1\n")]
+    found = world.predict(b"x\n5\n6\n")
+    assert world.asked == [("v1", b"1 5\n1 6\n")]
     ids = [verify(prediction["inference_id"], KEY) for prediction in found.predictions]
     assert [(read.version, read.lane, read.time_ms) for read in ids] == [(1, lane_digest("e", "v1"), 7)] * 2
 
@@ -102,7 +107,7 @@ def test_the_lane_that_is_live_answers() -> None:
 def test_the_coming_lane_gets_its_own_encoding() -> None:
     world = World(Routing(lanes(1), lanes(2)), {"v2"})
     assert world.predict().lane.version == 2
-    assert world.asked == [("v1", b"1\n"), ("v2", b"2\n")]
+    assert world.asked == [("v1", b"1 5\n"), ("v2", b"2 5\n")]
 
 
 def test_a_routing_that_changes_is_followed_at_once() -> None:
@@ -165,22 +170,7 @@ def test_the_time_that_is_left_is_kept() -> None:
     world = World(Routing(lanes(1), ()), {"v1"})
     predictor = Predictor(world, world, lambda: KEY, world.pause, lambda: world.now)
     with pytest.raises(Transient, match="too long"):
-        predictor.predict("m", b"1\n", "", subject="s", time_ms=1, timeout=0)
-
-
-@given(st.lists(st.floats(0.01, 10), min_size=2, max_size=4))
-def test_subjects_keep_their_lane_and_spread_by_weight(weights: list[float]) -> None:
-    several = [FakeLane(number, weight) for number, weight in enumerate(weights, 1)]
-    counts = Counter(choose(several, f"subject-{number}").version for number in range(500))
-    for lane in several:
-        assert abs(counts[lane.version] / 500 - lane.weight / sum(weights)) < 0.12
-    assert choose(several, "ada") is choose(several, "ada")
-
-
-def test_lanes_without_weight_share_alike() -> None:
-    several = [FakeLane(1, 0), FakeLane(2, 0)]
-    assert {choose(several, f"s{number}").version for number in range(50)} == {1, 2}
-    assert len(candidates(Routing(tuple(several), lanes(3)), "s")) == 2
+        predictor.predict("m", ONE, "text/csv", caller=CALLER, time_ms=1, timeout=0)
 
 
 @given(st.lists(st.binary(max_size=9), min_size=1), st.integers(9, 30))
@@ -200,10 +190,10 @@ def test_a_record_larger_than_a_payload_is_refused() -> None:
 class StrictLane(FakeLane):
     """Version 2 knows one field more."""
 
-    def encode(self, body: bytes, content_type: str) -> list[bytes]:
-        if self.version == 1 and b"region" in body:
+    def encode(self, records: Records) -> list[bytes]:
+        if self.version == 1 and "region" in records.plain(0):
             raise InvalidRecords([FieldError(0, "region", "unknown field")])
-        return body.splitlines(keepends=True)
+        return super().encode(records)
 
 
 def test_a_field_of_a_version_that_has_just_gone_live_is_no_mistake() -> None:
@@ -214,7 +204,7 @@ def test_a_field_of_a_version_that_has_just_gone_live_is_no_mistake() -> None:
 
     world = World(Routing((StrictLane(1),), ()), {"v2"}, [switched])
     predictor = Predictor(world, world, lambda: KEY, world.pause, lambda: world.now)
-    found = predictor.predict("m", b"region\n", "text/csv", subject="s", time_ms=0, timeout=10)
+    found = predictor.predict("m", b"region\n5\n", "text/csv", caller=CALLER, time_ms=0, timeout=10)
     assert found.lane.version == 2
 
 
@@ -223,5 +213,140 @@ def test_a_mistake_stays_one_and_costs_one_look_at_the_routing() -> None:
     world = World(Routing((StrictLane(1),), ()), {"v1"}, [lambda _: looks.append(1)] * 2)
     predictor = Predictor(world, world, lambda: KEY, world.pause, lambda: world.now)
     with pytest.raises(InvalidRecords, match="unknown field"):
-        predictor.predict("m", b"region\n", "text/csv", subject="s", time_ms=0, timeout=10)
+        predictor.predict("m", b"region\n5\n", "text/csv", caller=CALLER, time_ms=0, timeout=10)
     assert (looks, world.asked) == ([1], [])
+
+
+def sharing(**fields: Any) -> Routing:
+    """A champion, version 1, and a challenger, version 2, that has an endpoint of its own."""
+    two = (FakeLane(1, 0.5), FakeLane(2, 0.5, "e2", "challenger"))
+    return Routing(two, (), **{"cause": "0123abcd", "salt": "s", "subject": "who", **fields})
+
+
+def names_of(slot: str, count: int, routing: Routing) -> list[str]:
+    """Subjects that belong to a slot."""
+    dealt = ((f"n{number}", shares(routing, [f"n{number}"], None)[0].slot) for number in range(100))
+    return [name for name, found in dealt if found == slot][:count]
+
+
+def test_records_of_several_subjects_are_split_by_lane_and_answered_in_order() -> None:
+    routing = sharing()
+    (a, b), (c, d) = names_of("champion", 2, routing), names_of("challenger", 2, routing)
+    world = World(routing, {"v1", "v2"})
+    trace = Trace()
+    found = world.predict(f"who,x\n{c},1\n{a},2\n{d},3\n{b},4\n{c},5\n".encode(), trace=trace)
+    assert sorted(world.asked) == [
+        ("v1", f"1 {a} 2\n1 {b} 4\n".encode()),
+        ("v2", f"2 {c} 1\n2 {d} 3\n2 {c} 5\n".encode()),
+    ]
+    assert [one["prediction"] for one in found.predictions] == [1, 2, 3, 4, 5]
+    ids = [verify(one["inference_id"], KEY) for one in found.predictions]
+    assert [(read.version, read.slot) for read in ids] == [
+        (2, "challenger"),
+        (1, "champion"),
+        (2, "challenger"),
+        (1, "champion"),
+        (2, "challenger"),
+    ]
+    assert {read.cause for read in ids} == {"0123abcd"}
+    assert [(one.assigned, one.cause, one.places, one.error) for one in trace.served] == [
+        ("challenger", "0123abcd", (0, 2, 4), ""),
+        ("champion", "0123abcd", (1, 3), ""),
+    ]
+    assert trace.subjects == [c, a, d, b, c]
+
+
+def test_a_header_names_the_subject_of_all_records_and_the_request_stands_in() -> None:
+    routing = sharing()
+    [there] = names_of("challenger", 1, routing)
+    world = World(routing, {"v1", "v2"})
+    found = world.predict(b"who,x\nada,1\nbob,2\n", Caller("r", there))
+    assert {one.lane.slot for one in found.served} == {"challenger"}
+    trace = Trace()
+    world.predict(b"who,x\n,1\nbob,2\n", trace=trace)
+    assert trace.subjects == ["request-1", "bob"]
+
+
+@pytest.mark.parametrize("error", [EndpointMissing("gone"), VariantRefused("v2")])
+def test_the_champion_answers_for_a_lane_that_is_not_there_and_says_so(error: Exception) -> None:
+    class Without2(World):
+        def invoke(self, lane: Lane, body: bytes, inference_id: str, timeout: float) -> bytes:
+            if lane.version == 2:
+                raise error
+            return super().invoke(lane, body, inference_id, timeout)
+
+    routing = sharing()
+    [there] = names_of("challenger", 1, routing)
+    trace = Trace()
+    found = Without2(routing, {"v1"}).predict(ONE, Caller("r", there), trace)
+    read = verify(found.predictions[0]["inference_id"], KEY)
+    assert (found.lane.version, read.slot, read.cause) == (1, "champion", None)
+    [served] = trace.served
+    assert (served.assigned, served.cause, served.in_place, served.tries) == ("challenger", "0123abcd", False, 2)
+
+
+def test_a_failure_of_one_lane_is_the_requests_and_stands_in_the_trace() -> None:
+    routing = sharing()
+    [here], [there] = names_of("champion", 1, routing), names_of("challenger", 1, routing)
+
+    class Failing2(World):
+        def invoke(self, lane: Lane, body: bytes, inference_id: str, timeout: float) -> bytes:
+            if lane.version == 2:
+                raise ModelFailed("boom")
+            return super().invoke(lane, body, inference_id, timeout)
+
+    trace = Trace()
+    with pytest.raises(ModelFailed, match="boom"):
+        Failing2(routing, {"v1"}).predict(f"who,x\n{here},1\n{there},2\n".encode(), trace=trace)
+    assert [(one.assigned, one.error) for one in trace.served] == [("champion", ""), ("challenger", "ModelFailed")]
+
+
+def test_a_tester_chooses_a_lane_and_counts_in_no_experiment() -> None:
+    for name, version in (("champion", 1), ("challenger", 2), ("v2", 2), ("shadow", 3), ("v3", 3), ("v4", 4)):
+        routing = replace(sharing(), shadow=FakeLane(3, 1, "e3", "shadow"), coming=lanes(4))
+        trace = Trace()
+        found = World(routing, {"v1", "v2", "v3", "v4"}).predict(ONE, Caller("r", None, name), trace)
+        assert found.lane.version == version
+        assert trace.served[0].cause is None
+        assert verify(found.predictions[0]["inference_id"], KEY).cause is None
+
+
+def test_a_testers_lane_has_no_stand_in() -> None:
+    world = World(sharing(), {"v1"}, [lambda world: None] * 50)
+    with pytest.raises(Unavailable):
+        world.predict(ONE, Caller("r", None, "challenger"))
+    assert {variant for variant, _ in world.asked} == {"v2"}
+
+
+@pytest.mark.parametrize(("testers", "words"), [(True, "accepted are champion, v1, challenger, v2"), (False, "nobody")])
+def test_a_lane_that_nobody_has_is_refused_with_those_there_are(testers: bool, words: str) -> None:
+    with pytest.raises(UnknownLane, match=words):
+        World(sharing(testers=testers), set()).predict(ONE, Caller("r", None, "v9"))
+
+
+def test_mistakes_of_all_lanes_are_told_together_in_the_records_order() -> None:
+    class Picky(FakeLane):
+        def encode(self, records: Records) -> list[bytes]:
+            raise InvalidRecords([FieldError(records.place(n), "", "no") for n in range(len(records.rows))])
+
+    two = (Picky(1, 0.5), Picky(2, 0.5, "e2", "challenger"))
+    routing = replace(sharing(), lanes=two)
+    [here], [there] = names_of("champion", 1, routing), names_of("challenger", 1, routing)
+    trace = Trace()
+    with pytest.raises(InvalidRecords) as caught:
+        World(routing, set()).predict(f"who\n{there}\n{here}\n{there}\n".encode(), trace=trace)
+    assert [one.record for one in caught.value.errors] == [0, 1, 2]
+    assert trace.served == []
+
+
+def test_a_lane_that_the_routing_lost_meanwhile_leaves_its_subjects_to_the_champion() -> None:
+    routing = sharing()
+    [there] = names_of("challenger", 1, routing)
+
+    def over(world: World) -> None:
+        world.routing = Routing(lanes(3), ())
+        world.present = {"v3"}
+
+    world = World(routing, set(), [over])
+    assert world.predict(ONE, Caller("r", there)).lane.version == 3
+    assert [one.slot for one in candidates(Routing(lanes(3), ()), shares(routing, [there], None)[0])] == ["champion"]

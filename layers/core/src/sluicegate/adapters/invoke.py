@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from sluicegate.adapters.signed_http import SAGEMAKER_RUNTIME, Answer, Refused, SignedHttp
 from sluicegate.domain.errors import SluicegateError
-from sluicegate.services.predict import EndpointMissing, Lane, ModelFailed, VariantRefused
+from sluicegate.services.dispatch import Lane
+from sluicegate.services.predict import EndpointMissing, ModelFailed, VariantRefused
 
 #: SageMaker ends a call to a model after 60 s; API Gateway gives up after 29 s before that
 _LONGEST_MESSAGE = 500

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sluicegate.domain import algorithms
 from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.encoder import Encoder, Wire
-from sluicegate.domain.records import parse_records
+from sluicegate.domain.records import Records, check_records
 from sluicegate.domain.schema import Problem, Schema
+from sluicegate.domain.traffic import CHAMPION
 from sluicegate.services.predict import LIMITS
 
 
@@ -22,6 +23,7 @@ class EncodedLane:
     endpoint: str
     variant: str
     weight: float
+    slot: str
     schema: Schema
     encoder: Encoder
     problem: Problem
@@ -35,7 +37,8 @@ class EncodedLane:
             endpoint=data["endpoint"],
             variant=data["variant"],
             weight=float(data.get("weight", 1)),
-            schema=Schema.from_json(data["schema"]),
+            slot=data.get("slot") or CHAMPION,
+            schema=_also_taking(data.get("subject"), Schema.from_json(data["schema"])),
             encoder=Encoder.from_json(data["encoder"]),
             problem=Problem.from_json(data["problem"]),
             algorithm=algorithms.of_lane(data),
@@ -50,9 +53,15 @@ class EncodedLane:
     def accept(self) -> str:
         return self.algorithm.accept
 
-    def encode(self, body: bytes, content_type: str) -> list[bytes]:
-        records = parse_records(body, content_type, self.schema, LIMITS)
-        return [self.encoder.encode_row(record, self.wire) for record in records]
+    def encode(self, records: Records) -> list[bytes]:
+        checked = check_records(records, self.schema, LIMITS)
+        return [self.encoder.encode_row(record, self.wire) for record in checked]
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
         return [decoded.to_json() for decoded in self.algorithm.decode(answer, self.problem)]
+
+
+def _also_taking(subject: str | None, schema: Schema) -> Schema:
+    """A record may name its subject in a field that the model doesn't know."""
+    known = (schema.target, schema.id_column, *schema.ignored, *schema.names)
+    return schema if not subject or subject in known else replace(schema, ignored=(*schema.ignored, subject))

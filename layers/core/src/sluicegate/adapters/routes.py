@@ -15,7 +15,8 @@ from typing import Any
 
 from sluicegate.adapters.signed_http import S3, Refused, SignedHttp
 from sluicegate.domain.errors import Transient
-from sluicegate.services.predict import Lane, Routing
+from sluicegate.domain.traffic import SHADOW, named_slots
+from sluicegate.services.dispatch import Lane, Routing
 
 FRESH_SECONDS = 5.0
 #: after a failed renewal the stale copy is used this long before S3 is asked again
@@ -74,7 +75,22 @@ class S3Routes:
         return routing
 
     def _routing(self, document: Mapping[str, Any]) -> Routing:
+        """A key that isn't there means what was so before there was one."""
+        subject, log = document.get("subject"), document.get("log") or {}
+        lanes = document.get("lanes", ())
+        slots = named_slots([(lane.get("slot"), lane["variant"]) for lane in lanes])
+        shadow = document.get("shadow")
         return Routing(
-            lanes=tuple(self._parse(lane) for lane in document.get("lanes", ())),
-            coming=tuple(self._parse(lane) for lane in document.get("coming", ())),
+            lanes=tuple(
+                self._parse({**lane, "slot": slot, "subject": subject}) for lane, slot in zip(lanes, slots, strict=True)
+            ),
+            coming=tuple(self._parse({**lane, "subject": subject}) for lane in document.get("coming", ())),
+            cause=document.get("cause"),
+            salt=document.get("salt") or "",
+            subject=subject,
+            testers=document.get("testers", True),
+            shadow=self._parse({**shadow, "slot": SHADOW, "subject": subject}) if shadow else None,
+            shadow_sample=float(shadow.get("sample", 1.0)) if shadow else 0.0,
+            log_sample=float(log.get("sample", 1.0)),
+            log_records=bool(log.get("records", True)),
         )

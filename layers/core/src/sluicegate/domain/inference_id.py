@@ -1,10 +1,14 @@
 """The id of one prediction: a token that says which version answered, and that nobody else can make.
 
 Whoever sends feedback hands the token back; it names model, version, lane and time by itself, so no database is asked
-(and none is written on the prediction path). 42 bytes, big-endian, as base64url without padding = 56 characters
-(SageMaker's ``InferenceId`` allows 64)::
+(and none is written on the prediction path). 48 bytes, big-endian, as base64url = 64 characters (as many as SageMaker's
+``InferenceId`` allows)::
 
-    format 1 | model 6 | version 3 | lane 2 | time, ms since 1970 6 | nonce 8 | HMAC-SHA-256 of all before, cut to 16
+    format 1 | model 6 | version 3 | lane 2 | time, ms since 1970 6 | nonce 8 | slot 1 | cause 4 | 0 1 | tag 16
+
+The tag is HMAC-SHA-256 of all before, cut. Slot: 0 champion, 1 challenger, n challenger-n. Cause: the experiment's or
+rollout's id (8 hex digits), 0 when there was none. Tokens of format 1 (the first 26 bytes and the tag, 56 characters)
+are read as a champion's without a cause.
 
 Cutting HMAC to half of the hash is what RFC 2104, section 5, recommends as the least.
 """
@@ -14,6 +18,7 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
+import re
 import secrets
 from collections.abc import Iterator
 from functools import lru_cache
@@ -21,11 +26,17 @@ from typing import NamedTuple
 
 from sluicegate.domain.errors import SluicegateError
 from sluicegate.domain.names import digest
+from sluicegate.domain.traffic import CHALLENGER, CHAMPION
 
-LENGTH = 56
-_FORMAT = 1
+LENGTH = 64
 _TAG = 16
-_BODY = 26
+#: format → bytes before the tag
+_BODY = {1: 26, 2: 32}
+_LENGTHS = (56, LENGTH)
+_CAUSE = re.compile("[0-9a-f]{8}")
+_NO_CAUSE = "00000000"
+_LARGEST_SLOT = 254
+_SLOT_UNKNOWN = 255
 _PURPOSE = b"sluicegate inference id\0"
 _LARGEST_VERSION = 2**24 - 1
 _LARGEST_TIME = 2**48 - 1
@@ -43,6 +54,8 @@ class InferenceId(NamedTuple):
     lane: str
     time_ms: int
     nonce: int
+    slot: str = CHAMPION
+    cause: str | None = None
 
     def is_of(self, model: str) -> bool:
         return self.model == model_digest(model)
@@ -60,12 +73,40 @@ def lane_digest(endpoint: str, variant: str) -> str:
     return digest(["inference-lane", endpoint, variant], 4)
 
 
+def slot_number(slot: str) -> int:
+    """
+    >>> slot_number("champion"), slot_number("challenger"), slot_number("challenger-2"), slot_number("v3")
+    (0, 1, 2, 255)
+    """
+    if slot in (CHAMPION, CHALLENGER):
+        return int(slot == CHALLENGER)
+    number = slot.removeprefix(f"{CHALLENGER}-")
+    known = number != slot and number.isascii() and number.isdigit() and 2 <= int(number) <= _LARGEST_SLOT
+    return int(number) if known else _SLOT_UNKNOWN
+
+
+def slot_name(number: int) -> str:
+    """What `slot_number` made a number of; "other" for those that share one."""
+    if number == _SLOT_UNKNOWN:
+        return "other"
+    return (CHAMPION, CHALLENGER)[number] if number < 2 else f"{CHALLENGER}-{number}"
+
+
 def issue(
-    key: bytes, model: str, version: int, endpoint: str, variant: str, time_ms: int, nonce: int | None = None
+    key: bytes,
+    model: str,
+    version: int,
+    endpoint: str,
+    variant: str,
+    time_ms: int,
+    nonce: int | None = None,
+    *,
+    slot: str = CHAMPION,
+    cause: str | None = None,
 ) -> str:
     """One token. ``nonce`` (any integer, taken modulo 2^64) is random when not given."""
     number = secrets.randbits(64) if nonce is None else nonce
-    return next(issue_many(key, model, version, endpoint, variant, time_ms, 1, number))
+    return next(issue_many(key, model, version, endpoint, variant, time_ms, 1, number, slot=slot, cause=cause))
 
 
 def issue_many(
@@ -77,8 +118,12 @@ def issue_many(
     time_ms: int,
     count: int,
     nonce: int | None = None,
+    *,
+    slot: str = CHAMPION,
+    cause: str | None = None,
 ) -> Iterator[str]:
-    """``count`` tokens of one request; they differ in their nonces, which follow one another from a random start.
+    """``count`` tokens of one request; they differ in their nonces, which follow one another from a random start. A
+    ``cause`` that is not 8 hex digits is not named.
 
     Raises ValueError for a version or a time that the format can't hold.
     """
@@ -87,21 +132,23 @@ def issue_many(
     if not 0 <= time_ms <= _LARGEST_TIME:
         raise ValueError(f"time_ms must be 0 to {_LARGEST_TIME}, not {time_ms}")
     head = (
-        _FORMAT.to_bytes(1, "big")
+        b"\x02"
         + bytes.fromhex(model_digest(model))
         + version.to_bytes(3, "big")
         + bytes.fromhex(lane_digest(endpoint, variant))
         + time_ms.to_bytes(6, "big")
     )
+    told = bytes.fromhex(cause if cause and _CAUSE.fullmatch(cause) else _NO_CAUSE)
+    rest = slot_number(slot).to_bytes(1, "big") + told + b"\0"
     start = secrets.randbits(64) if nonce is None else nonce
     for offset in range(count):
-        body = head + ((start + offset) % 2**64).to_bytes(8, "big")
+        body = head + ((start + offset) % 2**64).to_bytes(8, "big") + rest
         yield base64.urlsafe_b64encode(body + _tag(key, body)).decode("ascii")
 
 
 def verify(token: str, key: bytes) -> InferenceId:
     """What the token says, if it was issued with ``key``; `InvalidInferenceId` otherwise. Compares in constant time."""
-    if len(token) != LENGTH:
+    if len(token) not in _LENGTHS:
         raise InvalidInferenceId(f"an inference id has {LENGTH} characters, this one has {len(token)}")
     try:
         data = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
@@ -110,10 +157,10 @@ def verify(token: str, key: bytes) -> InferenceId:
     # "+" and "/" decode too when validate meets altchars; the canonical form is the only one accepted.
     if base64.urlsafe_b64encode(data) != token.encode("ascii"):
         raise InvalidInferenceId("an inference id has only letters, digits, - and _")
-    body, tag = data[:_BODY], data[_BODY:]
+    body, tag = data[:-_TAG], data[-_TAG:]
     if not hmac.compare_digest(tag, _tag(key, body)):
         raise InvalidInferenceId("this inference id was not issued here")
-    if body[0] != _FORMAT:
+    if len(body) != _BODY.get(body[0]):
         raise InvalidInferenceId(f"this inference id has the unknown format {body[0]}")
     return InferenceId(
         model=body[1:7].hex(),
@@ -121,6 +168,8 @@ def verify(token: str, key: bytes) -> InferenceId:
         lane=body[10:12].hex(),
         time_ms=int.from_bytes(body[12:18], "big"),
         nonce=int.from_bytes(body[18:26], "big"),
+        slot=slot_name(body[26]) if body[0] > 1 else CHAMPION,
+        cause=body[27:31].hex() if body[0] > 1 and any(body[27:31]) else None,
     )
 
 

@@ -10,7 +10,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,11 @@ __all__ = [
     "FieldError",
     "InvalidRecords",
     "RecordLimits",
+    "Records",
     "Value",
+    "check_records",
     "parse_records",
+    "read_records",
 ]
 
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
@@ -67,6 +70,33 @@ class InvalidRecords(SluicegateError):
         super().__init__("; ".join(error.message for error in self.errors[:3]))
 
 
+@dataclass(frozen=True)
+class Records:
+    """A request's records as they came, not yet checked against a schema.
+
+    ``rows`` are JSON values, or lists of fields under ``header``. ``places`` are the records' places in the request
+    (mistakes name them), where these are not all of its records.
+    """
+
+    rows: Sequence[Any]
+    header: tuple[str, ...] | None = None
+    places: Sequence[int] | None = None
+
+    def only(self, places: Sequence[int]) -> Records:
+        """Those at ``places`` of the request."""
+        return Records([self.rows[place] for place in places], self.header, places)
+
+    def plain(self, index: int) -> dict[str, Any]:
+        """A record as {column: value}; of one that is none, {}."""
+        row = self.rows[index]
+        if self.header is not None:
+            return dict(zip(self.header, row, strict=False))
+        return row if isinstance(row, dict) else {}
+
+    def place(self, index: int) -> int:
+        return index if self.places is None else self.places[index]
+
+
 def parse_records(
     body: bytes, content_type: str, schema: Schema, limits: RecordLimits | None = None
 ) -> list[dict[str, Value]]:
@@ -78,17 +108,29 @@ def parse_records(
     Raises ``InvalidRecords`` with every mistake.
     """
     limits = limits or RecordLimits()
+    return check_records(read_records(body, content_type, limits), schema, limits)
+
+
+def read_records(body: bytes, content_type: str, limits: RecordLimits) -> Records:
+    """What the body holds, whatever the columns. Raises ``InvalidRecords``."""
     if len(body) > limits.bytes:
         raise InvalidRecords(
             [FieldError(None, "", f"the body has {len(body):,} bytes; at most {limits.bytes:,} are accepted")], 413
         )
     media_type = content_type.split(";", 1)[0].strip().lower()
     if media_type in ("", "application/json"):
-        return _from_json(body, schema, limits)
+        return _read_json(body, limits)
     if media_type == "text/csv":
-        return _from_csv(body, schema, limits)
+        return _read_csv(body, limits)
     message = f"content type {media_type[:_SHOWN]!r} is not accepted; send application/json or text/csv"
     raise InvalidRecords([FieldError(None, "", message)], 415)
+
+
+def check_records(records: Records, schema: Schema, limits: RecordLimits) -> list[dict[str, Value]]:
+    """The records typed by the schema's columns. Raises ``InvalidRecords`` with every mistake."""
+    if records.header is not None:
+        return _check_csv(records, records.header, schema, limits)
+    return _check_json(records, schema, limits)
 
 
 def _text(body: bytes) -> str:
@@ -110,7 +152,7 @@ def _check_count(count: int, limits: RecordLimits) -> None:
         raise _whole(f"there are {count:,} records; at most {limits.records:,} are accepted in one request", 413)
 
 
-def _from_json(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[str, Value]]:
+def _read_json(body: bytes, limits: RecordLimits) -> Records:
     text = _text(body)
     if not text.strip():
         raise _whole('the body is empty; send {"records": [{…}]}')
@@ -128,11 +170,15 @@ def _from_json(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[s
     if not isinstance(records, list):
         raise _whole(f'"records" must be a list of objects, got {_given(records)}')
     _check_count(len(records), limits)
+    return Records(records)
 
+
+def _check_json(records: Records, schema: Schema, limits: RecordLimits) -> list[dict[str, Value]]:
     columns, extra_names = _expected(schema)
     errors: list[FieldError] = []
     parsed: list[dict[str, Value]] = []
-    for index, record in enumerate(records):
+    for number, record in enumerate(records.rows):
+        index = records.place(number)
         if len(errors) >= limits.errors:
             break
         if not isinstance(record, dict):
@@ -163,44 +209,55 @@ def _from_json(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[s
     return parsed
 
 
-def _from_csv(body: bytes, schema: Schema, limits: RecordLimits) -> list[dict[str, Value]]:
+def _read_csv(body: bytes, limits: RecordLimits) -> Records:
     reader = csv.reader(io.StringIO(_text(body), newline=""), strict=True)
-    columns, extra_names = _expected(schema)
-    errors: list[FieldError] = []
-    parsed: list[dict[str, Value]] = []
+    rows: list[list[str]] = []
+    count = 0
     try:
-        header = [name.strip(BLANK) for name in next(reader, [])]
+        header = tuple(name.strip(BLANK) for name in next(reader, []))
         if not any(header):
             raise _whole("the body is empty; send a header with the columns' names and a line for each record")
-        _check_header(header, columns, extra_names)
-        left_out = [name for name in columns if name not in header]
-        used = [(position, name, columns[name]) for position, name in enumerate(header) if name in columns]
         for fields in reader:
-            if not fields:
-                continue
-            index = len(parsed)
-            row: dict[str, Value] = dict.fromkeys(left_out)
-            parsed.append(row)
-            if len(parsed) > limits.records or len(errors) >= limits.errors:
-                continue  # counted only
-            if len(fields) != len(header):
-                errors.append(FieldError(index, "", f"{len(fields)} fields, but the header has {len(header)}"))
-                continue
-            for position, name, column in used:
-                converted = _from_text(column, fields[position])
-                if isinstance(converted, _Wrong):
-                    errors.append(FieldError(index, name, converted.message))
-                else:
-                    row[name] = converted
+            if fields:
+                count += 1
+                if count <= limits.records:  # further ones are counted only
+                    rows.append(fields)
     except csv.Error as error:
         raise _whole(f"not CSV: {error} (line {reader.line_num})") from error
-    _check_count(len(parsed), limits)
+    if count:  # without any, the header is looked at first
+        _check_count(count, limits)
+    return Records(rows, header)
+
+
+def _check_csv(records: Records, header: Sequence[str], schema: Schema, limits: RecordLimits) -> list[dict[str, Value]]:
+    columns, extra_names = _expected(schema)
+    _check_header(header, columns, extra_names)
+    _check_count(len(records.rows), limits)
+    left_out = [name for name in columns if name not in header]
+    used = [(position, name, columns[name]) for position, name in enumerate(header) if name in columns]
+    errors: list[FieldError] = []
+    parsed: list[dict[str, Value]] = []
+    for number, fields in enumerate(records.rows):
+        if len(errors) >= limits.errors:
+            break
+        index = records.place(number)
+        if len(fields) != len(header):
+            errors.append(FieldError(index, "", f"{len(fields)} fields, but the header has {len(header)}"))
+            continue
+        row: dict[str, Value] = dict.fromkeys(left_out)
+        parsed.append(row)
+        for position, name, column in used:
+            converted = _from_text(column, fields[position])
+            if isinstance(converted, _Wrong):
+                errors.append(FieldError(index, name, converted.message))
+            else:
+                row[name] = converted
     if errors:
         raise InvalidRecords(errors[: limits.errors])
     return parsed
 
 
-def _check_header(header: list[str], columns: Mapping[str, Column], extra_names: frozenset[str]) -> None:
+def _check_header(header: Sequence[str], columns: Mapping[str, Column], extra_names: frozenset[str]) -> None:
     errors = [
         FieldError(None, name, "missing from the header")
         for name, column in columns.items()

@@ -13,6 +13,7 @@ from sluicegate.domain.names import is_model
 from sluicegate.domain.records import InvalidRecords
 from sluicegate.http.answers import Json, Problem, answer, text_answer
 from sluicegate.http.requests import Request, request_id_of
+from sluicegate.services.dispatch import Caller, UnknownLane
 from sluicegate.services.predict import (
     LIMITS,
     ModelFailed,
@@ -25,6 +26,8 @@ from sluicegate.services.predict import (
 
 #: API Gateway ends a request after 29 s
 LONGEST_SECONDS = 27.0
+#: a subject is a short name of somebody or something, not a document
+LONGEST_SUBJECT = 256
 #: Lambda takes 6 MB as an answer ("Lambda quotas"); headers need some of it
 LARGEST_ANSWER = 6 * 1024 * 1024 - 8 * 1024
 
@@ -48,8 +51,7 @@ def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, 
     if _wants_csv(request):
         found = text_answer(200, _csv(predicted.predictions), "text/csv; charset=utf-8")
     else:
-        whole = {"model": model, "version": predicted.lane.version, "predictions": predicted.predictions}
-        found = answer(200, whole)
+        found = answer(200, _whole(model, predicted))
     if _too_large(found["body"]):
         detail = (
             f"The answer for {len(predicted.predictions):,} records with a probability for each class is larger than "
@@ -69,6 +71,27 @@ def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, 
     return found
 
 
+def _whole(model: str, predicted: Predicted) -> Json:
+    """Where lanes share the traffic, the answer also says which lanes and versions answered."""
+    whole: Json = {"model": model, "version": predicted.lane.version}
+    if predicted.shared or len(predicted.served) > 1:
+        whole["lane"] = predicted.lane.slot
+    versions = sorted({one.lane.version for one in predicted.served})
+    if len(versions) > 1:
+        whole["versions"] = versions
+        for one in predicted.served:
+            for prediction in one.predictions:
+                prediction |= {"version": one.lane.version, "lane": one.lane.slot}
+    return {**whole, "predictions": predicted.predictions}
+
+
+def _caller(request: Request) -> Caller:
+    subject = request.headers.get("x-subject") or None
+    if subject is not None and len(subject) > LONGEST_SUBJECT:
+        raise Problem(400, f"X-Subject has {len(subject):,} characters; at most {LONGEST_SUBJECT} are accepted.")
+    return Caller(request.request_id, subject, request.headers.get("x-lane") or None)
+
+
 def _too_large(body: str) -> bool:
     """Whether Lambda would refuse the answer: the body is a text inside of JSON there, each quote takes two bytes."""
     return len(body) > LARGEST_ANSWER // 6 and len(json.dumps(body)) > LARGEST_ANSWER
@@ -86,7 +109,7 @@ def _predict(predictor: Predictor, model: str, body: bytes, request: Request, ti
             model,
             body,
             request.content_type,
-            subject=request.request_id,
+            caller=_caller(request),
             time_ms=request.time_ms,
             timeout=timeout,
         )
@@ -94,6 +117,8 @@ def _predict(predictor: Predictor, model: str, body: bytes, request: Request, ti
         raise _invalid(invalid) from invalid
     except TooLarge as error:
         raise Problem(413, f"{error}.") from error
+    except UnknownLane as error:
+        raise Problem(400, f"{error}.") from error
     except NotLive as error:
         raise Problem(
             404,

@@ -2,21 +2,22 @@
 
 A record is never scored by a version that it was not encoded for: each lane has its own encoder, and the request names
 the lane's variant. When SageMaker refuses the variant, the endpoint is switching: the coming lane is tried, then the
-routing is read again, for a few seconds. No database is asked.
+routing is read again, for a few seconds. A lane of an experiment that isn't there is answered for by the champion. No
+database is asked.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sluicegate.domain.errors import SluicegateError, Transient
 from sluicegate.domain.inference_id import issue_many
 from sluicegate.domain.recordio import MAGIC
-from sluicegate.domain.records import InvalidRecords, RecordLimits
+from sluicegate.domain.records import InvalidRecords, RecordLimits, Records, read_records
+from sluicegate.services.dispatch import Caller, Lane, Routing, Share, candidates, shares, subjects, targets
 
 #: what a request may hold
 LIMITS = RecordLimits(records=1000, bytes=4 * 1024 * 1024)
@@ -57,38 +58,6 @@ class TooLarge(SluicegateError):
     """One record alone is larger than an endpoint takes."""
 
 
-class Lane(Protocol):
-    """Where a version answers, and how to speak to it."""
-
-    @property
-    def version(self) -> int: ...
-    @property
-    def endpoint(self) -> str: ...
-    @property
-    def variant(self) -> str: ...
-    @property
-    def weight(self) -> float: ...
-    @property
-    def content_type(self) -> str: ...
-    @property
-    def accept(self) -> str: ...
-
-    def encode(self, body: bytes, content_type: str) -> list[bytes]:
-        """Each record of a request's body as the version reads it; put together they are a request to the endpoint.
-        Raises ``domain.records.InvalidRecords``."""
-        ...
-
-    def decode(self, answer: bytes) -> list[dict[str, Any]]:
-        """{prediction, probabilities?} a record. Raises ValueError if the answer isn't the model's."""
-        ...
-
-
-@dataclass(frozen=True)
-class Routing:
-    lanes: tuple[Lane, ...]
-    coming: tuple[Lane, ...]
-
-
 class Routes(Protocol):
     def read(self, model: str, *, fresh: bool = False) -> Routing | None: ...
 
@@ -100,10 +69,62 @@ class Endpoints(Protocol):
 
 
 @dataclass(frozen=True)
-class Predicted:
+class Served:
+    """What became of a share: ``lane`` answered in ``seconds``, or was the last to fail with ``error``.
+
+    ``cause`` is set when that counts in an experiment: not when a tester chose the lane. ``assigned`` is the slot the
+    subjects belong to; where another lane had to answer for it, the answers count in no experiment.
+    """
+
     lane: Lane
-    predictions: list[dict[str, Any]]  # {prediction, probabilities?, inference_id}
+    assigned: str
+    cause: str | None
+    places: tuple[int, ...]
+    predictions: list[dict[str, Any]]
     tries: int
+    seconds: float
+    error: str = ""
+
+    @property
+    def in_place(self) -> bool:
+        return self.lane.slot == self.assigned
+
+
+@dataclass(frozen=True)
+class Predicted:
+    served: tuple[Served, ...]
+    predictions: list[dict[str, Any]]  # {prediction, probabilities?, inference_id}, in the records' order
+    shared: bool = False  # more than one lane could have answered
+
+    @property
+    def lane(self) -> Lane:
+        """The lane of the first record."""
+        return self.served[0].lane
+
+    @property
+    def tries(self) -> int:
+        return sum(one.tries for one in self.served)
+
+
+@dataclass
+class Trace:
+    """What a request did, for the prediction log; filled also when the request fails."""
+
+    routing: Routing | None = None
+    records: Records | None = None
+    subjects: list[str] = field(default_factory=list)
+    served: list[Served] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One request while it is worked on."""
+
+    model: str
+    records: Records
+    time_ms: int
+    deadline: float
+    give_up: float
 
 
 @dataclass
@@ -117,52 +138,114 @@ class Predictor:
     clock: Callable[[], float] = time.monotonic
 
     def predict(
-        self, model: str, body: bytes, content_type: str, *, subject: str, time_ms: int, timeout: float
+        self,
+        model: str,
+        body: bytes,
+        content_type: str,
+        *,
+        caller: Caller,
+        time_ms: int,
+        timeout: float,
+        trace: Trace | None = None,
     ) -> Predicted:
         """Predictions in the records' order.
 
-        ``subject`` decides between several lanes; ``timeout`` (seconds) bounds everything.
-        Raises `NotLive`, `Unavailable`, `ModelFailed`, `TooLarge`, `Transient`, and ``domain.records.InvalidRecords``.
+        ``timeout`` (seconds) bounds everything.
+        Raises `NotLive`, `Unavailable`, `ModelFailed`, `TooLarge`, `UnknownLane`, `Transient`, and
+        ``domain.records.InvalidRecords``.
         """
         start = self.clock()
-        deadline = start + timeout
-        give_up = min(deadline, start + SWITCH_SECONDS)
+        trace = trace or Trace()
         routing = self.routes.read(model)
-        wait, tries, fresh = _FIRST_PAUSE, 0, False
+        if routing is None or not (routing.lanes or routing.coming):
+            raise NotLive(model)
+        records = read_records(body, content_type, LIMITS)
+        work = _Work(model, records, time_ms, start + timeout, start + min(timeout, SWITCH_SECONDS))
+        trace.routing, trace.records, trace.subjects = routing, records, subjects(routing, records, caller)
+        shared = shares(routing, trace.subjects, caller.lane)
+        self._serve_all(work, routing, shared, trace)
+        if len(trace.served) == 1:
+            predictions = trace.served[0].predictions
+        else:
+            placed = {p: found for one in trace.served for p, found in zip(one.places, one.predictions, strict=True)}
+            predictions = [placed[place] for place in range(len(records.rows))]
+        return Predicted(tuple(trace.served), predictions, len(routing.lanes) > 1)
+
+    def _serve_all(self, work: _Work, routing: Routing, shared: Sequence[Share], trace: Trace) -> None:
+        """Lanes are asked side by side. Mistakes in the records are told together; otherwise the first failure."""
+        if len(shared) == 1:
+            outcomes = [self._outcome(work, routing, shared[0])]
+        else:
+            from concurrent.futures import ThreadPoolExecutor  # only when lanes share a request
+
+            with ThreadPoolExecutor(len(shared)) as pool:
+                outcomes = list(pool.map(lambda share: self._outcome(work, routing, share), shared))
+        trace.served += [served for served, _ in outcomes if served is not None]
+        errors = [error for _, error in outcomes if error is not None]
+        invalid = [error for error in errors if isinstance(error, InvalidRecords)]
+        if len(invalid) > 1:
+            mistakes = dict.fromkeys(one for error in invalid for one in error.errors)
+            raise InvalidRecords(sorted(mistakes, key=lambda one: -1 if one.record is None else one.record))
+        for error in (*invalid, *errors):
+            raise error
+
+    def _outcome(self, work: _Work, routing: Routing, share: Share) -> tuple[Served | None, SluicegateError | None]:
+        """What a share came to, for the trace, and why it failed."""
+        asked: list[tuple[Lane, float]] = []
+        try:
+            return self._serve(work, routing, share, asked), None
+        except SluicegateError as error:
+            if not asked:  # nobody was asked: the mistake is the request's
+                return None, error
+            lane, since = asked[0]
+            cause = routing.cause if share.lane is None else None
+            seconds = self.clock() - since
+            return Served(lane, share.slot, cause, share.places, [], len(asked), seconds, type(error).__name__), error
+
+    def _serve(self, work: _Work, routing: Routing, share: Share, asked: list[tuple[Lane, float]]) -> Served:
+        """Adds to ``asked`` each lane that was asked, and when."""
+        everything = len(share.places) == len(work.records.rows)
+        records = work.records if everything else work.records.only(share.places)
+        wait, fresh = _FIRST_PAUSE, False
+        found: Routing | None = routing
         while True:
-            if routing is None or not (routing.lanes or routing.coming):
-                raise NotLive(model)
+            if found is None or not (found.lanes or found.coming):
+                raise NotLive(work.model)
             missing: EndpointMissing | None = None
             invalid: InvalidRecords | None = None
-            for lane in candidates(routing, subject):
+            for lane in candidates(found, share):
                 try:
-                    records = lane.encode(body, content_type)
+                    encoded = lane.encode(records)
                 except InvalidRecords as error:
                     if fresh or not any(one.field for one in error.errors):
                         raise
                     # the routing is some seconds old: the fields may be those of a version that is live since
                     invalid = error
                     break
-                tries += 1
+                start = self.clock()
+                asked.append((lane, start))
+                counts = share.lane is None and lane.slot == share.slot
                 try:
-                    answers = self._ask(model, lane, records, time_ms, deadline)
+                    answers = self._ask(work, lane, encoded, found.cause if counts else None)
                 except VariantRefused:
                     continue
                 except EndpointMissing as error:
                     missing = error
                     continue
-                return Predicted(lane, answers, tries)
-            before = _targets(routing)
-            routing, fresh = self.routes.read(model, fresh=True), True
-            unchanged = routing is not None and _targets(routing) == before
+                cause = found.cause if share.lane is None else None
+                seconds = self.clock() - start
+                return Served(lane, share.slot, cause, share.places, answers, len(asked), seconds)
+            before = targets(found)
+            found, fresh = self.routes.read(work.model, fresh=True), True
+            unchanged = found is not None and targets(found) == before
             if invalid is not None:
                 if unchanged:
                     raise invalid
                 continue
             if missing is not None and unchanged:
-                raise Unavailable(self._why(model, routing), retry_after=5) from missing
-            if self.clock() + wait > give_up:
-                raise Unavailable(f"The endpoint of {model} is changing versions.", retry_after=2)
+                raise Unavailable(self._why(work.model, found), retry_after=5) from missing
+            if self.clock() + wait > work.give_up:
+                raise Unavailable(f"The endpoint of {work.model} is changing versions.", retry_after=2)
             if unchanged:
                 self.pause(wait)
                 wait *= 2
@@ -173,15 +256,25 @@ class Predictor:
             return f"Version {routing.coming[0].version} of {model} is being deployed; it isn't in service yet."
         return f"The endpoint of {model} is not in service."
 
-    def _ask(
-        self, model: str, lane: Lane, records: Sequence[bytes], time_ms: int, deadline: float
-    ) -> list[dict[str, Any]]:
+    def _ask(self, work: _Work, lane: Lane, records: Sequence[bytes], cause: str | None) -> list[dict[str, Any]]:
         pieces = parts(records, LARGEST_PAYLOAD)
         count = sum(number for _, number in pieces)
-        ids = list(issue_many(self.key(), model, lane.version, lane.endpoint, lane.variant, time_ms, count))
+        ids = list(
+            issue_many(
+                self.key(),
+                work.model,
+                lane.version,
+                lane.endpoint,
+                lane.variant,
+                work.time_ms,
+                count,
+                slot=lane.slot,
+                cause=cause,
+            )
+        )
         answers: list[dict[str, Any]] = []
         for piece, number in pieces:
-            left = deadline - self.clock()
+            left = work.deadline - self.clock()
             if left <= 0:
                 raise Transient("the endpoint took too long")
             answer = self.endpoints.invoke(lane, piece, ids[len(answers)], left)
@@ -195,27 +288,6 @@ class Predictor:
         for prediction, inference_id in zip(answers, ids, strict=True):
             prediction["inference_id"] = inference_id
         return answers
-
-
-def candidates(routing: Routing, subject: str) -> list[Lane]:
-    """The lane for this subject first, then those that may have taken its place."""
-    lanes = list(routing.lanes)
-    if len(lanes) > 1:
-        chosen = choose(lanes, subject)
-        return [chosen, *routing.coming]
-    return [*lanes, *routing.coming]
-
-
-def choose(lanes: Sequence[Lane], subject: str) -> Lane:
-    """One of the lanes, by weight; the same subject always gets the same one."""
-    point = int.from_bytes(hashlib.sha256(subject.encode()).digest()[:8], "big") / 2**64
-    total = sum(lane.weight for lane in lanes)
-    reached = 0.0
-    for lane in lanes:
-        reached += lane.weight / total if total > 0 else 1 / len(lanes)
-        if point < reached:
-            return lane
-    return lanes[-1]
 
 
 def parts(records: Sequence[bytes], largest: int) -> list[tuple[bytes, int]]:
@@ -240,7 +312,3 @@ def parts(records: Sequence[bytes], largest: int) -> list[tuple[bytes, int]]:
         size += len(record)
     pieces.append((b"".join(current), len(current)))
     return pieces
-
-
-def _targets(routing: Routing) -> list[tuple[str, str]]:
-    return [(lane.endpoint, lane.variant) for lane in (*routing.lanes, *routing.coming)]

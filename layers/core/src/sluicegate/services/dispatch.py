@@ -1,0 +1,134 @@
+"""Lanes of traffic, and which of them answer for the records of a request. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from sluicegate.domain import traffic
+from sluicegate.domain.errors import SluicegateError
+from sluicegate.domain.records import Records
+
+
+class UnknownLane(SluicegateError):
+    """The caller asked for a lane by a name that no lane has."""
+
+
+class Lane(Protocol):
+    """Where a version answers, and how to speak to it."""
+
+    @property
+    def slot(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def endpoint(self) -> str: ...
+    @property
+    def variant(self) -> str: ...
+    @property
+    def weight(self) -> float: ...
+    @property
+    def content_type(self) -> str: ...
+    @property
+    def accept(self) -> str: ...
+
+    def encode(self, records: Records) -> list[bytes]:
+        """Each record of a request as the version reads it; put together they are a request to the endpoint.
+        Raises ``domain.records.InvalidRecords``."""
+        ...
+
+    def decode(self, answer: bytes) -> list[dict[str, Any]]:
+        """{prediction, probabilities?} a record. Raises ValueError if the answer isn't the model's."""
+        ...
+
+
+@dataclass(frozen=True)
+class Routing:
+    """``lanes`` share the requests by weight; ``coming`` are tried where a champion is not there (any more).
+
+    ``cause`` is the experiment or rollout that shares the traffic, ``salt`` goes into the assignment, ``subject`` is
+    the field of a record that names its subject. ``shadow`` sees a share (``shadow_sample``) of copies afterwards;
+    ``log_sample`` is the share of requests whose records are logged.
+    """
+
+    lanes: tuple[Lane, ...]
+    coming: tuple[Lane, ...]
+    cause: str | None = None
+    salt: str = ""
+    subject: str | None = None
+    testers: bool = True
+    shadow: Lane | None = None
+    shadow_sample: float = 0.0
+    log_sample: float = 1.0
+    log_records: bool = True
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who asks: ``subject`` and ``lane`` (of a tester) as the request names them."""
+
+    request_id: str
+    subject: str | None = None
+    lane: str | None = None
+
+
+@dataclass(frozen=True)
+class Share:
+    """The records of a request that one lane is to answer. ``lane``: the name a tester asked for."""
+
+    slot: str
+    places: tuple[int, ...]
+    lane: str | None = None
+
+
+def subjects(routing: Routing, records: Records, caller: Caller) -> list[str]:
+    """Of each record: what the caller's header says, else the record's field, else the request."""
+    count = len(records.rows)
+    if caller.subject is not None:
+        return [caller.subject] * count
+    if routing.subject is None:
+        return [caller.request_id] * count
+    named = routing.subject
+    return [traffic.subject_of(records.plain(place), named) or caller.request_id for place in range(count)]
+
+
+def shares(routing: Routing, subjects: Sequence[str], lane: str | None) -> list[Share]:
+    """The lanes' shares of a request. ``lane`` is what a tester asked for. Raises `UnknownLane`."""
+    everything = tuple(range(len(subjects)))
+    if lane is not None:
+        return [Share(_named(routing, lane).slot, everything, lane)]
+    if len(routing.lanes) < 2 or not subjects:
+        return [Share((*routing.lanes, *routing.coming)[0].slot, everything)]
+    weights = {one.slot: one.weight for one in routing.lanes}
+    dealt = {subject: traffic.assign(subject, weights, routing.salt) for subject in dict.fromkeys(subjects)}
+    places = traffic.positions([dealt[subject] for subject in subjects])
+    return [Share(slot, tuple(found)) for slot, found in places.items()]
+
+
+def _named(routing: Routing, name: str) -> Lane:
+    shadow = (routing.shadow,) if routing.shadow is not None else ()
+    lanes: tuple[Lane, ...] = (*routing.lanes, *shadow, *routing.coming)
+    if not routing.testers:
+        raise UnknownLane("this model lets nobody choose a lane")
+    found = next((lane for lane in lanes if name in (lane.slot, f"v{lane.version}")), None)
+    if found is not None:
+        return found
+    known = ", ".join(dict.fromkeys(said for lane in lanes for said in (lane.slot, f"v{lane.version}")))
+    raise UnknownLane(f"X-Lane: given {name[:60]!r}; accepted are {known}")
+
+
+def candidates(routing: Routing, share: Share) -> list[Lane]:
+    """The share's lane first, then those that may have taken its place. A tester's lane has no stand-in but a version
+    that takes the champion's place."""
+    if share.lane is not None:
+        lane = _named(routing, share.lane)
+        stands_in = share.lane == lane.slot == traffic.CHAMPION
+        return [lane, *(one for one in routing.coming if stands_in and one is not lane)]
+    own = [lane for lane in routing.lanes if lane.slot == share.slot]
+    champions = [lane for lane in routing.lanes if lane.slot == traffic.CHAMPION and lane not in own]
+    return [*own, *champions, *routing.coming] or list(routing.lanes[:1])
+
+
+def targets(routing: Routing) -> list[tuple[str, str]]:
+    return [(lane.endpoint, lane.variant) for lane in (*routing.lanes, *routing.coming)]
