@@ -365,7 +365,7 @@ def two_lanes(**more: Any) -> bytes:
 def test_subjects_keep_their_lanes_and_lanes_their_own_encoding(aws: Any, ask: Any) -> None:
     aws.objects["routing/churn.json"] = two_lanes()
     aws.variants["sluicegate-churn-V2"] = {"v2": score(0.1)}
-    seen = {}
+    seen: dict[int, str] = {}
     for number in range(20):
         for _ in range(2):
             event = prediction_event({"records": [RECORD]}, headers={"X-Subject": f"customer-{number}"})
