@@ -10,6 +10,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from local_region.allocator import give_memory_back
@@ -81,7 +82,7 @@ def _run(config: RegionConfig, state: StateFolder, stop: threading.Event) -> int
             "account_id": config.account_id,
             "access_key_id": OWNER_KEY,
             "secret_access_key": OWNER_SECRET,
-            "started_at": region.clock.now().isoformat(),
+            "started_at": datetime.now(UTC).isoformat(),
         }
     )
     while not stop.wait(_LOOK_SECONDS):

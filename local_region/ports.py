@@ -116,7 +116,15 @@ class LogStore(Protocol):
 class MetricStore(Protocol):
     """CloudWatch metrics, in process."""
 
-    def put(self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]) -> None: ...
+    def put(
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        at: datetime | None = None,  # now, when nothing is said
+    ) -> None: ...
 
 
 class EventBus(Protocol):

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, cast
 
-from local_region.clock import SystemClock
+from local_region.clock import RegionClock
 from local_region.ports import (
     AwsService,
     Clock,
@@ -20,6 +20,7 @@ from local_region.ports import (
     RegionConfig,
 )
 from local_region.state import StartupError
+from local_region.timeline import Timekeeper, Timeline
 
 log = logging.getLogger(__name__)
 
@@ -45,9 +46,10 @@ _PARTS = {
 class LocalRegion:
     """``ports.Region``. ``start`` returns when the port answers."""
 
-    def __init__(self, config: RegionConfig, clock: Clock | None = None) -> None:
+    def __init__(self, config: RegionConfig) -> None:
         self.config = config
-        self.clock: Clock = clock or SystemClock()
+        self._time = RegionClock(config.state_dir / "clock.json")
+        self.clock: Clock = self._time
         self._clients: dict[str, Any] = {}
         self._clients_lock = threading.Lock()
         self._session: Any = None
@@ -61,8 +63,10 @@ class LocalRegion:
         from local_region.processes.service import ZygoteProcesses
         from local_region.stores.logs import MotoLogs
         from local_region.stores.metrics import MotoMetrics
+        from local_region.stores.moto_time import follow
         from local_region.stores.objects import MotoObjects
 
+        follow(self.clock)
         self.objects = MotoObjects(config)
         self.logs = MotoLogs(config, self.clock)
         self.metrics = MotoMetrics(config, self.clock)
@@ -74,6 +78,7 @@ class LocalRegion:
         self.identities = cast("Identities", self.parts["identities"])
         self.functions = cast("Functions", self.parts["functions"])
         self.gateway = cast("Gateway", self.parts["gateway"])
+        self.timeline = Timeline(self._time, self._timekeepers)
 
     def start(self) -> None:
         """Listen, then start the parts. On an error everything that was started is stopped again."""
@@ -103,8 +108,12 @@ class LocalRegion:
         self.processes.warm("xgboost")
         log.info("listening on %s after %.2f s", self.config.endpoint, time.perf_counter() - began)
 
+    def _timekeepers(self) -> list[Timekeeper]:
+        return [cast("Timekeeper", part) for part in self.parts.values() if hasattr(part, "next_due")]
+
     def stop(self) -> None:
         """Stop everything that was started, the last first; one part's failure doesn't keep the others running."""
+        self.timeline.stop()
         # The server before all others: no new work while its workers are taken down.
         order = self._started[::-1]
         order.sort(key=lambda item: item[0] != "http")
@@ -151,7 +160,7 @@ class LocalRegion:
         return Front(
             bound_host=self.config.host,
             region_name=self.config.region_name,
-            control=Control(self.config, self.clock, self.recent, self.processes.running),
+            control=Control(self.config, self.timeline, self.recent, self.processes.running),
             services={part.service: OwnService(part, self.identities) for part in own},
             invoke_endpoint=runtime.invoke_raw,
             gateway=cast("Any", self.gateway).wsgi,

@@ -13,7 +13,14 @@ from sluice.errors import CliError, translate
 
 #: command → module under ``sluice.commands`` (loaded when used, so that `sluice env` is quick), in the order of --help
 COMMANDS = {
-    "Local region": {"up": "region", "down": "region", "status": "region", "env": "region", "events": "region"},
+    "Local region": {
+        "up": "region",
+        "down": "region",
+        "status": "region",
+        "env": "region",
+        "events": "region",
+        "clock": "clock",
+    },
     "Application": {
         "deploy": "application",
         "example": "application",

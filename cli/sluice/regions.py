@@ -104,13 +104,28 @@ def is_region(pid: int) -> bool:
     return b"local_region" in command
 
 
-def get_json(url: str, timeout: float = 5.0) -> dict[str, Any]:
+def get_json(url: str | urllib.request.Request, timeout: float = 5.0) -> dict[str, Any]:
     """GET of a control address of the region. ``OSError`` (or ``ValueError``) when it doesn't answer as one."""
     with _direct.open(url, timeout=timeout) as answer:
         body = json.loads(answer.read())
     if not isinstance(body, dict):
-        raise ValueError(f"{url} did not answer with an object")
+        raise ValueError(f"{url if isinstance(url, str) else url.full_url} did not answer with an object")
     return body
+
+
+def post_json(url: str, body: dict[str, Any], timeout: float = 15.0) -> dict[str, Any]:
+    """POST to a control address. ``CliError`` in the region's own words when it says no; else as ``get_json``."""
+    asked = urllib.request.Request(  # noqa: S310 - the region's own address
+        url, json.dumps(body).encode(), {"Content-Type": "application/json"}, method="POST"
+    )
+    try:
+        return get_json(asked, timeout)
+    except urllib.error.HTTPError as error:
+        try:
+            reason = json.loads(error.read())["error"]
+        except (ValueError, KeyError, TypeError):
+            raise error from None
+        raise CliError(str(reason)) from error
 
 
 def health(endpoint: str, timeout: float = 5.0) -> dict[str, Any] | None:

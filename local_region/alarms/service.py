@@ -13,15 +13,15 @@ import logging
 import re
 import threading
 from collections import deque
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from moto.cloudwatch import models as moto_cloudwatch
 from moto.cloudwatch.exceptions import ValidationError
 from moto.sns.models import sns_backends
 
-from local_region.alarms.evaluation import OPERATORS, STATISTICS, Rule, evaluate
+from local_region.alarms.evaluation import OPERATORS, STATISTICS, Rule, Sample, evaluate
 from local_region.alarms.messages import (
     Change,
     event_detail,
@@ -38,6 +38,10 @@ from local_region.stores.metrics import MetricKey, MotoMetrics
 _log = logging.getLogger(__name__)
 #: seconds between evaluations. CloudWatch's are a minute apart; nobody wants to wait that long here.
 INTERVAL = 5.0
+#: how often CloudWatch looks at an alarm, for one whose clock is moved ahead
+_MINUTE = timedelta(minutes=1)
+#: how far ahead the values of a queue are foreseen
+_FORESEEN = timedelta(hours=2)
 _PERCENTILE = re.compile(r"p(\d{1,2}(\.\d+)?|100)")
 _ACTIONS = {"OK": "ok_actions", "ALARM": "alarm_actions", "INSUFFICIENT_DATA": "insufficient_data_actions"}
 
@@ -66,6 +70,7 @@ class AlarmsService:
         self._interval = interval
         self._queues = QueueMetrics(region)
         self._changes: deque[Change] = deque()
+        self._looking = threading.Lock()
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -142,26 +147,69 @@ class AlarmsService:
 
     def look(self) -> None:
         """Evaluate every alarm once and act on the changes."""
-        alarms = list(self._backend.alarms.values())
-        self._act()  # on what somebody else set (SetAlarmState), before it is evaluated away
-        if not alarms:
-            return
-        now = self._region.clock.now()
-        wanted = {key_of(alarm): alarm for alarm in alarms}
-        self._queues.sample(sorted({_queue(key) for key in wanted} - {""}), now)
-        rules = {alarm.name: rule_of(alarm) for alarm in alarms}
+        with self._looking:
+            self._act()  # on what somebody else set (SetAlarmState), before it is evaluated away
+            alarms = list(self._backend.alarms.values())
+            if not alarms:
+                return
+            now = self._region.clock.now()
+            self._queues.sample(sorted({_queue(key_of(alarm)) for alarm in alarms} - {""}), now)
+            samples = self._samples(alarms, now)
+            for alarm in alarms:
+                rule = rule_of(alarm)
+                verdict = evaluate(rule, samples.get(key_of(alarm), ()), now)
+                if verdict.state is not None and verdict.state != alarm.state_value:
+                    _log.info("alarm %s: %s -> %s: %s", alarm.name, alarm.state_value, verdict.state, verdict.reason)
+                    alarm.update_state(verdict.reason, reason_data(rule, verdict, now), verdict.state)
+            self._act()
+
+    def _samples(self, alarms: Sequence[Any], now: datetime) -> dict[MetricKey, list[Sample]]:
+        """The values that the alarms look at, as far back as the one that looks farthest."""
         since: dict[MetricKey, datetime] = {}
         for alarm in alarms:
-            key, oldest = key_of(alarm), now - rules[alarm.name].window()
+            key, oldest = key_of(alarm), now - rule_of(alarm).window()
             since[key] = min(since.get(key, oldest), oldest)
         metrics = self._region.metrics
-        samples = metrics.samples(since) if isinstance(metrics, MotoMetrics) else {}
-        for alarm in alarms:
-            verdict = evaluate(rules[alarm.name], samples.get(key_of(alarm), ()), now)
-            if verdict.state is not None and verdict.state != alarm.state_value:
-                _log.info("alarm %s: %s -> %s: %s", alarm.name, alarm.state_value, verdict.state, verdict.reason)
-                alarm.update_state(verdict.reason, reason_data(rules[alarm.name], verdict, now), verdict.state)
-        self._act()
+        return metrics.samples(since) if isinstance(metrics, MotoMetrics) else {}
+
+    # timeline.Timekeeper
+
+    def next_due(self, until: datetime) -> datetime | None:
+        """The first whole minute from now at which an alarm's state will be another one if no value comes in."""
+        with self._looking:
+            now = self._region.clock.now()
+            alarms = list(self._backend.alarms.values())
+            samples = self._samples(alarms, now)
+            first = until
+            for alarm in alarms:
+                first = min(first, self._turns(alarm, samples.get(key_of(alarm), []), now, first))
+            return first if first < until else None
+
+    def _turns(self, alarm: Any, known: Sequence[Sample], now: datetime, until: datetime) -> datetime:
+        """When one alarm's state changes; ``until`` when it doesn't before. A queue with messages has a value each
+        minute and an age that grows: it is looked at again after a while at the latest."""
+        rule, key = rule_of(alarm), key_of(alarm)
+        queue = _queue(key)
+        coming = self._queues.expected(queue, key.name, now, min(until, now + _FORESEEN)) if queue else []
+        if not known and not coming and evaluate(rule, (), now).state in (None, alarm.state_value):
+            return until
+        # beyond its window no value that is there now counts
+        last = now + (_FORESEEN if coming else rule.window() + _MINUTE)
+        at = now + _MINUTE
+        while at < min(until, last):
+            oldest = at - rule.window()
+            recent = [sample for sample in (*known, *coming) if oldest <= sample.at <= at]
+            state = evaluate(rule, recent, at).state
+            if state is not None and state != alarm.state_value:
+                return at
+            at += _MINUTE
+        return min(until, last) if coming else until
+
+    def catch_up(self) -> None:
+        self.look()
+
+    def busy(self) -> Sequence[str]:
+        return ["the actions of alarms"] if self._changes else []
 
     # actions
 

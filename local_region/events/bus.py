@@ -11,7 +11,7 @@ import logging
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
@@ -54,6 +54,7 @@ class EventBusService:
         self._region = region
         self._recent: deque[Json] = deque(maxlen=_KEPT)
         self._lock = threading.Lock()
+        self._pending = 0  # deliveries accepted and not over, those that wait for another try included
         self._started = False
 
     def start(self) -> None:
@@ -77,9 +78,20 @@ class EventBusService:
             timer.cancel()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
-    def clock_changed(self) -> None:
-        """The region's clock was moved: look at the schedules again."""
-        self._scheduler.wake()
+    # timeline.Timekeeper
+
+    def next_due(self, until: datetime) -> datetime | None:
+        del until
+        return self._scheduler.next_due() if self._started else None
+
+    def catch_up(self) -> None:
+        if self._started:
+            self._scheduler.catch_up()
+
+    def busy(self) -> Iterable[str]:
+        with self._lock:
+            pending = self._pending
+        return [f"{pending} deliveries of events"] if pending else []
 
     def operations(self) -> Mapping[str, Callable[[AwsRequest], Json]]:
         return {
@@ -134,6 +146,7 @@ class EventBusService:
                 deliveries.append(Delivery(event, rule.name, rule.arn, copy.deepcopy(target), note))
         with self._lock:
             self._recent.append(entry)
+            self._pending += len(deliveries)
         for delivery in deliveries:
             self._submit(delivery)
 
@@ -147,10 +160,12 @@ class EventBusService:
         except Exception as error:  # noqa: BLE001 - a bug in one delivery must not be lost in the pool
             _log.exception("delivery of %s to %s failed", delivery.event["id"], delivery.target["Arn"])
             delivery.note |= {"status": "failed", "error": str(error)}
+            self._over()
             return
         if delay is None:
             if delivery.note["status"] == "failed":
                 _log.error("%s: %s → %s: %s", *delivery.about())
+            self._over()
             return
 
         def again() -> None:
@@ -163,6 +178,10 @@ class EventBusService:
         with self._lock:
             self._timers.add(timer)
         timer.start()
+
+    def _over(self) -> None:
+        with self._lock:
+            self._pending -= 1
 
     def _permitted(self, arn: str, rule_arn: str) -> bool:
         functions = self._region.functions

@@ -65,10 +65,13 @@ class Delivery:
         deliverer.send(arn, text, group)
 
     def _give_up(self, deliverer: Deliverer, error: Undeliverable) -> None:
+        self.note["status"] = "dead-lettered" if self._bury(deliverer, error) else "failed"  # the last word, said once
+
+    def _bury(self, deliverer: Deliverer, error: Undeliverable) -> bool:
+        """Whether the target has a dead-letter queue and it took the event."""
         queue = (self.target.get("DeadLetterConfig") or {}).get("Arn")
-        self.note["status"] = "failed"
         if not queue:
-            return
+            return False
         attributes = {
             "RULE_ARN": ("String", self.rule_arn),
             "TARGET_ARN": ("String", str(self.target["Arn"])),
@@ -81,8 +84,8 @@ class Delivery:
             deliverer.send(queue, _text(self.event), attributes=attributes)
         except Undeliverable as second:
             self.note["error"] = f"{error}; its dead-letter queue: {second}"
-            return
-        self.note["status"] = "dead-lettered"
+            return False
+        return True
 
     def about(self) -> tuple[str, str, str, str]:
         """For the log: event, rule, target, error."""

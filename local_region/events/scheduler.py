@@ -28,6 +28,7 @@ class Scheduler:
         self._change = threading.Condition()
         self._stopped = False
         self._due: dict[str, tuple[str, Cron | Rate, datetime | None]] = {}
+        self._off: frozenset[str] = frozenset()
         self._thread = threading.Thread(target=self._run, name="event-schedules", daemon=True)
 
     def start(self) -> None:
@@ -47,9 +48,11 @@ class Scheduler:
         """Fire what is due now; returns the seconds until something is (by the clock), or until a new look."""
         now = self._clock.now()
         wait = _LOOK_AGAIN
-        seen = set()
+        seen, off = set(), set()
         for key, expression, enabled in list(self._rules()):
             seen.add(key)
+            if not enabled:
+                off.add(key)
             known = self._due.get(key)
             if known is None or known[0] != expression:
                 try:
@@ -67,7 +70,21 @@ class Scheduler:
             if due is not None:
                 wait = min(wait, (due - now).total_seconds())
         self._due = {key: value for key, value in self._due.items() if key in seen}
+        self._off = frozenset(off)
         return max(wait, 0.0)
+
+    def catch_up(self) -> None:
+        """Fire what is due now, here and now."""
+        with self._change:
+            self.step()
+            self._change.notify_all()  # what comes next is at another distance
+
+    def next_due(self) -> datetime | None:
+        """When an enabled rule fires next."""
+        with self._change:
+            self.step()
+            dues = [due for key, (_, _, due) in self._due.items() if due is not None and key not in self._off]
+        return min(dues, default=None)
 
     def _run(self) -> None:
         while True:

@@ -5,43 +5,53 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
+from local_region.clock import span
 from local_region.front.errors import Answer
 from local_region.front.recent import RecentEvents
 from local_region.front.request import Incoming
-from local_region.ports import Clock, RegionConfig
+from local_region.ports import RegionConfig
+from local_region.timeline import MAX_PATIENCE, PATIENCE, Moving, Timeline
 
 Report = Callable[[], Any]
+_MOST_BYTES = 4096
 
 
 class Control:
-    """Answers ``GET /_local/health``, ``/_local/events?after=<number>``, ``/_local/clock``, ``/_local/processes``."""
+    """Answers ``GET /_local/health``, ``/_local/events?after=<number>``, ``/_local/clock``, ``/_local/processes``, and
+    ``POST /_local/clock`` with ``{"advance": "+3h"}``: 202 at once; the clock is there when ``moving`` is false."""
 
-    def __init__(self, config: RegionConfig, clock: Clock, events: RecentEvents, processes: Report) -> None:
-        self._config, self._clock, self._events, self._processes = config, clock, events, processes
-        self._started_at = clock.now()
+    def __init__(self, config: RegionConfig, timeline: Timeline, events: RecentEvents, processes: Report) -> None:
+        self._config, self._timeline, self._events, self._processes = config, timeline, events, processes
+        self._started_at = datetime.now(UTC)
         self._routes: Mapping[str, Callable[[Incoming], Any]] = {
             "health": self._health,
             "events": self._recent,
-            "clock": lambda _: {"now": self._clock.now().isoformat()},
+            "clock": lambda _: self._timeline.state(),
             "processes": lambda _: {"processes": self._processes()},
         }
+        self._changes: Mapping[str, Callable[[Incoming], Any]] = {"clock": self._advance}
 
     def answer(self, request: Incoming) -> Answer:
         name = request.path.removeprefix("/_local/").strip("/")
-        route = self._routes.get(name)
-        if route is None:
+        if name not in self._routes:
             return _json(404, {"error": f"There is no /_local/{name}.", "routes": sorted(self._routes)})
-        if request.method not in {"GET", "HEAD"}:
-            return _json(405, {"error": f"/_local/{name} can only be read (GET)."})
         # A page elsewhere can send requests here, but never with this header of another site's (Fetch Metadata).
         if request.header("Sec-Fetch-Site") == "cross-site":
             return _json(403, {"error": "The control routes don't answer pages of other sites."})
         try:
-            return _json(200, route(request))
+            if request.method in {"GET", "HEAD"}:
+                return _json(200, self._routes[name](request))
+            if request.method == "POST" and name in self._changes:
+                return _json(202, self._changes[name](request))
         except ValueError as error:
             return _json(400, {"error": str(error)})
+        except Moving as error:
+            return _json(409, {"error": f"{error}."})
+        ways = "read (GET) or set (POST)" if name in self._changes else "read (GET)"
+        return _json(405, {"error": f"/_local/{name} can only be {ways}."})
 
     def _health(self, _request: Incoming) -> dict[str, Any]:
         return {
@@ -58,6 +68,20 @@ class Control:
         if not text.isdigit():
             raise ValueError(f"after is the number of an event, not {text!r}")
         return {"events": self._events.after(int(text))}
+
+    def _advance(self, request: Incoming) -> Any:
+        # A browser sends this type to another site only after asking, and it is never told yes.
+        if (request.header("Content-Type") or "").partition(";")[0].strip() != "application/json":
+            raise ValueError("Content-Type must be application/json")
+        asked = json.loads(request.body(_MOST_BYTES))
+        known = isinstance(asked, dict) and set(asked) <= {"advance", "patience_seconds"}
+        if not known or not isinstance(asked.get("advance"), str):
+            raise ValueError('the body is {"advance": "+3h"}, with patience_seconds or without')
+        patience = asked.get("patience_seconds", PATIENCE)
+        if isinstance(patience, bool) or not isinstance(patience, int | float) or not 0 <= patience <= MAX_PATIENCE:
+            raise ValueError(f"patience_seconds is a number from 0 to {MAX_PATIENCE:g}, not {patience!r}")
+        self._timeline.begin(span(asked["advance"]), float(patience))
+        return self._timeline.state()
 
 
 def _json(status: int, body: Any) -> Answer:

@@ -10,11 +10,11 @@ import itertools
 import json
 import logging
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from local_region.events.targets import Deliverer, Undeliverable, kind_of
@@ -118,7 +118,7 @@ class AsyncCalls:
         settings: Callable[[str], Settings | None],
         invoke: Invoke,
         deliverer: Deliverer,
-        monotonic: Callable[[], float] = time.monotonic,
+        seconds: Callable[[], float] | None = None,
         dropped: Callable[[str], None] = lambda _name: None,
     ) -> None:
         self._region = region
@@ -126,7 +126,8 @@ class AsyncCalls:
         self._settings = settings
         self._invoke = invoke
         self._deliverer = deliverer
-        self._monotonic = monotonic
+        # The region's time, so that retries and the age of events follow a clock that is moved
+        self._seconds = seconds or (lambda: region.clock.now().timestamp())
         self._change = threading.Condition()
         self._later: list[tuple[float, int, Event]] = []
         self._order = itertools.count()
@@ -145,14 +146,31 @@ class AsyncCalls:
             self._change.notify_all()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
+    # timeline.Timekeeper
+
+    def next_due(self) -> datetime | None:
+        """When a call is tried again."""
+        with self._change:
+            return datetime.fromtimestamp(self._later[0][0], UTC) if self._later else None
+
+    def catch_up(self) -> None:
+        with self._change:
+            self._change.notify_all()
+
+    def busy(self) -> list[str]:
+        with self._change:
+            now = self._seconds()
+            names = {*self._ready, *self._running, *(event.name for due, _, event in self._later if due <= now)}
+        return [f"function {name}" for name in sorted(names)]
+
     def put(self, name: str, payload: bytes, request_id: str) -> None:
         with self._change:
-            self._ready.setdefault(name, deque()).append(Event(name, payload, request_id, self._monotonic()))
+            self._ready.setdefault(name, deque()).append(Event(name, payload, request_id, self._seconds()))
             self._change.notify_all()
 
     def _put_later(self, event: Event, delay: float) -> None:
         with self._change:
-            heapq.heappush(self._later, (self._monotonic() + delay, next(self._order), event))
+            heapq.heappush(self._later, (self._seconds() + delay, next(self._order), event))
             self._change.notify_all()
 
     def _dispatch(self) -> None:
@@ -160,7 +178,7 @@ class AsyncCalls:
             with self._change:
                 if self._stopped:
                     return
-                now = self._monotonic()
+                now = self._seconds()
                 while self._later and self._later[0][0] <= now:
                     event = heapq.heappop(self._later)[2]
                     self._ready.setdefault(event.name, deque()).append(event)
@@ -204,7 +222,7 @@ class AsyncCalls:
         if settings is None:
             _log.warning("the function %s is gone; its call %s is dropped", event.name, event.request_id)
             return
-        age = self._monotonic() - event.accepted
+        age = self._seconds() - event.accepted
         if settings.function.spec.reserved_concurrency == 0:
             self._conclude(event, settings, "ZeroReservedConcurrency")
         elif age > settings.maximum_age:

@@ -84,6 +84,7 @@ class Mappings:
                     properties,
                     config.region_name,
                     lambda payload, patience: self._call(name, payload, patience),
+                    self._region.clock,
                 )
                 mapping.source.start()
             self._mappings[mapping.mapping_id] = mapping
@@ -125,6 +126,20 @@ class Mappings:
         source, mapping.source = mapping.source, None
         if source is not None:
             source.stop()
+
+    # timeline.Timekeeper
+
+    def next_due(self) -> datetime | None:
+        dues = [due for _, source in self._sources() if (due := source.next_due()) is not None]
+        return min(dues, default=None)
+
+    def busy(self) -> list[str]:
+        return [f"the queue of function {name}" for name, source in self._sources() if source.busy()]
+
+    def _sources(self) -> list[tuple[str, SqsSource]]:
+        return [
+            (mapping.function.spec.name, source) for mapping in self.all() if (source := mapping.source) is not None
+        ]
 
     def stop(self) -> None:
         for mapping in self.all():

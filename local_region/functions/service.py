@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import IO
 
 from local_region.events.targets import Deliverer
@@ -55,6 +56,26 @@ class FunctionsService:
         self._started = False
         for part in (self.mappings, self._calls, self.fleet, self._logs):
             part.stop()
+
+    # timeline.Timekeeper
+
+    def next_due(self, until: datetime) -> datetime | None:
+        del until
+        if not self._started:
+            return None
+        dues = [due for due in (self._calls.next_due(), self.mappings.next_due()) if due is not None]
+        return min(dues, default=None)
+
+    def catch_up(self) -> None:
+        if self._started:
+            sqs_store.clock_moved()
+            self._calls.catch_up()
+
+    def busy(self) -> list[str]:
+        if not self._started:
+            return []
+        logging = ["the functions' logs"] if self._logs.pending else []
+        return [*self._calls.busy(), *self.mappings.busy(), *logging]
 
     def operations(self) -> Mapping[str, Callable[[AwsRequest], Json]]:
         return self._operations if self._started else api.operations(self)

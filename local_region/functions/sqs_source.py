@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from typing import Any
 
 from moto.events.models import EventPattern
@@ -15,7 +15,7 @@ from moto.events.models import EventPattern
 from local_region.functions import sqs_store
 from local_region.functions.model import MAX_SYNC_PAYLOAD
 from local_region.functions.sqs_records import failed_messages, filterable, record, split_by_size
-from local_region.ports import AwsError, InvocationResult, Json
+from local_region.ports import AwsError, Clock, InvocationResult, Json
 
 _log = logging.getLogger(__name__)
 #: batches at a time when the mapping doesn't say: Lambda starts with five
@@ -27,13 +27,14 @@ Call = Callable[[bytes, float], InvocationResult]
 class SqsSource:
     """One enabled mapping. ``properties`` are CloudFormation's."""
 
-    def __init__(self, queues: sqs_store.Queues, properties: Json, region_name: str, call: Call) -> None:
+    def __init__(self, queues: sqs_store.Queues, properties: Json, region_name: str, call: Call, clock: Clock) -> None:
         self._queues = queues
+        self._clock = clock
         self._arn = str(properties["EventSourceArn"])
         self._region_name = region_name
         self._call = call
         self._size = int(properties.get("BatchSize") or 10)
-        self._window = float(properties.get("MaximumBatchingWindowInSeconds") or 0)
+        self._window = timedelta(seconds=float(properties.get("MaximumBatchingWindowInSeconds") or 0))
         self._partial = "ReportBatchItemFailures" in (properties.get("FunctionResponseTypes") or [])
         filters = (properties.get("FilterCriteria") or {}).get("Filters") or []
         self._filters = [EventPattern.load(entry["Pattern"]) for entry in filters]
@@ -42,6 +43,9 @@ class SqsSource:
         self._pool = ThreadPoolExecutor(places, thread_name_prefix="sqs-batch")
         self._woken = threading.Event()
         self._stopped = False
+        self._count = threading.Lock()
+        self._in_hand = 0  # batches taken and not handled yet, the one being collected included
+        self._closes: datetime | None = None  # when the batch being collected is handed over, full or not
         self.last_result = "No records processed"
         self._thread = threading.Thread(target=self._run, name=f"sqs-source-{self._arn}", daemon=True)
 
@@ -55,6 +59,27 @@ class SqsSource:
         sqs_store.unlisten(self._arn, self._woken.set)
         self._woken.set()
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    # timeline.Timekeeper
+
+    def next_due(self) -> datetime | None:
+        """When its batch closes or, without one, a message becomes available."""
+        if self._closes is not None:
+            return self._closes
+        try:
+            return sqs_store.next_instant(self._queues.get(self._arn))
+        except AwsError:
+            return None  # the queue is gone: nothing becomes available
+
+    def busy(self) -> bool:
+        """Messages are handled, or could be taken now."""
+        now, closes = self._clock.now(), self._closes
+        with self._count:
+            in_hand = self._in_hand
+        if closes is not None:
+            return in_hand > 1 or closes <= now
+        due = self.next_due()
+        return in_hand > 0 or (due is not None and due <= now)
 
     def _run(self) -> None:
         while not self._stopped:
@@ -70,27 +95,41 @@ class SqsSource:
                 _log.debug("mapping of %s ended: %s", self._arn, error)
                 return
 
+    def _receive(self, count: int, beginning: bool) -> list[Any]:
+        """A look at the queue; what it finds is in hand from the same moment on."""
+        if not beginning:
+            return self._queues.receive(self._arn, count)
+        found: list[Any] = []
+        with self._count:
+            self._in_hand += 1
+        try:
+            found = self._queues.receive(self._arn, count)
+        finally:
+            with self._count:
+                if found:
+                    self._closes = self._clock.now() + self._window
+                else:
+                    self._in_hand -= 1
+        return found
+
     def _next_batch(self) -> list[Any]:
         """Messages, when the batch is full or its window has passed; nothing when the mapping is stopped."""
         batch: list[Any] = []
-        closes = 0.0
         while not self._stopped:
             self._woken.clear()
             wait: float | None
             try:
-                found = self._queues.receive(self._arn, self._size - len(batch))
-                if found and not batch:
-                    closes = time.monotonic() + self._window
-                batch += found
+                batch += self._receive(self._size - len(batch), not batch)
                 wait = sqs_store.next_available(self._queues.get(self._arn))
             except AwsError as error:
                 self.last_result = f"PROBLEM: {error.message}"
                 _log.warning("event source %s: %s", self._arn, error.message)
                 wait = 5.0  # the queue may be made again under the same name
-            left = closes - time.monotonic()
-            if batch and (len(batch) >= self._size or left <= 0):
-                return batch
             if batch:
+                left = ((self._closes or self._clock.now()) - self._clock.now()).total_seconds()
+                if len(batch) >= self._size or left <= 0:
+                    self._closes = None
+                    return batch
                 wait = left if wait is None else min(wait, left)
             self._woken.wait(wait)
         return []
@@ -111,6 +150,8 @@ class SqsSource:
             self.last_result = "PROBLEM: Function call failed"
             _log.exception("a batch of %s could not be handled", self._arn)
         finally:
+            with self._count:
+                self._in_hand -= 1
             self._places.release()
 
     def _wanted(self, entry: Json) -> bool:

@@ -11,8 +11,10 @@ import functools
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
+from moto.core.utils import unix_time_millis
 from moto.sqs import models as moto_sqs
 from moto.sqs.exceptions import SQSException
 
@@ -72,6 +74,7 @@ def _receive(original: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
             while True:
                 woken.clear()
                 with GUARD:
+                    _forget_expired(self.get_queue(queue_name))
                     found = original(self, queue_name, count, 0, visibility_timeout, message_attribute_names)
                 left = deadline - time.monotonic()
                 if found or left <= 0:
@@ -82,6 +85,15 @@ def _receive(original: Callable[..., list[Any]]) -> Callable[..., list[Any]]:
             unlisten(arn, woken.set)
 
     return receive_message
+
+
+def _forget_expired(queue: Any) -> None:
+    """moto hands out nothing behind a message that is older than MessageRetentionPeriod; SQS deletes that one."""
+    oldest = unix_time_millis() - float(queue.message_retention_period) * 1000
+    expired = [message for message in queue._messages if message.sent_timestamp <= oldest]
+    if expired:
+        queue._messages = [message for message in queue._messages if message.sent_timestamp > oldest]
+        queue.pending_messages.difference_update(expired)
 
 
 def install() -> None:
@@ -114,9 +126,31 @@ def unlisten(queue_arn: str, listener: Callable[[], None]) -> None:
             _listeners.pop(queue_arn, None)
 
 
+def clock_moved() -> None:
+    """Messages may have become available by time alone."""
+    with GUARD:
+        arns = list(_listeners)
+    for arn in arns:
+        _tell(arn)
+
+
+def next_instant(queue: Any) -> datetime | None:
+    """When a message of ``queue`` that is delayed or in flight becomes available; a past time when one is."""
+    groups: dict[Any, float] = {}
+    with GUARD:
+        for number, message in enumerate(queue._messages):
+            # a message of a FIFO queue that is in flight holds back those of its group
+            group = message.group_id if queue.fifo_queue else number
+            at = max(float(message.visible_at), float(message.delayed_until))
+            groups[group] = max(groups.get(group, at), at)
+    times = groups.values()
+    # a message is available *after* its millisecond
+    return datetime.fromtimestamp(min(times) / 1000 + 0.001, UTC) if times else None
+
+
 def next_available(queue: Any) -> float | None:
     """Seconds until a message of ``queue`` that is delayed or in flight becomes available; None when there is none."""
-    now = time.time() * 1000
+    now = unix_time_millis()
     with GUARD:
         times = [max(m.visible_at, m.delayed_until) for m in queue._messages]
     if not times:

@@ -317,10 +317,17 @@ class LogWriter:
         self._pending: list[tuple[str, str, str]] = []
         self._wake = threading.Condition()
         self._stopped = False
+        self._writing = False
         self._thread = threading.Thread(target=self._run, name="function-logs", daemon=True)
 
     def start(self) -> None:
         self._thread.start()
+
+    @property
+    def pending(self) -> bool:
+        """Whether a line is still to be written."""
+        with self._wake:
+            return bool(self._pending) or self._writing
 
     def put(self, group: str, stream: str, line: str) -> None:
         with self._wake:
@@ -338,8 +345,10 @@ class LogWriter:
     def _run(self) -> None:
         while True:
             with self._wake:
+                self._writing = False
                 self._wake.wait_for(lambda: self._pending or self._stopped)
                 batch, self._pending = self._pending, []
+                self._writing = True
                 if not batch:
                     return
             streams: dict[tuple[str, str], list[str]] = {}

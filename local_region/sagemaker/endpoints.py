@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 from local_region.ports import AwsRequest, Json, Region
@@ -52,6 +53,17 @@ class Endpoints:
             for fleet in list(self._fleets.values()):
                 for variant in fleet.variants.values():
                     variant.server.restart_if_dead()
+
+    def next_due(self, until: datetime) -> datetime | None:
+        del until
+        return None
+
+    def catch_up(self) -> None:
+        """Nothing waits for an instant."""
+
+    def busy(self) -> Iterable[str]:
+        passing = ("Creating", "Updating", "RollingBack", "Deleting")
+        return [f"endpoint {r.name}" for r in self.table.all() if r.state["EndpointStatus"] in passing]
 
     # -- operations ----------------------------------------------------------------------------------------------
 

@@ -9,7 +9,7 @@ import base64
 import binascii
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker.events import publish
@@ -220,6 +220,10 @@ class Notebooks:
             self._set(record, to)
         publish(self._region, "Notebook Instance", record)
         return record
+
+    def busy(self) -> Iterable[str]:
+        passing = ("Pending", "Stopping", "Updating", "Deleting")
+        return [f"notebook instance {record.name}" for record in self.table.all() if _status(record) in passing]
 
     def _set(self, record: Record, status: str) -> None:
         """Under the record's lock."""

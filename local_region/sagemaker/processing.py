@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from local_region.ports import AwsError, AwsRequest, Json, Region
@@ -69,6 +70,9 @@ class ProcessingJobs:
             raise invalid(f"The processing job is in status {status}. Only a job that is InProgress can be stopped.")
         self._runs[record.name].stop()
         return {}
+
+    def busy(self) -> Iterable[str]:
+        return [f"processing job {name}" for name, run in list(self._runs.items()) if run.alive]
 
     def stop(self) -> None:
         for run in list(self._runs.values()):

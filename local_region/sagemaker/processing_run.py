@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import threading
-from datetime import timedelta
+import time
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +69,11 @@ class ProcessingRun:
             # under the same lock as the look: the job's end must not be overwritten
             self._record.state["ProcessingJobStatus"] = "Stopping"
         self._enter()
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still has something to do or to say."""
+        return self._thread.is_alive()
 
     def abandon(self) -> None:
         self._abandoned = True
@@ -184,12 +189,12 @@ class ProcessingRun:
         stream = f"{self._record.name}/algo-1-{int(self._region.clock.now().timestamp())}"
         output = LogLines(self._region, process, GROUP, stream)
         limit = self._record.request["StoppingCondition"]["MaxRuntimeInSeconds"]
-        deadline = self._region.clock.now() + timedelta(seconds=limit)
+        deadline = time.monotonic() + limit  # the machine's time: a clock that is moved does no work
         early: _Ended | None = None
         while process.wait(0.0 if self._stopping.is_set() else _STEP) is None:
             if self._stopping.is_set():
                 early = _Ended("Stopped")
-            elif self._region.clock.now() >= deadline:
+            elif time.monotonic() >= deadline:
                 early = _Ended("Stopped", f"ClientError: the job ran longer than MaxRuntimeInSeconds ({limit})")
             if early is not None:
                 process.terminate(_GRACE_SECONDS)

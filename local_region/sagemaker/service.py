@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
 from weakref import WeakKeyDictionary
 
 from local_region.ports import AwsRequest, Json, Region
@@ -135,6 +136,18 @@ class SageMakerService:
 
     def operations(self) -> Mapping[str, Callable[[AwsRequest], Json]]:
         return self._operations
+
+    # timeline.Timekeeper
+
+    def next_due(self, until: datetime) -> datetime | None:
+        return self.endpoints.next_due(until)
+
+    def catch_up(self) -> None:
+        self.endpoints.catch_up()
+
+    def busy(self) -> Iterable[str]:
+        parts = (self.training, self.tuning, self.transforms, self.processing, self.notebooks, self.endpoints)
+        return [what for part in parts for what in part.busy()]
 
     def start(self) -> None:
         """Remove what a region that was killed left behind, then watch over the endpoints."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker import images, programs
 from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
@@ -90,6 +92,9 @@ class TrainingJobs:
                 )
         self._runs[record.name].stop()
         return {}
+
+    def busy(self) -> Iterable[str]:
+        return [f"training job {name}" for name, run in list(self._runs.items()) if run.alive]
 
     def stop(self) -> None:
         """End everything: the region stops."""

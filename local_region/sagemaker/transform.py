@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker.models import Models, arn_of
 from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
@@ -58,6 +60,9 @@ class TransformJobs:
             raise invalid(f"The transform job is in status {status}. Only a job that is InProgress can be stopped.")
         self._runs[record.name].stop()
         return {}
+
+    def busy(self) -> Iterable[str]:
+        return [f"transform job {name}" for name, run in list(self._runs.items()) if run.alive]
 
     def stop(self) -> None:
         for run in list(self._runs.values()):

@@ -47,6 +47,11 @@ class TransformRun:
             self._record.state["TransformJobStatus"] = "Stopping"
         publish(self._region, "Transform Job", self._record)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it still has something to do or to say."""
+        return self._thread.is_alive()
+
     def abandon(self) -> None:
         self._abandoned = True
         self._stopping.set()

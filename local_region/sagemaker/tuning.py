@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from local_region.ports import AwsRequest, Json, Region
@@ -157,6 +158,9 @@ class TuningJobs:
         self.table.remove(record)
         self._runs.pop(record.name, None)
         return {}
+
+    def busy(self) -> Iterable[str]:
+        return [f"tuning job {name}" for name, run in list(self._runs.items()) if run.alive]
 
     def stop(self) -> None:
         """End everything: the region stops."""

@@ -43,10 +43,21 @@ class MotoMetrics:
         self._config, self._clock = config, clock
         self._values: deque[_Value] = deque()
         self._lock = threading.Lock()
+        #: what CloudWatch has, by namespace and name, as far as it was looked at
+        self._index: dict[tuple[str, str], list[Any]] = {}
+        self._indexed = 0
 
-    def put(self, namespace: str, name: str, value: float, unit: str, dimensions: Mapping[str, str]) -> None:
+    def put(
+        self,
+        namespace: str,
+        name: str,
+        value: float,
+        unit: str,
+        dimensions: Mapping[str, str],
+        at: datetime | None = None,
+    ) -> None:
         named = tuple(sorted(dimensions.items()))
-        self._values.append(_Value(namespace, name, unit, named, float(value), self._clock.now()))
+        self._values.append(_Value(namespace, name, unit, named, float(value), at or self._clock.now()))
         if len(self._values) > _SINGLE_VALUES:
             self._condense()
 
@@ -56,19 +67,16 @@ class MotoMetrics:
             self._send([_datum(value, {"Value": value.value}) for value in self._take(len(self._values))])
 
     def samples(self, since: Mapping[MetricKey, datetime]) -> dict[MetricKey, list[Sample]]:
-        """The values of some metrics, each since its own time, those not handed to CloudWatch yet included.
-
-        One pass over everything, so that a dozen alarms cost what one does.
-        """
+        """The values of some metrics, each since its own time, those not handed to CloudWatch yet included."""
         found: dict[MetricKey, list[Sample]] = {key: [] for key in since}
         by_name: dict[tuple[str, str], list[MetricKey]] = {}
         for key in since:
             by_name.setdefault((key.namespace, key.name), []).append(key)
         with self._lock:
             pending = list(self._values)
-            kept = list(self._backend.metric_data)
+            kept = [datum for name in by_name for datum in self._kept(name)]
         for datum in kept:
-            for key in by_name.get((datum.namespace, datum.name), ()):
+            for key in by_name[(datum.namespace, datum.name)]:
                 at = _aware(datum.timestamp)
                 named = tuple(sorted((dimension.name, dimension.value) for dimension in datum.dimensions))
                 if at >= since[key] and named == key.dimensions and key.unit in (None, datum.unit):
@@ -78,6 +86,17 @@ class MotoMetrics:
                 if value.at >= since[key] and value.dimensions == key.dimensions and key.unit in (None, value.unit):
                     found[key].append(Sample(value.at, 1, value.value, value.value, value.value))
         return found
+
+    def _kept(self, name: tuple[str, str]) -> list[Any]:
+        """CloudWatch's values of one metric. It only ever adds to its list, but for ``_send``, which says so."""
+        data = self._backend.metric_data
+        if len(data) < self._indexed:  # moto was reset
+            self._index, self._indexed = {}, 0
+        new = data[self._indexed :]
+        for datum in new:
+            self._index.setdefault((datum.namespace, datum.name), []).append(datum)
+        self._indexed += len(new)
+        return self._index.get(name, [])
 
     def _condense(self) -> None:
         with self._lock:
@@ -106,7 +125,10 @@ class MotoMetrics:
         for namespace, items in by_namespace.items():
             for start in range(0, len(items), _BATCH):
                 backend.put_metric_data(namespace, items[start : start + _BATCH])
-        del backend.metric_data[: max(0, len(backend.metric_data) - _KEPT)]
+        surplus = len(backend.metric_data) - _KEPT
+        if surplus > 0:
+            del backend.metric_data[:surplus]
+            self._index, self._indexed = {}, 0
 
     @property
     def _backend(self) -> Any:

@@ -87,6 +87,22 @@ class RunningRegion:
         with urllib.request.urlopen(f"{self.endpoint}/_local/{path}", timeout=10) as answer:
             return json.load(answer)
 
+    def advance(self, by: str, patience: float = 60.0, seconds: float = 120.0) -> dict[str, Any]:
+        """Move the region's clock ahead (``+3h``) and wait until it is there. What was not done in time fails."""
+        body = json.dumps({"advance": by, "patience_seconds": patience}).encode()
+        request = urllib.request.Request(
+            f"{self.endpoint}/_local/clock", body, {"Content-Type": "application/json"}, method="POST"
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+
+        def there() -> dict[str, Any] | None:
+            state: dict[str, Any] = self.control("clock")
+            return None if state["moving"] else state
+
+        state = wait_for(there, seconds, f"the clock at {by}")
+        assert not state["unsettled"], state["unsettled"]
+        return state
+
     def events_after(self, number: int) -> list[dict[str, Any]]:
         events: list[dict[str, Any]] = self.control(f"events?after={number}")["events"]
         return events

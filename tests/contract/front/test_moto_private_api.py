@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -81,3 +82,39 @@ def test_waitress_is_put_together_as_the_server_expects() -> None:
     assert {"get_environment", "build_response_header"} <= set(dir(WSGITask))
     made = ThreadedTaskDispatcher()
     assert (made.active_count, made.stop_count, len(made.threads), len(made.queue)) == (0, 0, 0, 0)
+
+
+def test_moto_takes_the_time_from_the_region() -> None:
+    from moto.cloudwatch import models as cloudwatch
+    from moto.core import utils
+    from moto.s3.models import FakeKey
+    from moto.sqs.models import Message
+
+    from local_region.clock import RegionClock
+    from local_region.stores.moto_time import follow
+
+    before = vars(utils)["datetime"]
+    clock = RegionClock()
+    clock.move_ahead(timedelta(days=3))
+    try:
+        follow(clock)
+        expected = clock.now()
+        message = Message("id", "body")
+        message.mark_sent()
+        message.change_visibility(30)
+        key = FakeKey("k", b"v", "123456789012", "us-east-1")
+        for at in (
+            utils.utcnow().replace(tzinfo=UTC),
+            datetime.fromtimestamp(utils.unix_time(), UTC),
+            datetime.fromtimestamp((message.sent_timestamp or 0) / 1000, UTC),
+            datetime.fromtimestamp(message.visible_at / 1000 - 30, UTC),
+            key.last_modified.replace(tzinfo=UTC),
+            vars(cloudwatch)["utcnow"]().replace(tzinfo=UTC),
+        ):
+            assert abs(at - expected) < timedelta(minutes=1)
+        assert type(utils.utcnow()) is datetime, "moto's state holds no datetimes of ours"
+        assert not message.visible
+        clock.move_ahead(timedelta(days=3, seconds=31))
+        assert message.visible
+    finally:
+        vars(utils)["datetime"] = before

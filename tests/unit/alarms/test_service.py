@@ -221,3 +221,56 @@ def test_moto_is_itself_again_afterwards(bench: Bench) -> None:
 def test_titles_of_regions() -> None:
     assert region_title("eu-central-1") == "Europe (Frankfurt)"
     assert region_title("nowhere-1") == "nowhere-1"
+
+
+# the clock is moved (timeline.Timekeeper)
+
+
+def at_its_instants(bench: Bench, minutes: int) -> list[tuple[int, str]]:
+    """Goes where ``next_due`` says, as the timeline does; (minute, state) of the alarm after each."""
+    begin = bench.region.clock.now()
+    until, passed = begin + timedelta(minutes=minutes), []
+    while (due := bench.service.next_due(until)) is not None:
+        bench.region.clock.time = due
+        bench.service.catch_up()
+        passed.append((round((due - begin) / timedelta(minutes=1)), bench.backend.alarms["errors"].state_value))
+    return passed
+
+
+def test_an_alarm_is_due_when_its_state_changes_and_not_before(bench: Bench) -> None:
+    bench.put(evaluation_periods=2, datapoints_to_alarm=1)
+    bench.service.look()
+    assert at_its_instants(bench, 10_000) == []  # nothing will ever change
+    bench.fail()
+    bench.service.look()
+    assert bench.backend.alarms["errors"].state_value == "ALARM"
+    passed = at_its_instants(bench, 10_000)
+    assert [state for _, state in passed] == ["OK"]
+    assert passed[0][0] in range(10, 22)  # when the value has left both periods and those that are looked at beyond
+
+
+def test_until_is_the_end(bench: Bench) -> None:
+    bench.put()
+    bench.fail()
+    bench.service.look()
+    assert at_its_instants(bench, 3) == []
+
+
+def test_the_age_of_a_queues_message_grows_over_minutes_that_are_left_out(bench: Bench) -> None:
+    bench.queues.create_queue("dead")
+    bench.put(
+        namespace="AWS/SQS",
+        metric_name="ApproximateAgeOfOldestMessage",
+        dimensions=[{"Name": "QueueName", "Value": "dead"}],
+        statistic="Maximum",
+        threshold=600.0,
+        period=60,
+        evaluation_periods=3,
+    )
+    bench.queues.send_message("dead", "body")
+    bench.service.look()
+    # three minutes running above ten of them
+    assert at_its_instants(bench, 30)[0] in {(11, "ALARM"), (12, "ALARM"), (13, "ALARM"), (14, "ALARM")}
+    values = [v.value for v in bench.region.metrics._values if v.name == "ApproximateAgeOfOldestMessage"]
+    assert values == sorted(values)
+    assert len(values) >= 12  # also for the minutes at which nobody looked

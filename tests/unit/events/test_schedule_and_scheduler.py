@@ -101,3 +101,16 @@ def test_a_changed_rule_starts_anew_and_a_deleted_one_is_forgotten() -> None:
     clock.sleep(7200)
     assert scheduler.step() == 60
     assert fired == []
+
+
+def test_what_is_due_next_is_an_enabled_rules_and_catching_up_fires_it_at_its_time() -> None:
+    clock, fired = Clock(), list[tuple[str, datetime]]()
+    rules = [("off", "rate(1 minute)", False), ("hourly", "rate(1 hour)", True)]
+    scheduler = Scheduler(clock, lambda: rules, lambda name, moment: fired.append((name, moment)))
+    assert scheduler.next_due() == NOW + timedelta(hours=1)
+    clock.sleep(3605)
+    scheduler.catch_up()
+    assert fired == [("hourly", NOW + timedelta(hours=1))]
+    assert scheduler.next_due() == NOW + timedelta(hours=2)
+    rules.pop()
+    assert scheduler.next_due() is None

@@ -7,13 +7,13 @@ import io
 import json
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
-from local_region.clock import SystemClock
+from local_region.clock import RegionClock, SystemClock
 from local_region.events.targets import Deliverer, Undeliverable
 from local_region.functions.asynchronous import AsyncCalls, Event, Settings, dead_letter_attributes, destination_record
 from local_region.functions.fitting import Fit
@@ -29,7 +29,8 @@ from local_region.functions.model import (
 from local_region.functions.packages import Package
 from local_region.functions.permissions import permits, statement
 from local_region.functions.worker import Invocation, LogWriter, Worker
-from local_region.ports import AwsError, FunctionSpec, InvocationResult, Region, RegionConfig
+from local_region.ports import AwsError, Clock, FunctionSpec, InvocationResult, Region, RegionConfig
+from tests.support.region import wait_for
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
 
@@ -37,7 +38,7 @@ ARN = "arn:aws:lambda:us-east-1:123456789012:function:f"
 class FakeRegion:
     def __init__(self, folder: Path) -> None:
         self.config = RegionConfig("127.0.0.1", 1, folder, retry_delays=(0.01, 0.02), function_idle_seconds=0.05)
-        self.clock = SystemClock()
+        self.clock: Clock = SystemClock()
 
 
 def make_function(folder: Path, **settings: Any) -> Function:
@@ -162,9 +163,13 @@ class Calls:
         dead_letter = config.pop("dead_letter", "arn:aws:sqs:us-east-1:123456789012:dead")
         self.function = make_function(folder, dead_letter_arn=dead_letter, **config.pop("spec", {}))
         self.config = config
-        region, sink = cast("Region", FakeRegion(folder)), cast("Deliverer", self.sink)
+        self.region, sink = FakeRegion(folder), cast("Deliverer", self.sink)
         self.calls = AsyncCalls(
-            region, lambda name: Settings(self.function, config), self.invoke, sink, dropped=self.dropped.append
+            cast("Region", self.region),
+            lambda name: Settings(self.function, config),
+            self.invoke,
+            sink,
+            dropped=self.dropped.append,
         )
         self.calls.start()
 
@@ -304,3 +309,19 @@ def test_the_resource_policy() -> None:
     assert not permits([entry], "events.amazonaws.com", f"{rule}2", "123456789012")
     assert not permits([entry], "s3.amazonaws.com", rule, "123456789012")
     assert not permits([], "events.amazonaws.com", rule, "123456789012")
+
+
+def test_a_retry_comes_when_the_regions_clock_says_so(tmp_path: Path) -> None:
+    calls = Calls(tmp_path, [InvocationResult(b'{"errorMessage": "no"}', "Unhandled"), InvocationResult(b"1", None)])
+    calls.region.config = RegionConfig("127.0.0.1", 1, tmp_path, retry_delays=(3600.0,))
+    clock = calls.region.clock = RegionClock()
+    calls.calls.put("f", b"{}", "r")
+    due = wait_for(calls.calls.next_due)
+    assert abs(due - clock.now() - timedelta(hours=1)) < timedelta(minutes=1)
+    wait_for(lambda: not calls.calls.busy())  # waiting for an instant is doing nothing
+    clock.move_to(due)
+    assert calls.calls.busy() == ["function f"]
+    calls.calls.catch_up()
+    wait_for(lambda: len(calls.requests) == 2 and not calls.calls.busy())
+    assert calls.calls.next_due() is None
+    calls.calls.stop()
