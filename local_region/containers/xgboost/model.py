@@ -53,7 +53,8 @@ class Model:
         self.objective: str = learner["objective"]["name"]
         self.num_class = int(learner["learner_model_param"].get("num_class", "0"))
         self.num_features: int = boosters[0].num_features()
-        self._linear = learner["gradient_booster"]["name"] == "gblinear"
+        # in place, gblinear can't predict, and dart adds up in another order than the built-in's server, which does not
+        self._in_place = learner["gradient_booster"]["name"] == "gbtree"
         if any(booster.num_features() != self.num_features for booster in boosters):
             raise UserError("The models of this archive were trained on different numbers of features.")
 
@@ -80,6 +81,6 @@ class Model:
         )
 
     def _one(self, booster: xgb.Booster, matrix: Any) -> Array:
-        if self._linear:
-            return np.asarray(booster.predict(xgb.DMatrix(matrix, nthread=1), validate_features=False))
-        return np.asarray(booster.inplace_predict(matrix, validate_features=False))
+        if self._in_place:
+            return np.asarray(booster.inplace_predict(matrix, validate_features=False))
+        return np.asarray(booster.predict(xgb.DMatrix(matrix, nthread=1), validate_features=False))

@@ -32,11 +32,12 @@ _LINKS = {
     ("reg:squarederror", "reg:linear", "reg:pseudohubererror", "reg:squaredlogerror", "reg:absoluteerror"), "identity"
 )
 _ONE = np.float32(1)
-_MARGINS: Mapping[str, Callable[[np.float32], np.float32]] = {
-    "logistic": lambda score: -np.log(_ONE / score - _ONE),
-    "exponential": np.log,
-    "softmax": lambda score: score,
-    "identity": lambda score: score,
+#: numpy's own log of 32 bits is off by more than C's
+_MARGINS: Mapping[str, Callable[[np.float32], float]] = {
+    "logistic": lambda score: -np.log(np.float64(_ONE / score - _ONE)),
+    "exponential": lambda score: np.log(np.float64(score)),
+    "softmax": float,
+    "identity": float,
 }
 
 
@@ -68,7 +69,7 @@ def _learner(content: bytes) -> tuple[str, str, int, dict[str, Any]]:
         link, width = _LINKS[objective], int(parameters["num_feature"])
         outputs = max(1, int(parameters["num_class"]))
         with np.errstate(all="ignore"):
-            base = float(_MARGINS[link](np.float32(str(parameters["base_score"]).strip("[]"))))
+            base = float(np.float32(_MARGINS[link](np.float32(str(parameters["base_score"]).strip("[]")))))
         booster = learner["gradient_booster"]
         if booster["name"] == "gblinear":
             return "linear", link, width, _linear(booster["model"], width, outputs, base)
