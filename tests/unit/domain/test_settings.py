@@ -69,7 +69,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         endpoint: {serverless: {memory_mb: 100}, max: 4}
         retrain: {quiet_period: 20m}
         deployment: {strategy: canary}
-        experiment: {mode: ab}
+        experiment: {mode: abc}
         """
     )
     joined = "\n".join(found)
@@ -90,7 +90,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         "endpoint.max: not available in this version",
         'retrain.quiet_period: given "20m": accepted is a duration between 0s and 15m',
         'deployment.strategy: "canary" is not available in this version; accepted is all_at_once',
-        "experiment: not available in this version",
+        'experiment.mode: given "abc"; accepted is ab or bandit',
     ):
         assert expected in joined
     assert len(found) == 17

@@ -233,7 +233,7 @@ class ContenderItem(TypedDict):
     version: int
 
 
-class DecisionItem(TypedDict, total=False):
+class VerdictItem(TypedDict, total=False):
     """What was decided, when and by whom. ``kind``: promote | keep | stop | inconclusive | invalid | failed."""
 
     kind: str
@@ -252,6 +252,7 @@ class ExperimentItem(TypedDict, total=False):
     status: str
     mode: str
     decides: str  # automatic | manual
+    look_every: int  # seconds
     lanes: list[ContenderItem]  # the champion first
     weights: dict[str, float]  # each slot's share of the traffic as it was last set
     design: dict[str, Any]
@@ -263,8 +264,8 @@ class ExperimentItem(TypedDict, total=False):
     looks: int
     look: dict[str, Any] | None  # the newest look in full (``domain.experiment.Look``)
     course: list[dict[str, Any]]  # looks in short, thinned with time
-    proposal: DecisionItem | None  # what the numbers say, while a person has to decide
-    decision: DecisionItem | None
+    proposal: VerdictItem | None  # what the numbers say, while a person has to decide
+    decision: VerdictItem | None
     error: ErrorItem | None
     history: list[HistoryLine]
     # kept

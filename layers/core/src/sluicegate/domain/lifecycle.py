@@ -43,12 +43,14 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
         None: ("approved", "pending_approval", "rejected"),
         "pending_approval": ("approved", "rejected"),
         # an approved version that a newer decision overtakes is retired without having served
-        "approved": ("deploying", "retired", "failed"),
-        "deploying": ("live", "failed"),
+        "approved": ("deploying", "retired", "failed", "rejected"),
+        # a person may choose another version while this one still takes over
+        "deploying": ("live", "failed", "retired"),
         "live": ("retired",),
         "rejected": (),
-        "retired": (),
-        "failed": (),
+        # a person may bring them back, or forbid them for good
+        "retired": ("approved", "rejected"),
+        "failed": ("approved", "rejected"),
     },
     "batch": {
         None: ("received",),

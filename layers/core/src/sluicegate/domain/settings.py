@@ -11,6 +11,7 @@ from sluicegate.domain import algorithms, hyperparameters, settings_script
 from sluicegate.domain.durations import Duration, within
 from sluicegate.domain.names import digest
 from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
+from sluicegate.domain.settings_experiment import Experiment
 from sluicegate.domain.settings_retrain import Retrain
 from sluicegate.domain.settings_rows import Split, Weights
 from sluicegate.domain.settings_script import ScriptKeys
@@ -77,7 +78,6 @@ NOT_YET: frozenset[str] = frozenset(
         "deployment.percent",
         "deployment.rollback_on",
         "endpoint.max",
-        "experiment",
         "idle_shutdown",
     }
 )
@@ -170,7 +170,11 @@ class Evaluation(_Part):
 class Deployment(_Part):
     """How a new version takes over."""
 
-    strategy: Literal["all_at_once"] = "all_at_once"
+    strategy: Literal["all_at_once", "experiment", "shadow"] = Field(
+        default="all_at_once",
+        description="all_at_once: it replaces the one that serves; experiment: it is compared with that one first, on "
+        "a share of the traffic; shadow: it sees copies of requests first.",
+    )
 
 
 class Serverless(_Part):
@@ -227,6 +231,7 @@ class ModelSettings(_Part):
     approval: Literal["automatic", "manual"] = "automatic"
     deployment: Deployment = Deployment()
     endpoint: Endpoint = Endpoint()
+    experiment: Experiment = Experiment()
     retrain: Retrain = Retrain()
     budget: Budget = Budget()
 

@@ -16,11 +16,12 @@ from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import SettingsError
 from sluicegate.domain.schema import ProblemKind
 from sluicegate.domain.settings import METRICS, NOT_YET, ModelSettings
+from sluicegate.domain.settings_experiment import Experiment
 from sluicegate.domain.yaml_text import YamlError, load
 
 #: Values that the design has and this version doesn't, by path.
 _LATER_VALUES: dict[str, frozenset[str]] = {
-    "deployment.strategy": frozenset({"canary", "linear", "experiment", "shadow"}),
+    "deployment.strategy": frozenset({"canary", "linear"}),
     "retrain.on": frozenset({"drift", "feedback"}),
 }
 _KINDS = {
@@ -64,6 +65,16 @@ def parse_settings(text: str) -> ModelSettings:
         title = "model.yaml has a mistake" if len(found) == 1 else f"model.yaml has {len(found)} mistakes"
         raise SettingsError(title, "\n".join(found), _REMEDY)
     return settings
+
+
+def experiment_settings(document: Mapping[str, Any]) -> Experiment:
+    """The part ``experiment`` alone, as a request to start one says it. Raises ``SettingsError``; a line a mistake."""
+    try:
+        return ModelSettings.model_validate({"experiment": dict(document)}).experiment
+    except ValidationError as error:
+        lines = list(dict.fromkeys(_lines(error)))
+        title = "The experiment has a mistake" if len(lines) == 1 else f"The experiment has {len(lines)} mistakes"
+        raise SettingsError(title, "\n".join(lines), "Nothing was started.") from error
 
 
 def _without_null(document: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,183 @@
+"""A model with three versions whose traffic can be shared: the application over the fakes, with experiments.
+
+Making the versions takes a second of real encoding, so a test starts from a copy of one world.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from sluicegate.domain import names
+from sluicegate.domain.experiment import Latency, Tally
+from sluicegate.domain.items import LaneItem
+from sluicegate.ports import Fact, Place
+from sluicegate.services.contests import Contests
+from sluicegate.services.experiment import Experiments
+from sluicegate.services.experiment_looks import Looks
+from sluicegate.services.experiment_steps import Steps
+from sluicegate.services.experiment_terms import Wanted
+from sluicegate.services.ledger import Step
+from sluicegate.services.tallies import hour_of
+from tests.support.fakes import World
+from tests.support.flow import PREFIX, Flow, table
+from tests.support.tallies import FakeTallies
+
+MODEL = "churn"
+#: outcomes count when they are in; half an hour between looks
+TERMS: dict[str, Any] = {"no_outcome": "unknown", "look_every": "30m", "max_duration": "3d"}
+
+
+class FakeLanes:
+    """An endpoint of its own for each lane but the champion's, settled by the test like any other."""
+
+    def __init__(self, flow: Contest) -> None:
+        self.flow = flow
+
+    def bring(self, model: str, lanes: Sequence[LaneItem], cause: str, now: datetime) -> str:
+        words = [self._bring(lane) for lane in lanes if lane["endpoint"] != names.endpoint(PREFIX, model)]
+        return next((word for word in words if word != "ready"), "ready")
+
+    def _bring(self, lane: LaneItem) -> str:
+        endpoints, name = self.flow.endpoints, lane["endpoint"]
+        if name not in endpoints.states:
+            config = f"{name}-config"
+            endpoints.endpoint_configs.setdefault(config, ("model", lane["variant"], None))  # type: ignore[arg-type]
+            endpoints.create(name, config, {})
+            return "busy"
+        state = endpoints.states[name]
+        return "ready" if state.free else f"failed:{state.failure_reason}" if state.broken else "busy"
+
+    def drop(self, model: str, cause: str, keep_version: int | None, now: datetime) -> None:
+        lanes = self.flow.registry.experiment(model, cause)["lanes"][1:]
+        for lane in lanes:
+            name = names.lane_endpoint(PREFIX, model, lane["version"])
+            if name in self.flow.endpoints.states:
+                self.flow.endpoints.delete(name)
+
+
+class Contest(Flow):
+    """Version 3 is live; 1 and 2 served before it."""
+
+    #: the schedule
+    every = timedelta(minutes=5)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.tallies = FakeTallies()  # what happens there is not what breaks off
+        self.counted = 0
+
+    def experiments(self) -> Experiments:
+        looks = Looks(self.storage, self.tallies)
+        return Experiments(self.ledger(), looks, FakeLanes(self), self.rollout())
+
+    def deliver(self, kind: str, identity: str, about: Any) -> str:
+        if kind == "tick":
+            return str(self.experiments().tick(about))
+        if kind == "start":
+            self.contests().begin(MODEL, about, self.world.tick())
+            return self.experiments().advance(MODEL, self.world.now, recover=True)
+        if kind == "approved":
+            return self.approved(*about)
+        done = super().deliver(kind, identity, about)
+        if kind == "endpoint":
+            model = names.endpoint_model(PREFIX, about)
+            done = self.experiments().advance(str(model), self.world.now, recover=True)
+        return done
+
+    def start(self, *challengers: int, mode: str | None = None, cause: str = "asked", **given: Any) -> Any:
+        """Raises what is wrong with it."""
+        self.deliver("start", cause, self.wanted(*challengers, mode=mode, cause=cause, **given))
+        return self.experiment()
+
+    def wanted(self, *challengers: int, mode: str | None = None, cause: str = "asked", **given: Any) -> Wanted:
+        return Wanted(challengers, (cause,), "ada", "is it better?", mode, TERMS | given)
+
+    def approved(self, number: int, decided: str) -> str:
+        """What ``services.deploy`` does about an approval."""
+        contested = False
+
+        def plan(item: Any) -> Step | None:
+            nonlocal contested
+            step = Steps(self.registry).contested(item, number, decided, self.world.now)
+            contested = step is not None
+            return step
+
+        self.ledger().step(MODEL, self.world.tick(), plan)
+        self.experiments().advance(MODEL, self.world.now, recover=True)
+        return "contest" if contested else "deployed"
+
+    def decide(self, kind: str, slot: str | None = None, who: str = "ada", why: str = "") -> None:
+        self.contests().decide(MODEL, kind, slot, who, why, self.world.tick())
+        self.experiments().advance(MODEL, self.world.now)
+
+    def contests(self) -> Contests:
+        return Contests(self.ledger())
+
+    def wait(self, **length: float) -> None:
+        """Time passes, and the schedule comes every five minutes of it."""
+        end = self.world.now + timedelta(**length)
+        while self.world.now < end:
+            self.world.now += self.every
+            self.tick()
+
+    def tick(self, copies: int = 1) -> None:
+        for _ in range(copies):
+            self.attempt("tick", "tick", self.world.now)
+        self.play()
+
+    def serve(self, outcomes: Mapping[str, tuple[int, int]], failures: int = 0, milliseconds: float = 9.0) -> None:
+        """Exposures and their outcomes, by lane (how many, how many of them 1), in the hour that it is."""
+        hour = hour_of(int(self.world.now.timestamp() * 1000))
+        scope = self.item().get("experiment") or "none"
+        for lane, (count, hits) in outcomes.items():
+            latency = sum((Latency.of(milliseconds) for _ in range(min(count, 30))), Latency())
+            tally = Tally(
+                exposures=count,
+                outcomes=count,
+                total=float(hits),
+                squares=float(hits),
+                errors=failures,
+                latency=latency,
+            )
+            self.counted += 1
+            fact = Fact(f"fact-{self.counted}", {Place(scope, lane, hour): tally})
+            self.tallies.add(MODEL, [fact], self.world.now)
+
+    def item(self) -> Any:
+        return self.registry.model(MODEL)
+
+    def experiment(self) -> Any:
+        """The newest."""
+        return self.registry.experiments(MODEL)[0]
+
+    def shares(self) -> dict[int, float]:
+        """Of the routing as it is written now: by version."""
+        return {lane["version"]: lane["weight"] for lane in self.storage.json(f"routing/{MODEL}.json")["lanes"]}
+
+    def lanes_up(self) -> set[str]:
+        return {name for name in self.endpoints.states if name != names.endpoint(PREFIX, MODEL)}
+
+
+@cache
+def _prepared() -> Contest:
+    flow = Contest(World())
+    for number in (1, 2, 3):
+        flow.put(f"data/{MODEL}/{number}.csv", table(200 + number, number))
+        flow.play()
+    assert flow.item()["live_version"] == 3
+    return flow
+
+
+def contest(crash_after: int | None = None, settings: str = "") -> Contest:
+    """A world of its own; ``crash_after`` counts the effects from here."""
+    flow = copy.deepcopy(_prepared())
+    if settings:
+        flow.put(f"models/{MODEL}/model.yaml", settings.encode())
+        flow.play()
+    flow.world.effects.clear()
+    flow.world.crash_after = crash_after
+    return flow
