@@ -85,7 +85,7 @@ class FakeRegistry:
 
     def models(self) -> list[SummaryItem]:
         names = ["model", "state", "live_version", "problem", "target", "updated_at", "message"]
-        names += ["scheduled_for", "asked", "experiment", "challenging"]
+        names += ["scheduled_for", "asked", "experiment", "challenging", "moving"]
         models = sorted(key[1] or "" for key in self.items if key[0] == "model")
         return [{n: self._one("model", m, "").get(n) for n in names} for m in models]  # type: ignore[misc]
 
@@ -459,6 +459,15 @@ class FakeEndpoints:
             state = replace(state, status="InService", pending_config=None, failure_reason=failure)
         self.states[name] = state
         self.world.say("endpoint", name)
+
+
+class FakeBell:
+    def __init__(self, world: World) -> None:
+        self.world = world
+
+    def ring(self, model: str, now: datetime) -> None:
+        self.world.say("bell", model)
+        self.world.effect(f"ring {model}")
 
 
 class FakeWorkspace:

@@ -12,6 +12,7 @@ from random import Random
 from typing import Any
 
 from sluicegate.domain import names
+from sluicegate.services.advance import Advance
 from sluicegate.services.arrivals import Arrived
 from sluicegate.services.batch import StartBatch
 from sluicegate.services.deploy import Deploy
@@ -22,11 +23,13 @@ from sluicegate.services.ingest import Ingest
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
+from sluicegate.services.steer import Steer
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
 from sluicegate.services.withdraw import Withdraw
 from tests.support.fakes import (
     Crash,
+    FakeBell,
     FakeEndpoints,
     FakeJobs,
     FakePackages,
@@ -78,7 +81,7 @@ class Flow:
         return Ledger(self.registry, FakeQueue(self.world), PREFIX, self.quiet, pause=lambda _: None)
 
     def rollout(self) -> Rollout:
-        return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, PREFIX)
+        return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, PREFIX, REGION)
 
     def deliver(self, kind: str, identity: str, about: Any) -> str:
         now = self.world.tick()
@@ -108,9 +111,15 @@ class Flow:
             return register.transform_ended(about, identity, now)
         if kind == "package":
             return Deploy(ledger, self.packages, self.rollout(), PREFIX).package_changed(about, now)
+        if kind in ("bell", "tick"):
+            advance = Advance(ledger, self.packages, self.rollout())
+            return advance.one(about, now) if kind == "bell" else str(advance.all(now))
         if kind == "endpoint":
             return Track(self.registry, self.rollout(), PREFIX).endpoint_changed(about, now)
         raise ValueError(kind)
+
+    def steer(self) -> Steer:
+        return Steer(self.ledger(), FakeBell(self.world))
 
     def put(self, key: str, content: bytes) -> None:
         """A user's upload, with its event."""

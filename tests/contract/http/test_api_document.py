@@ -23,8 +23,11 @@ from tests.contract.http.samples import (
 )
 from tests.contract.http.stub_aws import StubAws, running
 from tests.contract.http.test_predict_over_http import load
+from tests.contract.http.test_steering import steering_routes
+from tests.support.stage import Stage
 
 ROOT = Path(__file__).parents[3]
+STEERING = steering_routes(Stage())
 DOCUMENT = json.loads((ROOT / "functions/serve_web/site/openapi.json").read_text())
 CONTEXT = LambdaContext()
 REPORT = "/models/{model}/runs/{run}/report"
@@ -68,7 +71,7 @@ def test_the_document_is_openapi_3_1() -> None:
 
 
 def test_it_names_the_routes_that_there_are() -> None:
-    routes = {*ROUTES, "/models/{model}/predictions", "/openapi.json", "/"}
+    routes = {*ROUTES, "/models/{model}/predictions", "/openapi.json", "/", *(path for _, path in STEERING)}
     assert set(DOCUMENT["paths"]) == routes
 
 
@@ -88,6 +91,7 @@ def test_the_template_routes_what_it_describes() -> None:
     }
     assert {(method, path) for method, path, _ in routed} == described
     assert {path for _, path, name in routed if name == "ManageModelsFunction"} == set(ROUTES)
+    assert {(method.upper(), path) for method, path, name in routed if name == "SteerModelsFunction"} == set(STEERING)
 
 
 def test_answers_say_which_origin_may_read_them(manage: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -86,7 +86,7 @@ def test_the_rules_may_leave_their_failures_whatever_the_stack_is_called() -> No
 def test_a_sample_event_passes_its_rule_and_no_other(name: str, rule: dict[str, Any]) -> None:
     def filled(value: Any) -> Any:
         if isinstance(value, dict):
-            known = {"Ref": {"DataBucket": "sluicegate-data"}, "Fn::Sub": SUBSTITUTED}
+            known = {"Ref": {"DataBucket": "sluicegate-data", "NamePrefix": "sluicegate"}, "Fn::Sub": SUBSTITUTED}
             for intrinsic, values in known.items():
                 if intrinsic in value:
                     return values[value[intrinsic]]

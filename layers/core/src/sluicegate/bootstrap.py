@@ -9,6 +9,7 @@ import os
 from functools import cache
 
 from sluicegate.adapters.aws import client
+from sluicegate.adapters.bell import EventBridgeBell
 from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
 from sluicegate.adapters.packages import SageMakerPackages
@@ -17,6 +18,7 @@ from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
 from sluicegate.adapters.workspace import LambdaWorkspace
+from sluicegate.services.advance import Advance
 from sluicegate.services.batch import StartBatch
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.evaluate import Evaluate
@@ -26,6 +28,7 @@ from sluicegate.services.ingest import Ingest
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
+from sluicegate.services.steer import Steer
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
 from sluicegate.services.wake import Wake
@@ -76,7 +79,7 @@ def jobs() -> SageMakerJobs:
 
 
 def rollout() -> Rollout:
-    return Rollout(ledger(), storage(), SageMakerEndpoints(client("sagemaker")), jobs(), prefix())
+    return Rollout(ledger(), storage(), SageMakerEndpoints(client("sagemaker")), jobs(), prefix(), region())
 
 
 @cache
@@ -128,6 +131,16 @@ def deploy() -> Deploy:
 @cache
 def track() -> Track:
     return Track(registry(), rollout(), prefix())
+
+
+@cache
+def advance() -> Advance:
+    return Advance(ledger(), SageMakerPackages(client("sagemaker")), rollout())
+
+
+@cache
+def steer() -> Steer:
+    return Steer(ledger(), EventBridgeBell(client("events"), prefix()))
 
 
 @cache

@@ -337,6 +337,12 @@ class Endpoints(Protocol):
     def delete(self, name: str) -> None: ...
 
 
+class RolloutBell(Protocol):
+    """Wakes whoever brings a model to what was decided for it. A ring that is lost delays that by a minute."""
+
+    def ring(self, model: str, now: datetime) -> None: ...
+
+
 class Workspace(Protocol):
     """A folder on disk for one piece of work, empty at the start and gone at the end."""
 

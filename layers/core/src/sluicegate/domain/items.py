@@ -74,6 +74,15 @@ class TrafficItem(TypedDict):
     revision: int
 
 
+class VerdictOfPerson(TypedDict):
+    """What a person decided last about a version. ``approval``: Approved | Rejected, as SageMaker's registry says."""
+
+    approval: str
+    at: str
+    who: str
+    why: str
+
+
 class CodeItem(TypedDict):
     """A script's files, packed: ``key`` is the archive's, ``files`` the names in it, ``digest`` of their contents."""
 
@@ -114,6 +123,8 @@ class ModelItem(SummaryItem, total=False):
     challenging: int | None  # the version that the next experiment is for, when the one under way has ended
     challenging_at: str | None  # when that was decided
     traffic: TrafficItem | None  # None: all requests go to the live version
+    ordered_at: str | None  # when the endpoint was told to serve deploying_version
+    telling: list[int] | None  # versions decided by a person, of which SageMaker's registry is not told yet
 
 
 class WithdrawnItem(TypedDict):
@@ -196,6 +207,7 @@ class VersionItem(TypedDict, total=False):
     threshold: float  # of anomaly detection: the score above which a record is anomalous
     released: bool  # its endpoint config and SageMaker Model are gone
     variant: str  # the production variant it serves under, where that isn't v<version>
+    decision: VerdictOfPerson | None
 
 
 class BatchItem(TypedDict, total=False):
@@ -298,6 +310,9 @@ KEPT: dict[str, frozenset[str]] = {
             "challenging",
             "challenging_at",
             "traffic",
+            "ordered_at",
+            "telling",
+            "moving",
         }
     ),
     "upload": frozenset({"model", "etag", "sequencer", "history"}),
@@ -308,6 +323,16 @@ KEPT: dict[str, frozenset[str]] = {
     "batch": frozenset({"model", "etag", "sequencer"}),
     "experiment": frozenset({"model", "looked_at", "information", "settled_at"}),
 }
+
+
+def is_moving(item: Mapping[str, Any]) -> bool:
+    """Whether a model (its item) is on the way somewhere: what was decided for it is not what is."""
+    desired = item.get("desired_version")
+    return bool(
+        (desired is not None and desired != item.get("live_version"))
+        or item.get("deploying_version") is not None
+        or item.get("telling")
+    )
 
 
 def public(kind: str, item: Mapping[str, Any]) -> dict[str, Any]:

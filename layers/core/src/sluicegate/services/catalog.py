@@ -56,7 +56,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
             "model_package_arn",
             "history",
         ),
-        *("created_at", "live_since"),
+        *("created_at", "live_since", "decision"),
     ),
     "batch": (
         *("batch", "key", "status", "version", "size", "received_at", "updated_at", "rows", "rejected_rows", "parts"),

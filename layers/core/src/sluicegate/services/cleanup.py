@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import NotFound
+from sluicegate.domain.errors import Conflict, NotFound
 from sluicegate.domain.items import ModelItem, VersionItem
 from sluicegate.ports import Change, Endpoints, EndpointState, Jobs, Registry
 
@@ -41,8 +41,16 @@ class Cleanup:
             number = version["version"]
             if version["status"] not in _DONE_WITH or number in kept or version.get("released"):
                 continue
+            # somebody may have brought it back since the list was read
+            if self._registry.version(model, number)["status"] != version["status"]:
+                continue
             self._forget(model, version)
-            self._registry.commit([Change("version", model, number, set={"released": True})])
+            try:
+                self._registry.commit(
+                    [Change("version", model, number, set={"released": True}, status_in=(version["status"],))]
+                )
+            except Conflict:
+                log.info("version %s of %s was brought back", number, model)
 
     def _forget(self, model: str, version: VersionItem) -> None:
         config = names.endpoint_config(self._prefix, model, version["version"])

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from typing import Any
 
 from sluicegate.domain import names
 from sluicegate.domain.errors import NotFound, Refused, Transient
-from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, stamp
-from sluicegate.ports import Change, Package, Packages
+from sluicegate.domain.items import ModelItem, VersionItem, stamp
+from sluicegate.ports import Package, Packages
 from sluicegate.services.ledger import Ledger, Step, move_run, move_version, refusal
 from sluicegate.services.rollout import Rollout
+from sluicegate.services.wishes import moves, overtaken, wish
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +41,7 @@ class Deploy:
         if version is None:
             return "ignored"
         if package.approval == "Rejected":
-            return self._rejected(model, version, now)
+            return self._rejected(model, package, now)
         if version["status"] not in ("pending_approval", "approved", "deploying"):
             log.info("version %s of %s is %s: not deployed", package.version, model, version["status"])
             return "ignored"
@@ -71,45 +73,28 @@ class Deploy:
                 return None
             if (item.get("desired_at") or "") > decided:
                 newer = item.get("desired_version") or item.get("live_version") or 0
-                return Step(item["message"], changes=self._overtaken(version, newer, now))
-            changes: list[Change] = []
-            if version["status"] == "pending_approval":
-                changes += _moves(move_version(version, "approved", now, "Approved."))
-                run = self._registry.run(model, version["run"])
-                changes += _moves(move_run(run, "deploying", now, "Approved."))
-            wanted = item.get("desired_version")
-            if wanted is not None and wanted not in (item.get("live_version"), item.get("deploying_version")):
-                older = self._registry.version(model, wanted)
-                if older["status"] == "approved":
-                    changes += self._overtaken(older, package.version, now)
-            fields = {"desired_version": package.version, "desired_at": decided}
+                return Step(item["message"], changes=overtaken(self._registry, version, newer, now))
+            fields, changes = wish(self._registry, item, version, decided, now, "Approved.")
             return Step(f"Version {package.version} is approved and will be deployed.", fields, changes)
 
         self._ledger.step(model, now, plan)
 
-    def _overtaken(self, version: VersionItem, newer: int, now: datetime) -> list[Change]:
-        """The end of an approved version that never got to the endpoint."""
-        model = version["model"]
-        detail = f"Version {newer} was approved later, before this one was deployed."
-        error = ErrorItem(title="Overtaken", detail=detail, remedy="Nothing to do.")
-        run = move_run(self._registry.run(model, version["run"]), "failed", now, detail, error=error, claim=None)
-        return _moves(move_version(version, "retired", now, detail)) + _moves(run)
-
-    def _rejected(self, model: str, version: VersionItem, now: datetime) -> str:
-        """A person said no to a version that waited."""
+    def _rejected(self, model: str, package: Package, now: datetime) -> str:
+        """A person said no to a version that waits, or that served before. One that serves stays: the API tells why."""
 
         def plan(item: ModelItem) -> Step | None:
-            found = self._registry.version(model, version["version"])
-            if found["status"] != "pending_approval":
+            found = self._registry.version(model, package.version)
+            if found["status"] not in ("pending_approval", "approved", "retired", "failed"):
+                log.info("version %s of %s is %s: not rejected", package.version, model, found["status"])
                 return None
             message = "Rejected in the model registry."
             run = self._registry.run(model, found["run"])
-            changes = _moves(move_version(found, "rejected", now, message))
-            changes += _moves(move_run(run, "rejected", now, message, claim=None))
-            return Step(f"Version {found['version']}: {message}", {}, changes, "failed" if item else None)
+            fields: dict[str, Any] = {"active_run": None} if item.get("active_run") == found["run"] else {}
+            if item.get("desired_version") == package.version:
+                fields["desired_version"] = item.get("live_version")
+            changes = moves(move_version(found, "rejected", now, message, reason=message))
+            ended = "rejected" if found["status"] == "pending_approval" else "failed"
+            changes += moves(move_run(run, ended, now, message, claim=None))
+            return Step(f"Version {package.version}: {message}", fields, changes, "failed")
 
         return "ignored" if self._ledger.step(model, now, plan) is None else "rejected"
-
-
-def _moves(change: Change | None) -> list[Change]:
-    return [change] if change is not None else []

@@ -14,7 +14,7 @@ from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.items import ModelItem, RunItem, VersionItem
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Jobs, Storage, TransformSpec
-from sluicegate.services import code, costs, datasets
+from sluicegate.services import costs, datasets, serving_model
 from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags, trained_by
 
 log = logging.getLogger(__name__)
@@ -120,19 +120,7 @@ class Evaluate:
         self._ledger.step(model, now, plan)
 
     def _make_model(self, run: RunItem, name: str, job: str, algorithm: Algorithm) -> None:
-        """The SageMaker Model ``name`` of what ``job`` trained for ``run``."""
-        owner, model = names.owner(self._prefix, name), run["model"]
-        artifact = self._storage.uri(names.artifact(model, job))
-        try:
-            self._jobs.create_model(
-                name,
-                algorithm.serving_image(self._region),
-                artifact,
-                tags(model, owner.run if owner else None),
-                code.serving(run, algorithm),
-            )
-        except AlreadyExists:
-            log.info("SageMaker Model %s is there already", name)
+        serving_model.make(self._jobs, self._storage, self._region, self._prefix, run, name, job, algorithm)
 
     def _document(self, model: str, dataset: str) -> dict[str, Any]:
         document = datasets.read(self._storage, model, dataset)

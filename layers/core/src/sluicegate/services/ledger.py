@@ -17,7 +17,16 @@ from typing import Any, cast
 
 from sluicegate.domain import lifecycle, names
 from sluicegate.domain.errors import Conflict, NotFound, Refused, Transient, UserError
-from sluicegate.domain.items import ErrorItem, ExperimentItem, ModelItem, RunItem, UploadItem, VersionItem, stamp
+from sluicegate.domain.items import (
+    ErrorItem,
+    ExperimentItem,
+    ModelItem,
+    RunItem,
+    UploadItem,
+    VersionItem,
+    is_moving,
+    stamp,
+)
 from sluicegate.ports import Change, Kind, Registry, TrainingQueue
 
 log = logging.getLogger(__name__)
@@ -125,6 +134,7 @@ class Ledger:
             "message": message,
             "updated_at": max(stamp(now), item["updated_at"]),
         }
+        changed["moving"] = is_moving(merged) or None
         for name in ("live_version", "problem", "target", "scheduled_for", "asked", "experiment", "challenging"):
             changed.setdefault(name, merged.get(name))
         if "revision" not in item:

@@ -12,30 +12,43 @@ failed to switch.
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sluicegate.domain import names
+from sluicegate.domain import algorithms, names
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, LiveItem, ModelItem, VersionItem, stamp
 from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Endpoints, EndpointState, Instances, Jobs, Serverless, Storage
-from sluicegate.services import datasets
+from sluicegate.services import datasets, serving_model
 from sluicegate.services.cleanup import Cleanup
-from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags
+from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags, trained_by
 from sluicegate.services.routing import RoutingTable
 
 log = logging.getLogger(__name__)
 
 
+#: looks at a model that moves on meanwhile, before another delivery has to try
+_LOOKS = 5
+
+
+class _Overtaken(Exception):
+    """Another delivery wrote down what this one was about to, or something newer."""
+
+
 class Rollout:
-    def __init__(self, ledger: Ledger, storage: Storage, endpoints: Endpoints, jobs: Jobs, prefix: str) -> None:
+    def __init__(
+        self, ledger: Ledger, storage: Storage, endpoints: Endpoints, jobs: Jobs, prefix: str, region: str
+    ) -> None:
         self._ledger = ledger
         self._registry = ledger.registry
         self._storage = storage
         self._endpoints = endpoints
+        self._jobs = jobs
         self._prefix = prefix
+        self._region = region
         self._routing = RoutingTable(ledger.registry, storage, prefix)
         self._cleanup = Cleanup(ledger.registry, endpoints, jobs, prefix)
 
@@ -44,6 +57,14 @@ class Rollout:
 
         With ``recover`` also what follows a switch is done again: a first try may have ended before it.
         """
+        for _ in range(_LOOKS):
+            try:
+                return self._advance(model, now, recover)
+            except _Overtaken:
+                log.info("%s moved on while it was looked at", model)
+        raise Transient(f"{model} moved on {_LOOKS} times while it was looked at")
+
+    def _advance(self, model: str, now: datetime, recover: bool) -> str:
         item = self._registry.model(model)  # before the endpoint is looked at, see above
         state = self._endpoint(model)
         if state is not None and not state.free and not state.broken:
@@ -53,7 +74,7 @@ class Rollout:
         item = self._registry.model(model)
         desired = item.get("desired_version")
         if desired is None or desired == item.get("live_version"):
-            return settled
+            return self._restore(item, state) or settled
         version = self._registry.version(model, desired)
         if version["status"] != "approved":
             return settled
@@ -62,6 +83,27 @@ class Rollout:
         except Refused as error:
             self.undeployable(model, desired, now, refusal(error))
             return "failed"
+
+    def _restore(self, item: ModelItem, state: EndpointState | None) -> str | None:
+        """Takes back what the endpoint serves against the registry's word: somebody switched it by hand, or said no to
+        a version in the moment between the order and its record."""
+        model, live = item["model"], item.get("live_version")
+        if state is None or not state.free:
+            return None
+        serving = names.config_version(self._prefix, model, state.config)
+        if serving is None or serving == live:
+            return None
+        if self._registry.version(model, serving)["status"] not in ("retired", "failed", "rejected"):
+            return None
+        log.warning("the endpoint of %s serves version %s; it goes back to %s", model, serving, live)
+        if live is None:
+            self._endpoints.delete(state.name)
+            return "nothing"
+        try:
+            self._endpoints.update(state.name, names.endpoint_config(self._prefix, model, live))
+        except Conflict as error:
+            log.info("endpoint %s is busy: %s", state.name, error)
+        return "busy"
 
     def undeployable(self, model: str, number: int, now: datetime, error: ErrorItem) -> None:
         """SageMaker would refuse it again: the version that serves goes on."""
@@ -102,6 +144,8 @@ class Rollout:
         config = names.endpoint_config(self._prefix, model, number)
         name = names.endpoint(self._prefix, model)
         job = names.training_job(self._prefix, model, version["run"])
+        if any(line["status"] in ("retired", "failed") for line in version["history"]):
+            self._remake(version, job)  # it served before, and may have been tidied up since
         try:
             self._endpoints.create_config(config, job, names.variant(number), self._size(version), tags(model))
         except AlreadyExists:
@@ -129,6 +173,13 @@ class Rollout:
             return None
         raise Transient(f"endpoint {name} failed before and is being deleted ({state.status})")
 
+    def _remake(self, version: VersionItem, name: str) -> None:
+        """The SageMaker Model of a version that comes back, from its artifact, which is kept."""
+        run = self._registry.run(version["model"], version["run"])
+        algorithm = algorithms.of(parse_settings(run.get("settings") or ""))
+        job = trained_by(run, self._prefix)
+        serving_model.make(self._jobs, self._storage, self._region, self._prefix, run, name, job, algorithm)
+
     def _size(self, version: VersionItem) -> Serverless | Instances:
         run = self._registry.run(version["model"], version["run"])
         endpoint = _endpoint_settings(run.get("settings"))
@@ -150,10 +201,15 @@ class Rollout:
         def plan(item: ModelItem) -> Step | None:
             if item.get("live_version") == number:
                 return None
-            moved = move_version(self._registry.version(model, number), "deploying", now, "")
+            version = self._registry.version(model, number)
+            # one that left meanwhile is not brought back by an old order
+            if version["status"] not in ("pending_approval", "approved"):
+                return None
+            moved = move_version(version, "deploying", now, "")
             if moved is None:
                 return None
-            return Step(f"Version {number} is being deployed.", {"deploying_version": number}, [moved])
+            fields = {"deploying_version": number, "ordered_at": stamp(now)}
+            return Step(f"Version {number} is being deployed.", fields, [moved])
 
         self._ledger.step(model, now, plan)
 
@@ -164,10 +220,10 @@ class Rollout:
         serving = names.config_version(self._prefix, model, state.config) if state is not None and state.free else None
         deploying = item.get("deploying_version")
         if serving is not None and serving != item.get("live_version"):
-            self._live(model, serving, now)
+            self._live(item, serving, now)
         elif deploying is not None and deploying not in (serving, item.get("live_version")):
             reason = state.failure_reason if state is not None else "The endpoint was deleted."
-            self._failed(model, deploying, reason or "SageMaker gave no reason.", now)
+            self._failed(item, deploying, reason or "SageMaker gave no reason.", now)
         elif serving is None or not recover:
             return "nothing"
         self.publish(model)
@@ -186,7 +242,9 @@ class Rollout:
         except NotFound:
             return None
 
-    def _live(self, model: str, number: int, now: datetime) -> None:
+    def _live(self, seen: ModelItem, number: int, now: datetime) -> None:
+        """``number`` serves, by what was looked at after ``seen`` was read."""
+        model, deploying = seen["model"], seen.get("deploying_version")
         version = self._registry.version(model, number)
         document = datasets.of_version(self._storage, model, number, version["dataset_version"])
         asked_for = datasets.asked_for(document)
@@ -195,7 +253,12 @@ class Rollout:
             before = item.get("live_version")
             if before == number:
                 return None
+            _still(item, seen)
             version = self._registry.version(model, number)
+            if version["status"] in ("retired", "failed", "rejected"):
+                # somebody switched the endpoint by hand: what serves is not ours to call live
+                log.warning("the endpoint of %s serves version %s, which is %s", model, number, version["status"])
+                return None
             moved = move_version(version, "live", now, "", live_since=stamp(now))
             if moved is None:
                 return None
@@ -208,6 +271,10 @@ class Rollout:
             if before is not None:
                 older = self._registry.version(model, before)
                 retired = move_version(older, "retired", now, f"Version {number} took over.")
+                if retired is not None and item.get("desired_version") == before and deploying == number:
+                    # a person went back to it while this one was on its way in
+                    message_back = f"Version {number} took over for the time that going back takes."
+                    retired = replace(retired, status="approved", message=message_back, passing=("retired",))
                 changes += [retired] if retired is not None else []
             live = LiveItem(
                 version=number,
@@ -236,7 +303,8 @@ class Rollout:
         )
         return [moved] if moved is not None else []
 
-    def _failed(self, model: str, number: int, reason: str, now: datetime) -> None:
+    def _failed(self, seen: ModelItem, number: int, reason: str, now: datetime) -> None:
+        model = seen["model"]
         error = ErrorItem(
             title="Deployment failed",
             detail=reason,
@@ -244,8 +312,7 @@ class Rollout:
         )
 
         def plan(item: ModelItem) -> Step | None:
-            if item.get("deploying_version") != number:
-                return None
+            _still(item, seen)
             version = self._registry.version(model, number)
             fields: dict[str, Any] = {"deploying_version": None}
             if item.get("desired_version") == number:
@@ -262,6 +329,16 @@ class Rollout:
 
     def _released(self, item: ModelItem, run: str) -> dict[str, Any]:
         return {"active_run": None} if item.get("active_run") == run else {}
+
+
+def _still(item: ModelItem, seen: ModelItem) -> None:
+    if _orders(item) != _orders(seen):
+        raise _Overtaken
+
+
+def _orders(item: ModelItem) -> tuple[object, ...]:
+    """What was told to the endpoint, and what came of it: who saw another state decides nothing."""
+    return item.get("live_version"), item.get("deploying_version"), item.get("ordered_at")
 
 
 def _endpoint_settings(text: str | None) -> Endpoint:

@@ -1,0 +1,24 @@
+"""Brings models to what was decided for them: one that was just decided, and every minute all that are on the way."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+
+from sluicegate import bootstrap
+from sluicegate.events import bus_event
+
+logger = Logger()
+
+
+def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
+    woken = bus_event(event)
+    if woken.kind == "Scheduled Event":
+        outcomes = bootstrap.advance().all(woken.at)
+    else:
+        model = woken.text("model")
+        outcomes = {model: bootstrap.advance().one(model, woken.at)}
+    if outcomes:
+        logger.info("rollouts", extra={"outcomes": outcomes})
+    return outcomes

@@ -1,0 +1,79 @@
+"""Takes up what was decided and is not done yet: told to SageMaker's registry, brought to the endpoint.
+
+Woken by a decision for one model, and every minute for all models that are on the way somewhere. So a function that
+ended between the decision and what follows from it delays it by a minute and no more.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+
+from sluicegate.domain.errors import NotFound, Refused, SluicegateError, Transient
+from sluicegate.domain.items import ModelItem
+from sluicegate.ports import Packages
+from sluicegate.services.ledger import Ledger, Step
+from sluicegate.services.rollout import Rollout
+
+log = logging.getLogger(__name__)
+
+
+class Advance:
+    """Both may be called again, in any order, at any time."""
+
+    def __init__(self, ledger: Ledger, packages: Packages, rollout: Rollout) -> None:
+        self._ledger = ledger
+        self._registry = ledger.registry
+        self._packages = packages
+        self._rollout = rollout
+
+    def all(self, now: datetime) -> dict[str, str]:
+        """By model that is on the way: what was done. Raises ``Transient`` when some could not be seen to, after the
+        others were."""
+        outcomes: dict[str, str] = {}
+        failures: list[str] = []
+        for line in self._registry.models():
+            if not line.get("moving"):
+                continue
+            try:
+                outcomes[line["model"]] = self.one(line["model"], now)
+            except SluicegateError as error:
+                log.exception("%s could not be seen to", line["model"])
+                failures.append(f"{line['model']}: {error}")
+        if failures:
+            raise Transient("; ".join(failures))
+        return outcomes
+
+    def one(self, model: str, now: datetime) -> str:
+        """deploying | live | failed | busy | nothing | ignored."""
+        try:
+            item = self._registry.model(model)
+        except NotFound:
+            log.warning("there is no model %s", model)
+            return "ignored"
+        outcome = self._rollout.advance(model, now)
+        for number in item.get("telling") or []:
+            self._tell(model, number, now)
+        return outcome
+
+    def _tell(self, model: str, number: int, now: datetime) -> None:
+        version = self._registry.version(model, number)
+        decision = version.get("decision")
+        if decision is not None:
+            who, why = decision["who"], decision["why"]
+            try:
+                self._packages.decide(
+                    version["model_package_arn"], decision["approval"], f"{why} ({who})" if why else f"By {who}."
+                )
+            except (NotFound, Refused):
+                # the registry's word is what counts here; SageMaker's is for those who look there
+                log.exception("the package of version %s of %s could not be told", number, model)
+
+        def plan(item: ModelItem) -> Step | None:
+            left = [other for other in item.get("telling") or [] if other != number]
+            same = self._registry.version(model, number).get("decision") == decision
+            if not same or left == (item.get("telling") or []):
+                return None  # decided anew meanwhile: that is told next
+            return Step(item.get("message") or "", {"telling": left or None})
+
+        self._ledger.step(model, now, plan)
