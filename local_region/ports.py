@@ -127,6 +127,15 @@ class MetricStore(Protocol):
     ) -> None: ...
 
 
+class Alarms(Protocol):
+    """CloudWatch's metric alarms."""
+
+    def exists(self, name: str) -> bool: ...
+    def look(self) -> None: ...  # evaluate all of them now
+    # Those of ``names`` that are in ALARM, or were at any time since.
+    def tripped(self, names: Sequence[str], since: datetime) -> list[str]: ...
+
+
 class EventBus(Protocol):
     """EventBridge's default bus."""
 
@@ -267,6 +276,7 @@ class Region(Protocol):
     logs: LogStore
     metrics: MetricStore
     events: EventBus
+    alarms: Alarms
     processes: Processes
     identities: Identities
     functions: Functions

@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from local_region.clock import RegionClock
 from local_region.ports import (
+    Alarms,
     AwsService,
     Clock,
     EventBus,
@@ -78,6 +79,7 @@ class LocalRegion:
         self.identities = cast("Identities", self.parts["identities"])
         self.functions = cast("Functions", self.parts["functions"])
         self.gateway = cast("Gateway", self.parts["gateway"])
+        self.alarms = cast("Alarms", self.parts["alarms"])
         self.timeline = Timeline(self._time, self._timekeepers)
 
     def start(self) -> None:

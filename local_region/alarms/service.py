@@ -1,8 +1,9 @@
 """Evaluates metric alarms every few seconds and acts on what changes.
 
-moto keeps alarms and answers for them, but leaves them in their first state for ever. ``start`` puts three narrow hooks
-into its classes, which ``stop`` takes out again: a new alarm begins in INSUFFICIENT_DATA (one that is put again keeps
-its state), alarms that the region can't evaluate are refused, and each change of a state comes to be acted on.
+moto keeps alarms and answers for them, but leaves them in their first state for ever. ``start`` puts narrow hooks into
+its classes, which ``stop`` takes out again: a new alarm begins in INSUFFICIENT_DATA (one that is put again keeps its
+state), alarms that the region can't evaluate are refused, each change of a state comes to be acted on, and statistics
+are of exactly the dimensions that were asked for.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import re
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from moto.cloudwatch import models as moto_cloudwatch
@@ -42,6 +43,7 @@ INTERVAL = 5.0
 _MINUTE = timedelta(minutes=1)
 #: how far ahead the values of a queue are foreseen
 _FORESEEN = timedelta(hours=2)
+_NEVER = datetime.min.replace(tzinfo=UTC)
 _PERCENTILE = re.compile(r"p(\d{1,2}(\.\d+)?|100)")
 _ACTIONS = {"OK": "ok_actions", "ALARM": "alarm_actions", "INSUFFICIENT_DATA": "insufficient_data_actions"}
 
@@ -71,6 +73,7 @@ class AlarmsService:
         self._queues = QueueMetrics(region)
         self._changes: deque[Change] = deque()
         self._looking = threading.Lock()
+        self._went_off: dict[str, datetime] = {}  # by name, the last time
         self._wake = threading.Event()
         self._stopped = False
         self._thread: threading.Thread | None = None
@@ -125,12 +128,23 @@ class AlarmsService:
             def update_state(alarm: Any, reason: str, reason_data: str, state_value: str) -> None:
                 before = situation(alarm)
                 original(alarm, reason, reason_data or "{}", state_value)
+                if state_value == "ALARM":
+                    self._went_off[alarm.name] = self._region.clock.now()
                 if before.value != state_value:
                     self._changes.append(Change(alarm, before, situation(alarm)))
                     self._wake.set()
 
             return update_state
 
+        def filtering(original: Any) -> Any:
+            def filtered(datum: Any, namespace: Any, name: Any, dimensions: Any, *args: Any, **more: Any) -> bool:
+                if namespace is None and name is None and dimensions and len(dimensions) != len(datum.dimensions):
+                    return False  # GetMetricStatistics: a metric with one more dimension is another metric
+                return bool(original(datum, namespace, name, dimensions, *args, **more))
+
+            return filtered
+
+        self._hook(moto_cloudwatch.MetricDatumBase, "filter", filtering)
         self._hook(moto_cloudwatch.CloudWatchBackend, "put_metric_alarm", putting)
         self._hook(moto_cloudwatch.Alarm, "update_state", updating)
 
@@ -171,6 +185,15 @@ class AlarmsService:
             since[key] = min(since.get(key, oldest), oldest)
         metrics = self._region.metrics
         return metrics.samples(since) if isinstance(metrics, MotoMetrics) else {}
+
+    def exists(self, name: str) -> bool:
+        return name in self._backend.alarms
+
+    def tripped(self, names: Sequence[str], since: datetime) -> list[str]:
+        """Those of ``names`` that are in ALARM, or went off since."""
+        alarms = self._backend.alarms
+        now_on = {name for name in names if name in alarms and alarms[name].state_value == "ALARM"}
+        return [name for name in names if name in now_on or self._went_off.get(name, _NEVER) >= since]
 
     # timeline.Timekeeper
 

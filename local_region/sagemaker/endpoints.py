@@ -1,8 +1,8 @@
-"""Endpoints: create, update (the new fleet beside the old, then a switch), weights, delete.
+"""Endpoints: create, update (``deployments`` does it), weights, delete.
 
 When an update fails, the old fleet keeps serving: Updating → RollingBack → InService, with the old config's name and a
 ``FailureReason``. SageMaker's ``UpdateRollbackFailed`` is for a rollback that failed too, which can't happen here: the
-old fleet is never touched before the new one serves. ``Failed`` is for an endpoint that could not be created.
+old fleet is there until the new one has baked. ``Failed`` is for an endpoint that could not be created.
 """
 
 from __future__ import annotations
@@ -14,64 +14,79 @@ from datetime import datetime
 from typing import Any
 
 from local_region.ports import AwsRequest, Json, Region
+from local_region.sagemaker.deployments import Deployment
 from local_region.sagemaker.events import publish, upper
 from local_region.sagemaker.fleet import Fleet
 from local_region.sagemaker.models import EndpointConfigs, Models, arn_of
 from local_region.sagemaker.records import Record, Table, invalid, listed, refuse_members, tags_of
 from local_region.sagemaker.serving import StartFailure
+from local_region.sagemaker.shifting import AT_ONCE, BadDeployment, Plan, plan_of
+from local_region.sagemaker.traffic import Traffic
 
 log = logging.getLogger(__name__)
 _WATCH_SECONDS = 0.25
 
 
 class Endpoints:
-    """CreateEndpoint and its kin. ``fleet_of`` is what serves a name now."""
+    """CreateEndpoint and its kin. ``traffic_of`` is what serves a name now."""
 
     def __init__(self, region: Region, models: Models, configs: EndpointConfigs) -> None:
         self._region, self._models, self._configs = region, models, configs
         self.table = Table()
-        self._fleets: dict[str, Fleet] = {}
+        self._traffic: dict[str, Traffic] = {}
+        self._deployments: dict[str, Deployment] = {}
         self._all: set[Fleet] = set()
         self._stopped = threading.Event()
 
     # -- what the runtime and the region use ---------------------------------------------------------------------
 
-    def fleet_of(self, name: str) -> Fleet | None:
-        return self._fleets.get(name)
+    def traffic_of(self, name: str) -> Traffic | None:
+        return self._traffic.get(name)
 
     def start(self) -> None:
         threading.Thread(target=self._watch, name="endpoints", daemon=True).start()
 
     def stop(self) -> None:
         self._stopped.set()
+        for deployment in list(self._deployments.values()):
+            deployment.stop()
         for fleet in list(self._all):
             fleet.stop()
 
     def _watch(self) -> None:
         """Start again what has died."""
         while not self._stopped.wait(_WATCH_SECONDS):
-            for fleet in list(self._fleets.values()):
-                for variant in fleet.variants.values():
-                    variant.server.restart_if_dead()
+            for traffic in list(self._traffic.values()):
+                for fleet in traffic.fleets():
+                    for variant in fleet.variants.values():
+                        variant.server.restart_if_dead()
+
+    # timeline.Timekeeper
 
     def next_due(self, until: datetime) -> datetime | None:
         del until
-        return None
+        ends = [end for each in list(self._deployments.values()) if (end := each.waits_until) is not None]
+        return min(ends, default=None)
 
     def catch_up(self) -> None:
-        """Nothing waits for an instant."""
+        for deployment in list(self._deployments.values()):
+            deployment.catch_up()
 
     def busy(self) -> Iterable[str]:
+        baking = {name for name, each in list(self._deployments.items()) if each.waits_until is not None}
         passing = ("Creating", "Updating", "RollingBack", "Deleting")
-        return [f"endpoint {r.name}" for r in self.table.all() if r.state["EndpointStatus"] in passing]
+        found = [r.name for r in self.table.all() if r.state["EndpointStatus"] in passing and r.name not in baking]
+        return [f"endpoint {name}" for name in found]
 
     # -- operations ----------------------------------------------------------------------------------------------
 
     def create(self, request: AwsRequest) -> Json:
         params = request.params
-        refuse_members(params, ("DeploymentConfig",), "CreateEndpoint")
         config = self._configs.get(params["EndpointConfigName"])
         models = self._models_of(config)
+        deployment = params.get("DeploymentConfig")
+        if deployment:
+            self._plan(deployment, config, config)
         now, name = self._region.clock.now(), params["EndpointName"]
         arn = arn_of(self._region, "endpoint", name)
         stored = {"EndpointName": name}
@@ -83,16 +98,15 @@ class Endpoints:
             "CreationTime": now,
             "LastModifiedTime": now,
         }
+        if deployment:
+            record.state["LastDeploymentConfig"] = deployment
         self.table.add(record, lambda: invalid(f'Cannot create already existing endpoint "{arn}".'))
-        self._publish(record)
+        self.tell(record)
         self._thread("create", record, lambda: self._bring_up(record, config, models))
         return {"EndpointArn": arn}
 
     def update(self, request: AwsRequest) -> Json:
         params = request.params
-        refuse_members(
-            params, ("DeploymentConfig", "RetainDeploymentConfig", "ExcludeRetainedVariantProperties"), "UpdateEndpoint"
-        )
         record = self._get(params["EndpointName"])
         config = self._configs.get(params["EndpointConfigName"])
         models = self._models_of(config)
@@ -103,35 +117,84 @@ class Endpoints:
                     f'Cannot update endpoint "{record.arn}" to the endpoint configuration that it already has '
                     f"({config.name})."
                 )
+            deployment = params.get("DeploymentConfig")
+            if params.get("RetainDeploymentConfig"):
+                if deployment:
+                    raise invalid("Give DeploymentConfig or RetainDeploymentConfig, not both.")
+                deployment = record.state.get("LastDeploymentConfig")
+            traffic = self._traffic[record.name]
+            plan = self._plan(deployment, traffic.blue.config, config) if deployment else AT_ONCE
             record.state.pop("FailureReason", None)
-            now = self._region.clock.now()
-            record.state.update(
-                PendingDeploymentSummary={
-                    "EndpointConfigName": config.name,
-                    "StartTime": now,
-                    "ProductionVariants": [
-                        {"VariantName": v["VariantName"]} for v in config.request["ProductionVariants"]
-                    ],
-                }
+            if deployment:
+                record.state["LastDeploymentConfig"] = deployment
+            record.state["PendingDeploymentSummary"] = {
+                "EndpointConfigName": config.name,
+                "StartTime": self._region.clock.now(),
+                "ProductionVariants": [{"VariantName": v["VariantName"]} for v in config.request["ProductionVariants"]],
+            }
+            self.set_status(record, "Updating")
+            kept = _kept(params)
+            made = self._deployments[record.name] = Deployment(
+                self._region,
+                record,
+                traffic,
+                config,
+                plan,
+                lambda: self._launch(record, config, models, kept),
+                self._retire,
+                self,
             )
-            self._set_status(record, "Updating")
-        self._publish(record)
-        retain = bool(params.get("RetainAllVariantProperties"))
-        self._thread("update", record, lambda: self._replace(record, config, models, retain))
+        self.tell(record)
+
+        def run() -> None:
+            try:
+                made.run()
+            finally:
+                with record.lock:
+                    if (
+                        self._deployments.get(record.name) is made
+                    ):  # else the next one has begun, while this one drained
+                        del self._deployments[record.name]
+
+        self._thread("update", record, run)
         return {"EndpointArn": record.arn}
+
+    def _plan(self, deployment: Json, old: Record, new: Record) -> Plan:
+        """``ValidationException`` for what SageMaker (or the region) doesn't do."""
+        variants = new.request["ProductionVariants"]
+        for config in (old, new):
+            if any("ServerlessConfig" in variant for variant in config.request["ProductionVariants"]):
+                raise invalid(
+                    "DeploymentConfig: deployment guardrails only apply to real-time and asynchronous inference "
+                    f"endpoints; {config.name} is serverless."
+                )
+        names = [{v["VariantName"] for v in config.request["ProductionVariants"]} for config in (old, new)]
+        if names[0] != names[1]:
+            raise invalid(
+                "DeploymentConfig: the new endpoint configuration must have the variant names of the old one "
+                f"({', '.join(sorted(names[0]))}), not {', '.join(sorted(names[1]))}."
+            )
+        try:
+            plan = plan_of(deployment, {v["VariantName"]: v["InitialInstanceCount"] for v in variants})
+        except BadDeployment as error:
+            raise invalid(str(error)) from None
+        missing = [name for name in plan.alarms if not self._region.alarms.exists(name)]
+        if missing:
+            raise invalid(f"Could not find the alarms of AutoRollbackConfiguration: {', '.join(missing)}.")
+        return plan
 
     def update_weights(self, request: AwsRequest) -> Json:
         params = request.params
         record = self._get(params["EndpointName"])
         with record.lock:
             self._require_in_service(record)
-            fleet = self._fleets[record.name]
+            fleet = self._traffic[record.name].blue
             for change in params["DesiredWeightsAndCapacities"]:
                 refuse_members(change, ("ServerlessUpdateConfig",), "DesiredWeightsAndCapacities")
                 if change["VariantName"] not in fleet.variants:
                     raise invalid(f'Variant "{change["VariantName"]}" does not exist in endpoint "{record.arn}".')
-            self._set_status(record, "Updating")
-        self._publish(record)
+            self.set_status(record, "Updating")
+        self.tell(record)
         self._thread("weights", record, lambda: self._apply_weights(record, fleet, params))
         return {"EndpointArn": record.arn}
 
@@ -140,8 +203,8 @@ class Endpoints:
         with record.lock:
             if record.state["EndpointStatus"] not in ("InService", "Failed", "OutOfService"):
                 raise invalid(f'Cannot update in-progress endpoint "{record.arn}".')
-            self._set_status(record, "Deleting")
-        self._publish(record)
+            self.set_status(record, "Deleting")
+        self.tell(record)
         self._thread("delete", record, lambda: self._tear_down(record))
         return {}
 
@@ -150,9 +213,9 @@ class Endpoints:
 
     def view(self, record: Record) -> Json:
         answer = record.view("DescribeEndpoint")
-        fleet = self._fleets.get(record.name)
-        if fleet is not None:
-            answer["ProductionVariants"] = fleet.summaries()
+        traffic = self._traffic.get(record.name)
+        if traffic is not None:
+            answer["ProductionVariants"] = traffic.blue.summaries()
         return answer
 
     def list(self, request: AwsRequest) -> Json:
@@ -177,22 +240,23 @@ class Endpoints:
         if status != "InService":
             raise invalid(f'Cannot update in-progress endpoint "{record.arn}" (it is {status}).')
 
-    def _set_status(self, record: Record, status: str, **state: Any) -> None:
+    def set_status(self, record: Record, status: str, **state: Any) -> None:
         """Under the record's lock."""
         now = self._region.clock.now()
         record.modified = now
         record.state.update(EndpointStatus=status, LastModifiedTime=now, **state)
 
-    def _publish(self, record: Record) -> None:
+    def tell(self, record: Record, kind: str = "Endpoint") -> None:
+        """The event: ``SageMaker <kind> State Change``."""
         with record.lock:
             changes: Json = {"EndpointStatus": upper(record.state["EndpointStatus"])}
-        fleet = self._fleets.get(record.name)
-        if fleet is not None:
+        traffic = self._traffic.get(record.name)
+        if traffic is not None:
             changes["ProductionVariants"] = [
                 {key: value for key, value in summary.items() if key != "DeployedImages"}
-                for summary in fleet.summaries()
+                for summary in traffic.blue.summaries()
             ]
-        publish(self._region, "Endpoint", record, changes)
+        publish(self._region, kind, record, changes)
 
     def _thread(self, what: str, record: Record, work: Callable[[], None]) -> None:
         def run() -> None:
@@ -201,15 +265,19 @@ class Endpoints:
             except Exception as error:
                 log.exception("%s of endpoint %s failed within the region", what, record.name)
                 with record.lock:
-                    old = record.name in self._fleets
+                    old = record.name in self._traffic
                     reason = f"InternalServerError: {type(error).__name__}: {error}"
-                    self._set_status(record, "InService" if old else "Failed", FailureReason=reason)
-                self._publish(record)
+                    self.set_status(record, "InService" if old else "Failed", FailureReason=reason)
+                self.tell(record)
 
         threading.Thread(target=run, name=f"{what} {record.name}", daemon=True).start()
 
-    def _launch(self, record: Record, config: Record, models: dict[str, Record]) -> Fleet:
+    def _launch(self, record: Record, config: Record, models: dict[str, Record], kept: frozenset[str]) -> Fleet:
+        """The new fleet, up. ``kept``: the properties of variants that it takes over from the one that serves."""
         fleet = Fleet(self._region, record.name, config, models)
+        serving = self._traffic.get(record.name)
+        if serving is not None and kept:
+            fleet.take_over(serving.blue, kept)
         self._all.add(fleet)
         try:
             fleet.start()
@@ -220,42 +288,21 @@ class Endpoints:
             fleet.stop()
         return fleet
 
+    def _retire(self, fleet: Fleet) -> None:
+        fleet.drain()
+        self._all.discard(fleet)
+
     def _bring_up(self, record: Record, config: Record, models: dict[str, Record]) -> None:
         try:
-            fleet = self._launch(record, config, models)
+            fleet = self._launch(record, config, models, frozenset())
         except StartFailure as error:
             with record.lock:
-                self._set_status(record, "Failed", FailureReason=str(error)[:1024])
+                self.set_status(record, "Failed", FailureReason=str(error)[:1024])
         else:
             with record.lock:
-                self._fleets[record.name] = fleet
-                self._set_status(record, "InService")
-        self._publish(record)
-
-    def _replace(self, record: Record, config: Record, models: dict[str, Record], retain: bool) -> None:
-        old = self._fleets[record.name]
-        try:
-            new = self._launch(record, config, models)
-        except StartFailure as error:
-            with record.lock:
-                self._set_status(record, "RollingBack", FailureReason=str(error)[:1024])
-            self._publish(record)
-            with record.lock:
-                record.state.pop("PendingDeploymentSummary", None)
-                self._set_status(record, "InService")
-            self._publish(record)
-            return
-        if retain:
-            for name in old.variants.keys() & new.variants.keys():
-                new.variants[name].weight = old.variants[name].weight
-                new.variants[name].instances = old.variants[name].instances
-        with record.lock:
-            self._fleets[record.name] = new  # one assignment: a request finds the old fleet or the new one
-            record.state.pop("PendingDeploymentSummary", None)
-            self._set_status(record, "InService", EndpointConfigName=config.name)
-        self._publish(record)
-        old.drain()
-        self._all.discard(old)
+                self._traffic[record.name] = Traffic(fleet)
+                self.set_status(record, "InService")
+        self.tell(record)
 
     def _apply_weights(self, record: Record, fleet: Fleet, params: Json) -> None:
         with record.lock:
@@ -263,12 +310,19 @@ class Endpoints:
                 variant = fleet.variants[change["VariantName"]]
                 variant.weight = float(change.get("DesiredWeight", variant.weight))
                 variant.instances = int(change.get("DesiredInstanceCount", variant.instances))
-            self._set_status(record, "InService")
-        self._publish(record)
+            self.set_status(record, "InService")
+        self.tell(record)
 
     def _tear_down(self, record: Record) -> None:
-        fleet = self._fleets.pop(record.name, None)
-        if fleet is not None:
-            fleet.drain()
-            self._all.discard(fleet)
+        traffic = self._traffic.pop(record.name, None)
+        if traffic is not None:
+            self._retire(traffic.blue)
         self.table.remove(record)
+
+
+def _kept(params: Json) -> frozenset[str]:
+    """The variant properties that an update leaves as they are."""
+    if not params.get("RetainAllVariantProperties"):
+        return frozenset()
+    excluded = {each["VariantPropertyType"] for each in params.get("ExcludeRetainedVariantProperties") or []}
+    return frozenset({"DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig"} - excluded)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -76,6 +77,15 @@ class Fleet:
         if failures:
             self.stop()
             raise failures[0]
+
+    def take_over(self, other: Fleet, properties: Collection[str]) -> None:
+        """Weights and instance counts of the same variants (``DesiredWeight``, ``DesiredInstanceCount``)."""
+        for name in self.variants.keys() & other.variants.keys():
+            mine, theirs = self.variants[name], other.variants[name]
+            if "DesiredWeight" in properties:
+                mine.weight = theirs.weight
+            if "DesiredInstanceCount" in properties:
+                mine.instances = theirs.instances
 
     def enter(self) -> bool:
         """Count a request in; False once the fleet is closing, when there is another one to use."""

@@ -114,39 +114,35 @@ class SageMakerRuntimeService:
         try:
             variant = _variant(fleet, invocation)
             _check_size(variant, invocation.body)
-            return self._ask(variant, invocation, started), variant.name
+            return self._ask(fleet, variant, invocation, started), variant.name
         finally:
             fleet.leave()
 
     def _enter(self, name: str) -> Fleet:
         endpoints: Endpoints | None = endpoints_of(self._region)
-        while endpoints is not None:
-            fleet = endpoints.fleet_of(name)
-            if fleet is None:
-                break
-            if fleet.enter():
-                return fleet
-            if endpoints.fleet_of(name) is fleet:
-                break  # it is being deleted, not replaced
+        traffic = endpoints.traffic_of(name) if endpoints is not None else None
+        fleet = traffic.enter() if traffic is not None else None
+        if fleet is not None:
+            return fleet
         raise AwsError("ValidationError", f"Endpoint {name} of account {self._region.config.account_id} not found.")
 
-    def _ask(self, variant: Variant, invocation: Invocation, started: float) -> Reply:
+    def _ask(self, fleet: Fleet, variant: Variant, invocation: Invocation, started: float) -> Reply:
         sent = time.perf_counter()
         try:
             reply = self._post(variant, invocation)
         except ModelTimeout:
-            self._count(variant, invocation, started, sent, 500)
+            self._count(fleet, variant, invocation, started, sent, 500)
             raise self._model_error(
                 invocation, 0, "Your invocation timed out while waiting for a response from container primary. "
                 "Review the latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
             ) from None  # fmt: skip
         except Unreachable as error:
-            self._count(variant, invocation, started, sent, 500)
+            self._count(fleet, variant, invocation, started, sent, 500)
             log.warning("endpoint %s, variant %s: %s", invocation.endpoint, variant.name, error)
             raise self._model_error(
                 invocation, 500, "Received server error (500) from primary: the serving process ended."
             ) from error
-        self._count(variant, invocation, started, sent, reply.status)
+        self._count(fleet, variant, invocation, started, sent, reply.status)
         if reply.status >= 300:
             message = reply.body.decode("utf-8", "replace")
             side = "server" if reply.status >= 500 else "client"
@@ -187,16 +183,20 @@ class SageMakerRuntimeService:
         }
         return AwsError("ModelError", f"{message} {link}", 424, members)
 
-    def _count(self, variant: Variant, invocation: Invocation, started: float, sent: float, status: int) -> None:
-        """``AWS/SageMaker`` metrics; latencies in microseconds."""
+    def _count(
+        self, fleet: Fleet, variant: Variant, invocation: Invocation, started: float, sent: float, status: int
+    ) -> None:
+        """``AWS/SageMaker`` metrics, of the endpoint's variant and of the variant as that config has it (so that an
+        alarm can watch a new fleet alone); latencies in microseconds."""
         now = time.perf_counter()
-        dimensions = {"EndpointName": invocation.endpoint, "VariantName": variant.name}
         put = self._region.metrics.put
-        put("AWS/SageMaker", "Invocations", 1, "Count", dimensions)
-        put("AWS/SageMaker", "Invocation4XXErrors", float(400 <= status < 500), "Count", dimensions)
-        put("AWS/SageMaker", "Invocation5XXErrors", float(status >= 500), "Count", dimensions)
-        put("AWS/SageMaker", "ModelLatency", (now - sent) * 1e6, "Microseconds", dimensions)
-        put("AWS/SageMaker", "OverheadLatency", (sent - started) * 1e6, "Microseconds", dimensions)
+        both = {"EndpointName": invocation.endpoint, "VariantName": variant.name}
+        for dimensions in (both, {**both, "EndpointConfigName": fleet.config.name}):
+            put("AWS/SageMaker", "Invocations", 1, "Count", dimensions)
+            put("AWS/SageMaker", "Invocation4XXErrors", float(400 <= status < 500), "Count", dimensions)
+            put("AWS/SageMaker", "Invocation5XXErrors", float(status >= 500), "Count", dimensions)
+            put("AWS/SageMaker", "ModelLatency", (now - sent) * 1e6, "Microseconds", dimensions)
+            put("AWS/SageMaker", "OverheadLatency", (sent - started) * 1e6, "Microseconds", dimensions)
 
 
 def _variant(fleet: Fleet, invocation: Invocation) -> Variant:
