@@ -88,11 +88,6 @@ def test_answers_have_their_shapes(region: Any) -> None:
             {"EndpointConfigName": "c", "ProductionVariants": [], "DataCaptureConfig": {"EnableCapture": True}},
             "DataCaptureConfig",
         ),
-        (
-            "CreateEndpoint",
-            {"EndpointName": "e", "EndpointConfigName": "c", "DeploymentConfig": {"BlueGreenUpdatePolicy": {}}},
-            "DeploymentConfig",
-        ),
         ("CreateModelPackage", {"ModelPackageName": "p"}, "unversioned"),
     ],
 )
