@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 
 from sluicegate.domain.experiment.estimates import NORMAL
@@ -22,6 +23,8 @@ _ROOT_2 = math.sqrt(2)
 _ROOT_2_PI = math.sqrt(2 * math.pi)
 #: no boundary is wider: a normal variable is beyond it once in 10^19
 _WIDEST = 9.0
+#: all paths begin at 0
+_START: tuple[tuple[float, float], ...] = ((0.0, 1.0),)
 
 
 def spent(fraction: float, alpha: float) -> float:
@@ -34,7 +37,6 @@ def spent(fraction: float, alpha: float) -> float:
     return 2 * math.erfc(-NORMAL.inv_cdf(alpha / 4) / math.sqrt(2 * fraction))
 
 
-@lru_cache(maxsize=256)
 def boundaries(fractions: tuple[float, ...], alpha: float, *, final: bool = False) -> tuple[float, ...]:
     """For each look the |z| at which it rejects.
 
@@ -43,20 +45,33 @@ def boundaries(fractions: tuple[float, ...], alpha: float, *, final: bool = Fals
     """
     if any(later <= earlier for earlier, later in zip((0.0, *fractions), fractions, strict=False)):
         raise ValueError(f"information fractions that don't rise from 0: {fractions}")
-    found: list[float] = []
-    inside: list[tuple[float, float]] = [(0.0, 1.0)]  # where the paths are, and how much of them: all at 0
-    before = 0.0
-    used = 0.0
-    for index, fraction in enumerate(fractions):
-        budget = alpha if final and index == len(fractions) - 1 else spent(fraction, alpha)
-        step = math.sqrt(fraction - before)
-        bound = _bound(inside, step, math.sqrt(fraction), budget - used)
-        used += _leaving(inside, step, bound)
-        found.append(bound / math.sqrt(fraction))
-        if index < len(fractions) - 1:
-            inside = _carried(inside, step, bound)
-        before = fraction
-    return tuple(found)
+    return _walk(fractions, alpha, final).bounds
+
+
+@dataclass(frozen=True)
+class _Walk:
+    """Up to a look: its bounds, what they have spent, and the paths before it as places and weights."""
+
+    bounds: tuple[float, ...] = ()
+    used: float = 0.0
+    inside: tuple[tuple[float, float], ...] = ()
+    step: float = 0.0
+    bound: float = 0.0
+
+
+@lru_cache(maxsize=1024)
+def _walk(fractions: tuple[float, ...], alpha: float, final: bool) -> _Walk:
+    """Each look goes on from the walk to the one before, which is remembered from when that look was taken."""
+    if not fractions:
+        return _Walk()
+    before = _walk(fractions[:-1], alpha, False)
+    now, last = fractions[-1], fractions[-2] if len(fractions) > 1 else 0.0
+    inside = _carried(before.inside, before.step, before.bound) if before.bounds else _START
+    budget = (alpha if final else spent(now, alpha)) - before.used
+    step = math.sqrt(now - last)
+    bound = _bound(inside, step, math.sqrt(now), budget)
+    used = before.used + _leaving(inside, step, bound)
+    return _Walk((*before.bounds, bound / math.sqrt(now)), used, inside, step, bound)
 
 
 def crossing(fractions: Sequence[float], bounds: Sequence[float], drift: float = 0.0) -> list[float]:
@@ -64,7 +79,7 @@ def crossing(fractions: Sequence[float], bounds: Sequence[float], drift: float =
 
     With a drift of z(alpha/2) + z(power) it tells the power and how soon it decides.
     """
-    inside: list[tuple[float, float]] = [(0.0, 1.0)]
+    inside = _START
     found: list[float] = []
     before = 0.0
     for fraction, z in zip(fractions, bounds, strict=True):
@@ -81,18 +96,30 @@ def fixed_size(minimum_effect: float, variance: float, alpha: float, power: floa
 
 
 def _bound(inside: Sequence[tuple[float, float]], step: float, root: float, budget: float) -> float:
+    """Where exactly ``budget`` leaves: Newton's method on the logarithm, kept within what is known to hold it."""
     low, high = 0.0, _WIDEST * root
-    if _leaving(inside, step, high) >= budget:
+    if budget <= 0 or _leaving(inside, step, high) >= budget:
         return high
+    bound = min(-NORMAL.inv_cdf(min(budget, 0.5) / 2) * root, high)
     for _ in range(100):
-        middle = (low + high) / 2
-        if _leaving(inside, step, middle) > budget:
-            low = middle
+        leaving = _leaving(inside, step, bound)
+        if leaving > budget:
+            low = bound
         else:
-            high = middle
-        if high - low < 1e-9:
-            break
+            high = bound
+        slope = _density(inside, step, bound) + _density(inside, step, -bound)
+        move = math.log(leaving / budget) * leaving / slope if slope > 0 and leaving > 0 else math.inf
+        if abs(move) < 1e-10:
+            return bound
+        bound += move
+        if not low < bound < high:
+            bound = (low + high) / 2
     return high
+
+
+def _density(inside: Sequence[tuple[float, float]], step: float, place: float) -> float:
+    half, exp = -0.5 / (step * step), math.exp
+    return sum(weight * exp(half * (place - other) ** 2) for other, weight in inside) / (step * _ROOT_2_PI)
 
 
 def _leaving(inside: Sequence[tuple[float, float]], step: float, bound: float, move: float = 0.0) -> float:
@@ -109,7 +136,7 @@ def _leaving(inside: Sequence[tuple[float, float]], step: float, bound: float, m
 
 def _carried(
     inside: Sequence[tuple[float, float]], step: float, bound: float, move: float = 0.0
-) -> list[tuple[float, float]]:
+) -> tuple[tuple[float, float], ...]:
     """The paths that stayed within ± ``bound`` after a normal step: places and weights of the integration rule."""
     exp, scale = math.exp, 1 / (step * _ROOT_2_PI)
     half = -0.5 / (step * step)
@@ -119,7 +146,7 @@ def _carried(
         here = place - move
         density = sum(weight * exp(half * (here - other) ** 2) for other, weight in inside)
         found.append((place, share * bound * scale * density))
-    return found
+    return tuple(found)
 
 
 @lru_cache(maxsize=4)
