@@ -55,6 +55,9 @@ class Api:
                 return None
             raise
 
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._send("POST", path, json.dumps(body).encode(), {"content-type": "application/json"})
+
     def predict(self, model: str, body: bytes, content_type: str) -> dict[str, Any]:
         path = f"models/{urllib.parse.quote(model, safe='')}/predictions"
         return self._send("POST", path, body, {"content-type": content_type})

@@ -37,6 +37,11 @@ class Context:
     def api(self) -> Api:
         return Api(self.target.api_url, self.target.api_key, direct=self.target.is_local)
 
+    @property
+    def admin_api(self) -> Api:
+        """For what changes what serves."""
+        return Api(self.target.api_url, self.target.admin_api_key, direct=self.target.is_local)
+
 
 pass_context = click.make_pass_decorator(Context, ensure=True)
 

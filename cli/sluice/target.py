@@ -102,7 +102,15 @@ class Target:
 
     @cached_property
     def api_key(self) -> str:
-        answer = self.client("apigateway").get_api_key(apiKey=self.output("ApiKeyId"), includeValue=True)
+        return self._key("ApiKeyId")
+
+    @cached_property
+    def admin_api_key(self) -> str:
+        """The key of those who may change what serves."""
+        return self._key("AdminApiKeyId")
+
+    def _key(self, output: str) -> str:
+        answer = self.client("apigateway").get_api_key(apiKey=self.output(output), includeValue=True)
         return str(answer["value"])
 
     @property

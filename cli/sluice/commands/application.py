@@ -9,19 +9,35 @@ from pathlib import Path
 import click
 
 from sluice import logbook, output, redriving
+from sluice.commands.versions import deploy_version
 from sluice.context import Context, pass_context, project_folder
 from sluice.deploying import Step, deploy
 from sluice.errors import CliError
 
+#: how long a version's way to the endpoint is followed
+_VERSION_SECONDS = 3600.0
+
 
 @click.command("deploy")
+@click.argument("model", required=False)
+@click.argument("version", type=click.IntRange(1), required=False)
+@click.option("--why", default="", metavar="TEXT", help="Kept with the decision to deploy VERSION.")
+@click.option("--who", default="", metavar="NAME", help="Kept beside the key's id.")
 @click.option("--template", type=click.Path(path_type=Path), help="Template. [default: the project's template.yaml]")
 @click.option(
     "--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="May be given several times."
 )
 @pass_context
-def deploy_command(context: Context, template: Path | None, parameters: tuple[str, ...]) -> None:
-    """Deploy the application; what didn't change is left alone.
+def deploy_command(
+    context: Context,
+    model: str | None,
+    version: int | None,
+    why: str,
+    who: str,
+    template: Path | None,
+    parameters: tuple[str, ...],
+) -> None:
+    """Deploy the application; what didn't change is left alone. With MODEL and VERSION: deploy that version.
 
     This is the quick way into the local region. Onto AWS use `sam build && sam deploy --guided`: the layer of
     third-party packages must be built there.
@@ -30,7 +46,13 @@ def deploy_command(context: Context, template: Path | None, parameters: tuple[st
     Examples:
       sluice deploy
       sluice deploy -p NamePrefix=team1
+      sluice deploy churn 3 --why "better on new customers"
     """
+    if model is not None:
+        if version is None or template or parameters:
+            raise CliError("sluice deploy takes nothing, or a model and a version.", "`sluice deploy churn 3`.", 2)
+        deploy_version(context, model, version, why, who, _VERSION_SECONDS)
+        return
     given = dict(_pair(item, "--parameter") for item in parameters)
     path = template or project_folder() / "template.yaml"
     target = context.target

@@ -198,22 +198,6 @@ def trials_command(context: Context, model: str, run: str | None, as_json: bool)
     output.table(trials.COLUMNS, trials.rows(search), "No training job has begun yet.")
 
 
-versions_command = _listing(
-    "versions",
-    "versions",
-    ("version", "status", "metrics", "run", "created", "why"),
-    lambda v: (
-        v["version"],
-        v.get("status"),
-        metrics_text(v.get("metrics")),
-        v.get("run"),
-        v.get("created_at"),
-        str((v.get("verdict") or {}).get("reason") or ""),
-    ),
-    "List MODEL's registered versions.",
-)
-
-
 def metrics_text(metrics: Mapping[str, Any] | None) -> str:
     """``auc 0.91, accuracy 0.84``"""
     parts = []

@@ -1,0 +1,128 @@
+"""``sluice approve`` and its kin over an API that answers as the real one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from sluice.commands.application import deploy_command
+from sluice.commands.versions import approve_command, reject_command, rollback_command, versions_command, why_text
+from sluice.context import Context
+from sluice.errors import CliError
+from sluice.version_story import VersionStory, before_live
+
+
+def line(status: str, message: str = "") -> dict[str, str]:
+    return {"at": "2026-01-02T03:04:05.000Z", "status": status, "message": message}
+
+
+class Api:
+    """Version 3 walks through ``steps``, one each time that it is asked for."""
+
+    def __init__(self, *steps: dict[str, str]) -> None:
+        self.steps, self.seen = list(steps), 1
+        self.posted: list[tuple[str, dict[str, Any]]] = []
+        self.versions = [
+            {"version": 3, "status": "live", "live_since": "2026-01-03"},
+            {"version": 2, "status": "retired", "live_since": "2026-01-01"},
+            {"version": 1, "status": "retired", "live_since": "2026-01-02"},
+        ]
+
+    def get(self, path: str) -> dict[str, Any]:
+        if path.endswith("/versions"):
+            return {"versions": self.versions}
+        history = self.steps[: self.seen]
+        self.seen += 1
+        return {"version": int(path.rsplit("/", 1)[1]), "status": history[-1]["status"], "history": history}
+
+    def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        self.posted.append((path, body))
+        return {"done": True, "message": "Version 3: Approved by ann."}
+
+
+class Given(Context):
+    def __init__(self, api: Api) -> None:
+        super().__init__()
+        self.given = api
+
+    @property
+    def api(self) -> Any:
+        return self.given
+
+    @property
+    def admin_api(self) -> Any:
+        return self.given
+
+    @property
+    def target(self) -> Any:
+        return type("Target", (), {"is_local": True})
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sluice.commands.versions.time.sleep", lambda _seconds: None)
+
+
+def called(command: click.Command, api: Api, *arguments: str) -> tuple[int, str]:
+    found = CliRunner().invoke(command, arguments, obj=Given(api), standalone_mode=False)
+    if found.exception is not None and not isinstance(found.exception, SystemExit):
+        raise found.exception
+    return found.exit_code, found.output
+
+
+def test_an_approval_is_followed_until_the_version_is_live() -> None:
+    api = Api(line("pending_approval"), line("approved", "Approved by ann."), line("deploying"), line("live"))
+    code, shown = called(approve_command, api, "churn", "3", "--why", "better")
+    assert (code, api.posted) == (0, [("models/churn/versions/3/approve", {"why": "better"})])
+    assert "is being deployed" in shown
+    assert "is live" in shown
+
+
+def test_a_rollout_that_fails_says_why_and_ends_with_1() -> None:
+    api = Api(line("approved"), line("deploying"), line("failed", "Rolled back: alarm x."))
+    code, shown = called(approve_command, api, "churn", "3")
+    assert (code, "Rolled back: alarm x." in shown) == (1, True)
+
+
+def test_rolling_back_takes_the_version_that_served_last() -> None:
+    api = Api(line("retired"))
+    called(rollback_command, api, "churn", "--no-wait", "--who", "ann")
+    assert api.posted == [("models/churn/versions/1/deploy", {"who": "ann"})]
+    api.versions = api.versions[:1]
+    with pytest.raises(CliError, match="No version of churn served before"):
+        called(rollback_command, api, "churn")
+    assert before_live([]) is None
+
+
+def test_deploy_takes_a_version_or_the_application() -> None:
+    api = Api(line("live"))
+    assert called(deploy_command, api, "churn", "3")[0] == 0
+    assert api.posted == [("models/churn/versions/3/deploy", {})]
+    with pytest.raises(CliError, match="a model and a version"):
+        called(deploy_command, api, "churn")
+
+
+def test_a_rejection_waits_for_nothing() -> None:
+    api = Api()
+    assert called(reject_command, api, "churn", "2", "--why", "broken file")[0] == 0
+    assert api.posted == [("models/churn/versions/2/reject", {"why": "broken file"})]
+
+
+def test_the_list_says_what_was_decided() -> None:
+    code, shown = called(versions_command, Api(), "churn")
+    assert (code, "retired" in shown) == (0, True)
+    decision = {"approval": "Approved", "who": "ann", "why": "better"}
+    assert why_text({"decision": decision}) == "Approved by ann: better"
+    assert why_text({"status": "failed", "history": [line("failed", "no capacity")]}) == "no capacity"
+    assert why_text({"verdict": {"reason": "better by 0.01"}}) == "better by 0.01"
+
+
+def test_a_story_tells_each_line_once() -> None:
+    story = VersionStory(3, told=1)
+    version = {"status": "deploying", "history": [line("approved"), line("deploying")]}
+    assert [one.text for one in story.observe(version)] == ["version 3 is being deployed"]
+    assert story.observe(version) == []
+    assert story.outcome is None
