@@ -10,6 +10,7 @@ from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import NotFound
 from sluicegate.domain.schema import Column, Problem, Schema
 from sluicegate.report.page import render
+from tests.support.sample_experiment import experiments
 from tests.support.sample_report import report
 
 Json = dict[str, Any]
@@ -242,6 +243,7 @@ def registry() -> MemoryRegistry:
     found.items["churn"] = {
         "model": "churn",
         "state": "live",
+        "experiment": "c0ffee12",
         "live_version": 2,
         "problem": "binary",
         "target": "churned",
@@ -344,6 +346,7 @@ def registry() -> MemoryRegistry:
         },
         {"run": "00112233", "status": "live", "created_at": "2026-11-22T11:59:00.000Z", "version": 1},
     ]
+    found.of["churn", "experiment"] = experiments()
     found.of["churn", "version"] = [
         {
             "version": 2,

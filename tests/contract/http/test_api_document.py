@@ -105,10 +105,10 @@ def test_answers_say_which_origin_may_read_them(manage: Any, monkeypatch: pytest
 @pytest.mark.parametrize("path", ROUTES)
 def test_every_catalog_answer_has_its_shape(manage: Any, path: Any, model: Any) -> None:
     parameters = {"model": model, "version": "2", "run": "1f2e3d4c", "batch": "0123456ab"}
-    parameters |= {"upload": "0a1b2c3d4e5f"}
+    parameters |= {"upload": "0a1b2c3d4e5f", "experiment": "0badcafe"}
     event = proxy_event("GET", path, parameters if "{" in path else None)
     answer = manage(event, CONTEXT)
-    one = path.endswith(("/{version}", "/{batch}", "/{upload}", "/report", "/lineage"))
+    one = path.endswith(("/{version}", "/{batch}", "/{upload}", "/report", "/lineage", "/experiment", "/{experiment}"))
     found = 404 if model == "price" and one else 200
     assert answer["statusCode"] == found
     check(answer, "get", path)
@@ -145,6 +145,14 @@ def test_a_report_comes_in_the_form_that_is_asked_for(manage: Any) -> None:
         ("/models/{model}/uploads", {"model": "churn"}, {"limit": "0"}, 400, "1 to 200"),
         ("/models/{model}/batches", {"model": "churn"}, {"next": "nonsense"}, 400, "the page before"),
         ("/models/{model}/batches/{batch}", {"model": "churn", "batch": "0"}, None, 404, "no batch '0'"),
+        ("/models/{model}/experiment", {"model": "price"}, None, 404, "has no experiment yet"),
+        (
+            "/models/{model}/experiments/{experiment}",
+            {"model": "churn", "experiment": "0"},
+            None,
+            404,
+            "no experiment '0'",
+        ),
         ("/models", None, {"next": "nonsense"}, 400, "the page before"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The GET routes of models, versions, runs, uploads and batches."""
+"""The GET routes of models, versions, runs, uploads, batches and experiments."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from sluicegate.domain.errors import NotFound, Transient
 from sluicegate.http.answers import Json, Problem, answer, text_answer
 from sluicegate.http.requests import Request, request_id_of
-from sluicegate.services.catalog import Catalog, InvalidPage, NoReport, UnknownModel
+from sluicegate.services.catalog import Catalog, InvalidPage, NoExperiment, NoReport, UnknownModel
 
 ROUTES = (
     "/models",
@@ -23,6 +23,9 @@ ROUTES = (
     "/models/{model}/uploads/{upload}",
     "/models/{model}/batches",
     "/models/{model}/batches/{batch}",
+    "/models/{model}/experiment",
+    "/models/{model}/experiments",
+    "/models/{model}/experiments/{experiment}",
 )
 _LARGEST_VERSION = 999_999
 _FORMS = {"application/json": "json", "text/html": "html", "application/xhtml+xml": "html", "*/*": "json"}
@@ -82,8 +85,17 @@ def _read(request: Request, catalog: Catalog) -> Json | str:
                 return catalog.batches(model, *page)
             case ["models", model, "batches", batch]:
                 return _batch(catalog, model, batch)
+            case ["models", model, "experiment"]:
+                return catalog.experiment(model)
+            case ["models", model, "experiments"]:
+                return catalog.experiments(model, *page)
+            case ["models", model, "experiments", experiment]:
+                return _experiment(catalog, model, experiment)
     except UnknownModel as error:
         raise _unknown(error) from error
+    except NoExperiment as error:
+        detail = f"Model {str(error)!r} has no experiment yet. PUT models/{error}/experiment starts one."
+        raise Problem(404, detail, title="No experiment") from error
     except InvalidPage as error:
         raise Problem(400, f"{str(error)[:1].upper()}{str(error)[1:]}.") from error
     except Transient as error:
@@ -116,6 +128,14 @@ def _batch(catalog: Catalog, model: str, batch: str) -> Json:
         return catalog.batch(model, batch)
     except NotFound as error:
         detail = f"Model {model!r} has no batch {batch[:40]!r}. GET models/{model}/batches lists them."
+        raise Problem(404, detail) from error
+
+
+def _experiment(catalog: Catalog, model: str, experiment: str) -> Json:
+    try:
+        return catalog.experiment(model, experiment)
+    except NotFound as error:
+        detail = f"Model {model!r} has no experiment {experiment[:40]!r}. GET models/{model}/experiments lists them."
         raise Problem(404, detail) from error
 
 

@@ -37,6 +37,7 @@ _DETAIL = (
     "code_problem",
     "last_run",
     "endpoint",
+    "experiment",
 )
 _SHAPES: dict[str, tuple[str, ...]] = {
     "run": (
@@ -62,12 +63,29 @@ _SHAPES: dict[str, tuple[str, ...]] = {
         *("batch", "key", "status", "version", "size", "received_at", "updated_at", "rows", "rejected_rows", "parts"),
         *("transform_job", "result", "rejects", "notes", "error", "history"),
     ),
+    "experiment": (
+        *("experiment", "status", "mode", "decides", "look_every", "lanes", "weights", "design", "asked", "created_at"),
+        *(
+            "started_at",
+            "ended_at",
+            "updated_at",
+            "looks",
+            "look",
+            "course",
+            "proposal",
+            "decision",
+            "error",
+            "history",
+        ),
+    ),
     "upload": (
         *("upload", "key", "status", "size", "received_at", "accepted_rows", "rejected_rows", "notes", "report"),
         *("error", "withdrawn"),
     ),
 }
-_EMPTY: dict[str, Any] = {"history": [], "notes": [], "transform_jobs": []}
+_EMPTY: dict[str, Any] = {"history": [], "notes": [], "transform_jobs": [], "course": [], "weights": {}}
+#: of an experiment in the list of all: its numbers are in the experiment itself
+_NUMBERS = ("design", "look", "course", "history")
 _WAITS = "the script is there"
 _DOING = {
     "preparing": "preparing the data of {run}",
@@ -88,6 +106,10 @@ class UnknownModel(SluicegateError):
 
 class InvalidPage(SluicegateError):
     """``limit`` or ``next`` can't be used; the message says why."""
+
+
+class NoExperiment(SluicegateError):
+    """The model never had one."""
 
 
 class NoReport(SluicegateError):
@@ -143,6 +165,22 @@ class Catalog:
         """Raises `NotFound` when the model has no such batch."""
         self._item(model)
         return shaped("batch", self.registry.batch(model, batch))
+
+    def experiments(self, model: str, limit: str | None = None, after: str | None = None) -> Json:
+        """All of them, without their numbers."""
+        found = self._list(model, "experiment", self.registry.experiments, limit, after)
+        lines = [{name: line[name] for name in line if name not in _NUMBERS} for line in found["experiments"]]
+        return found | {"experiments": lines}
+
+    def experiment(self, model: str, experiment: str | None = None) -> Json:
+        """That one, or the one under way, or the last. Raises `NoExperiment`, `NotFound` (no such experiment)."""
+        active = self._item(model).get("experiment")
+        if experiment is None and active is None:
+            before = self.registry.experiments(model)
+            if not before:
+                raise NoExperiment(model)
+            return shaped("experiment", before[0])
+        return shaped("experiment", self.registry.experiment(model, experiment or str(active)))
 
     def version(self, model: str, version: int) -> Json:
         """Raises `NotFound` when the model has no such version."""
