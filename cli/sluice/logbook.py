@@ -62,7 +62,8 @@ def groups_for(target: Target, what: str | None) -> dict[str, str]:
         CliError: no such function.
     """
     if what == "job":
-        return {"/aws/sagemaker/TrainingJobs": "training", "/aws/sagemaker/TransformJobs": "transform"}
+        kinds = {"TrainingJobs": "training", "TransformJobs": "transform", "ProcessingJobs": "processing"}
+        return {f"/aws/sagemaker/{group}": kind for group, kind in kinds.items()}
     if what == "endpoint":
         pages = target.client("logs").get_paginator("describe_log_groups")
         prefix = "/aws/sagemaker/Endpoints/"

@@ -61,7 +61,7 @@ class Story:
     _run: str | None = None
     _percent_told: int = -1
     _trials_told: int = 0
-    _cost_told: bool = False
+    _cost_told: str = ""
 
     def observe(self, now: Snapshot) -> list[Line]:
         """The lines that are new. Sets ``outcome`` when it is over, and ``status`` to what goes on."""
@@ -82,7 +82,7 @@ class Story:
             self.status = "waiting for the run to start (the model's quiet period first)"
             return self._without_run(now, upload, lines)
         if run["run"] != self._run:
-            self._run, self._percent_told, self._trials_told, self._cost_told = str(run["run"]), -1, 0, False
+            self._run, self._percent_told, self._trials_told, self._cost_told = str(run["run"]), -1, 0, ""
         lines += self._tell_run(run, now.percent)
         if run["status"] in ENDED and not _another_is_coming(now, run):
             self.outcome, self.search = outcome_of(run), run.get("tuning")
@@ -141,9 +141,9 @@ class Story:
 
     def _tell_estimate(self, run: Json) -> list[Line]:
         text = trials.estimate_text(run.get("cost"))
-        if self._cost_told or not text:
+        if text in ("", self._cost_told):
             return []
-        self._cost_told = True
+        self._cost_told = text
         return [Line("work", text)]
 
     def _tell_run(self, run: Json, percent: int | None) -> list[Line]:
@@ -156,13 +156,14 @@ class Story:
             if entry.get("status") == "evaluating":
                 lines += self._tell_tuning(run)
             lines += describe_step(run, entry)
-            if entry.get("status") == "training":
+            if entry.get("status") in ("processing", "training"):
                 lines += self._tell_estimate(run)
         status = str(run["status"])
         if status == "training":
             lines += self._tell_tuning(run)
         self.status = {
             "preparing": "preparing the data set",
+            "processing": "preparing the data set in a processing job",
             "training": training_status(run, percent),
             "evaluating": "evaluating on the holdout",
             "registering": "registering",
@@ -215,6 +216,8 @@ def describe_step(run: Json, entry: Json) -> list[Line]:
     reason = str((run.get("verdict") or {}).get("reason") or message)
     if status == "preparing":
         return [Line("work", "preparing the data set" + (f": {message}" if message else ""))]
+    if status == "processing":
+        return [Line("work", message or "preparing the data set in a processing job")]
     if status == "training":
         search = run.get("tuning")
         what = f"tuning {search['job']}: {search['strategy']}, up to {search['max_jobs']} jobs" if search else ""

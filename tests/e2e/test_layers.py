@@ -43,6 +43,8 @@ def layers(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         assert done.returncode == 0, done.stderr
         machine = "aarch64" if request.param == "arm64" else "x86_64"
         wheels = [path.read_text() for path in target.glob("python/*.dist-info/WHEEL")]
+        if name == "PreparationWheelsLayer":  # for the processing job's processor, whatever the functions run on
+            machine, wheels = "x86_64", [path.name for path in target.glob("python/sluicegate_wheels/*.whl")]
         assert any(machine in wheel for wheel in wheels), f"no wheel of {name} is for {machine}"
         found[name] = size(target)
     return found

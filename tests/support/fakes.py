@@ -25,6 +25,7 @@ from sluicegate.ports import (
     Job,
     Package,
     PackageSpec,
+    ProcessingSpec,
     Serverless,
     StoredObject,
     TrainingSpec,
@@ -236,6 +237,7 @@ class FakeJobs:
         self.world = world
         self.training: dict[str, TrainingSpec] = {}
         self.transforms: dict[str, TransformSpec] = {}
+        self.processing: dict[str, ProcessingSpec] = {}
         self.models: dict[str, str] = {}
         self.environments: dict[str, dict[str, str]] = {}
         self.states: dict[tuple[str, str], Job] = {}
@@ -302,6 +304,18 @@ class FakeJobs:
         self.training[spec.name] = spec
         self.states["training", spec.name] = Job(spec.name, "InProgress")
         self.world.effect(f"training job {spec.name}")
+
+    def create_processing_job(self, spec: ProcessingSpec) -> None:
+        if self.refuse is not None:
+            raise self.refuse
+        if spec.name in self.processing:
+            raise AlreadyExists(spec.name)
+        self.processing[spec.name] = spec
+        self.states["processing", spec.name] = Job(spec.name, "InProgress")
+        self.world.effect(f"processing job {spec.name}")
+
+    def processing_job(self, name: str) -> Job:
+        return self._state("processing", name)
 
     def training_job(self, name: str) -> Job:
         return self._state("training", name)

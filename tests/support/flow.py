@@ -15,17 +15,22 @@ from sluicegate.domain import names
 from sluicegate.services.advance import Advance
 from sluicegate.services.arrivals import Arrived
 from sluicegate.services.batch import StartBatch
+from sluicegate.services.costs import Costs
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.evaluate import Evaluate
 from sluicegate.services.finish_batch import FinishBatch
+from sluicegate.services.finish_preparation import FinishPreparation
 from sluicegate.services.follow import Follow
 from sluicegate.services.ingest import Ingest
 from sluicegate.services.ledger import Ledger
+from sluicegate.services.preparation import Preparation
+from sluicegate.services.processing import Processing
 from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.steer import Steer
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
+from sluicegate.services.training import Training
 from sluicegate.services.withdraw import Withdraw
 from tests.support.fakes import (
     Crash,
@@ -40,6 +45,7 @@ from tests.support.fakes import (
     FakeWorkspace,
     World,
 )
+from tests.support.processing import FakeProgram, run_processing
 
 PREFIX = "sluicegate"
 REGION = "us-east-1"
@@ -59,6 +65,8 @@ def table(rows: int, seed: int = 7) -> bytes:
 class Flow:
     world: World = field(default_factory=World)
     quiet: int = 0
+    #: the bytes that a function prepares at most; 0: what its disk takes
+    limit: int = 0
     #: how well each version predicts: share of right answers of the challenger, by run; 1.0 if not said
     skill: Callable[[str], float] = lambda _run: 1.0
 
@@ -83,6 +91,20 @@ class Flow:
     def rollout(self) -> Rollout:
         return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, PREFIX, REGION)
 
+    def processing(self, ledger: Ledger) -> Processing:
+        priced = Costs(self.registry, self.prices, REGION)
+        places = (self.storage, self.jobs, self.workspace, FakeProgram())
+        return Processing(ledger, *places, priced, REGION, PREFIX)
+
+    def training(self, ledger: Ledger) -> Training:
+        priced = Costs(self.registry, self.prices, REGION)
+        return Training(ledger, self.storage, self.jobs, priced, REGION, PREFIX)
+
+    def start(self, ledger: Ledger) -> Start:
+        processing = self.processing(ledger)
+        preparation = Preparation(ledger, self.storage, self.workspace, processing, self.limit)
+        return Start(ledger, self.storage, preparation, processing, self.training(ledger))
+
     def deliver(self, kind: str, identity: str, about: Any) -> str:
         now = self.world.tick()
         ledger = self.ledger()
@@ -96,8 +118,10 @@ class Flow:
             key, sequencer = about
             return Withdraw(ledger, self.storage).object_deleted(Arrived(key, "", now, sequencer))
         if kind == "message":
-            looking = Start(ledger, self.storage, self.jobs, self.workspace, REGION, PREFIX, self.prices)
-            return looking.look(about["model"], about["cause"], identity, now)
+            return self.start(ledger).look(about["model"], about["cause"], identity, now)
+        if kind == "processing":
+            finish_preparation = FinishPreparation(ledger, self.processing(ledger), self.training(ledger))
+            return finish_preparation.job_ended(about, now)
         if kind == "training":
             return Evaluate(ledger, self.storage, self.jobs, REGION, PREFIX).job_ended(about, now)
         if kind == "transform" and names.batch_owner(PREFIX, about) is not None:
@@ -168,6 +192,10 @@ class Flow:
             if not job.over:
                 if kind == "transform":
                     self.predict(name)
+                if kind == "processing":
+                    status, reason = run_processing(self.jobs.processing[name], self.storage)
+                    self.jobs.end(kind, name, status, reason)
+                    return True
                 self.jobs.end(kind, name)
                 return True
         for name, tuning in self.jobs.tunings.items():

@@ -12,6 +12,7 @@ const STEPS = ["preparing", "training", "evaluating", "registering", "deploying"
 const ENDS = new Set(["live", "rejected", "failed"]);
 const SAID = {
   preparing: "Data prepared",
+  processing: "Data prepared in a processing job",
   training: "Trained",
   evaluating: "Evaluated on the holdout",
   registering: "Compared and registered",
@@ -23,6 +24,7 @@ const SAID = {
 };
 const DOING = {
   preparing: "Preparing the data",
+  processing: "Preparing the data in a processing job",
   training: "Training",
   evaluating: "Evaluating on the holdout",
   registering: "Comparing and registering",

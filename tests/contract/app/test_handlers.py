@@ -19,7 +19,7 @@ from sluicegate.ports import Change
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS = (
     *("ingest_data", "evaluate_model", "register_model", "deploy_model", "track_endpoint"),
-    *("start_batch", "finish_batch", "follow_tuning"),
+    *("start_batch", "finish_batch", "follow_tuning", "finish_preparation"),
 )
 
 
@@ -51,6 +51,8 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
         "REGISTRY_TABLE": "registry",
         "DEFAULT_QUIET_PERIOD_SECONDS": "0",
         "SAGEMAKER_ROLE_ARN": "arn:aws:iam::123456789012:role/sagemaker",
+        "PREPARATION_ROLE_ARN": "arn:aws:iam::123456789012:role/preparation",
+        "PREPARATION_LIMIT_MB": "0",
     }.items():
         monkeypatch.setenv(name, value)
     forget()

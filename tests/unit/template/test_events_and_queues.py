@@ -30,7 +30,7 @@ RULES = [
 
 
 #: what a rule makes of the stack's parameters
-SUBSTITUTED = {f"${{NamePrefix}}-{rest}": f"sluicegate-{rest}" for rest in ("", "T", "*-b")}
+SUBSTITUTED = {f"${{NamePrefix}}-{rest}": f"sluicegate-{rest}" for rest in ("", "T", "*-b", "*-p")}
 
 
 def arn(queue: str) -> dict[str, Any]:

@@ -19,6 +19,8 @@ from typing import Any
 import pytest
 
 from sluice.packaging import read_template
+from sluicegate.domain.framework_image_table import IMAGES
+from sluicegate.services.processing import IMAGE
 
 ROOT = Path(__file__).resolve().parents[3]
 RESOURCES: dict[str, Any] = read_template(ROOT / "template.yaml")["Resources"]
@@ -167,6 +169,28 @@ def test_everything_that_is_attached_is_imported(function: str) -> None:
     for layer in RESOURCES[function]["Properties"]["Layers"]:
         if layer["Ref"] != "CoreLayer":
             assert required(layer["Ref"]) & set(used(function)), f"{function} uses nothing of {layer['Ref']}"
+
+
+def test_the_processing_job_finds_everything_among_its_wheels() -> None:
+    """It has no network, and its image promises nothing but Python."""
+    walk = Walk(SOURCE / "sluicegate/job.py")
+    outside = {name for name in walk.packages if name not in sys.stdlib_module_names}
+    assert {"duckdb", "numpy", "pydantic", "yaml"} <= outside <= required("PreparationWheelsLayer")
+
+
+def test_the_image_and_the_wheels_are_of_one_python() -> None:
+    (_, tag, _), _ = IMAGES[IMAGE[0]][IMAGE[1]]
+    makefile = (ROOT / RESOURCES["PreparationWheelsLayer"]["Properties"]["ContentUri"] / "Makefile").read_text()
+    version = re.search(r"--python-version 3\.(\d+)", makefile)
+    assert version is not None and tag.endswith(f"-py3{version[1]}")
+
+
+def test_the_job_is_given_the_versions_that_the_functions_have() -> None:
+    def pinned(layer: str) -> set[str]:
+        text = (ROOT / RESOURCES[layer]["Properties"]["ContentUri"] / "requirements.txt").read_text()
+        return set(re.findall(r"^[A-Za-z0-9._-]+==\S+", text, re.MULTILINE))
+
+    assert pinned("PreparationWheelsLayer") <= pinned("CommonDependenciesLayer") | pinned("DataDependenciesLayer")
 
 
 def test_the_walk_goes_where_the_code_goes() -> None:

@@ -16,7 +16,7 @@ FUNCTIONS = {name: item for name, item in RESOURCES.items() if item["Type"] == "
 WOKEN_BY_EVENTS = (
     *("IngestDataFunction", "EvaluateModelFunction", "RegisterModelFunction"),
     *("DeployModelFunction", "TrackEndpointFunction", "StartBatchFunction", "FinishBatchFunction"),
-    "FollowTuningFunction",
+    *("FollowTuningFunction", "FinishPreparationFunction"),
 )
 #: actions for which IAM knows no resource
 NO_RESOURCE_LEVEL = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListModelPackages"}
@@ -32,7 +32,7 @@ def statements() -> list[tuple[str, dict[str, Any]]]:
     for name, item in FUNCTIONS.items():
         for policy in item["Properties"].get("Policies", []):
             found += [(name, statement) for statement in policy["Statement"]]
-    for role in ("SageMakerRole", "NotebookRole"):
+    for role in ("SageMakerRole", "NotebookRole", "PreparationRole"):
         for policy in RESOURCES[role]["Properties"]["Policies"]:
             found += [(role, statement) for statement in policy["PolicyDocument"]["Statement"]]
     return found
@@ -48,10 +48,26 @@ def test_policies_name_actions_and_resources(owner: str, statement: dict[str, An
 
 def test_a_role_can_be_passed_only_to_sagemaker() -> None:
     passing = [item for _, item in statements() if "iam:PassRole" in listed(item["Action"])]
-    assert len(passing) == 8
+    assert len(passing) == 9
     for statement in passing:
-        assert statement["Resource"] == {"Fn::GetAtt": ["SageMakerRole", "Arn"]}
+        roles = {role["Fn::GetAtt"][0] for role in listed(statement["Resource"])}
+        assert roles <= {"SageMakerRole", "PreparationRole"}
         assert statement["Condition"] == {"StringEquals": {"iam:PassedToService": "sagemaker.amazonaws.com"}}
+
+
+def test_what_prepares_can_be_passed_only_by_what_starts_it_and_trains_nothing() -> None:
+    """A script of a user's own runs as SageMakerRole: it must neither read uploads nor write data sets."""
+    passing = [
+        owner for owner, item in statements() if {"Fn::GetAtt": ["PreparationRole", "Arn"]} in listed(item["Resource"])
+    ]
+    assert passing == ["StartTrainingFunction"]
+    written = {
+        resource["Fn::Sub"]
+        for owner, item in statements()
+        if owner == "SageMakerRole" and "s3:PutObject" in listed(item["Action"])
+        for resource in listed(item["Resource"])
+    }
+    assert written == {f"${{DataBucket.Arn}}/{folder}/*" for folder in ("artifacts", "evaluations", "batches")}
 
 
 def test_only_predict_reads_the_secret() -> None:

@@ -14,23 +14,30 @@ from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
 from sluicegate.adapters.packages import SageMakerPackages
 from sluicegate.adapters.prices import PRICING_REGION, PriceList
+from sluicegate.adapters.processing import SageMakerProcessing
+from sluicegate.adapters.program import PackageProgram
 from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
 from sluicegate.adapters.workspace import LambdaWorkspace
 from sluicegate.services.advance import Advance
 from sluicegate.services.batch import StartBatch
+from sluicegate.services.costs import Costs
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.evaluate import Evaluate
 from sluicegate.services.finish_batch import FinishBatch
+from sluicegate.services.finish_preparation import FinishPreparation
 from sluicegate.services.follow import Follow
 from sluicegate.services.ingest import Ingest
 from sluicegate.services.ledger import Ledger
+from sluicegate.services.preparation import Preparation
+from sluicegate.services.processing import Processing
 from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.steer import Steer
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
+from sluicegate.services.training import Training
 from sluicegate.services.wake import Wake
 from sluicegate.services.withdraw import Withdraw
 
@@ -99,7 +106,27 @@ def withdraw() -> Withdraw:
 
 @cache
 def start() -> Start:
-    return Start(ledger(), storage(), jobs(), LambdaWorkspace(), region(), prefix(), prices())
+    limit = setting("PREPARATION_LIMIT_MB")
+    if not limit.isdigit():
+        raise Misconfigured(f"PREPARATION_LIMIT_MB is {limit!r}, no number of megabytes")
+    found = processing(setting("PREPARATION_ROLE_ARN"))
+    preparation = Preparation(ledger(), storage(), LambdaWorkspace(), found, int(limit) << 20)
+    return Start(ledger(), storage(), preparation, found, training())
+
+
+def processing(role_arn: str) -> Processing:
+    started = SageMakerProcessing(client("sagemaker"), role_arn)
+    priced = Costs(registry(), prices(), region())
+    return Processing(ledger(), storage(), started, LambdaWorkspace(), PackageProgram(), priced, region(), prefix())
+
+
+def training() -> Training:
+    return Training(ledger(), storage(), jobs(), Costs(registry(), prices(), region()), region(), prefix())
+
+
+@cache
+def finish_preparation() -> FinishPreparation:
+    return FinishPreparation(ledger(), processing(""), training())
 
 
 @cache

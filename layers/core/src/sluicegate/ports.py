@@ -133,7 +133,7 @@ class TrainingQueue(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A training or transform job as SageMaker describes it now."""
+    """A training, transform or processing job as SageMaker describes it now."""
 
     name: str
     status: str  # InProgress | Completed | Failed | Stopping | Stopped
@@ -252,11 +252,40 @@ class Jobs(Protocol):
     def transform_job(self, name: str) -> Job: ...
 
 
-class Prices(Protocol):
-    """AWS's price list. ``usd_per_hour`` raises ``NotFound`` for what it doesn't have, ``Refused`` or ``Transient``
-    when it can't be asked."""
+@dataclass(frozen=True)
+class ProcessingSpec:
+    """``inputs``, ``manifests`` (lists of objects): name → S3 URI and path in the container; ``outputs``: name → path
+    and S3 URI. Without a network: what it needs is there before it begins, what it made is uploaded at its end."""
 
-    def usd_per_hour(self, region: str, instance: str, what: str) -> float: ...  # what: training | evaluation
+    name: str
+    image: str
+    command: Sequence[str]
+    arguments: Sequence[str]
+    inputs: Mapping[str, tuple[str, str]]
+    manifests: Mapping[str, tuple[str, str]]
+    outputs: Mapping[str, tuple[str, str]]
+    instance_type: str
+    volume_gb: int
+    max_runtime_seconds: int
+    tags: Mapping[str, str]
+
+
+class ProcessingJobs(Protocol):
+    def create_processing_job(self, spec: ProcessingSpec) -> None: ...  # AlreadyExists
+    def processing_job(self, name: str) -> Job: ...
+
+
+class Program(Protocol):
+    """This package, with what it needs, as one file that the Python of another machine can run."""
+
+    def write(self, target: Path) -> str: ...  # a digest of its content
+
+
+class Prices(Protocol):
+    """AWS's price list, for training, evaluation or processing (``what``). ``usd_per_hour`` raises ``NotFound`` for
+    what it doesn't have, ``Refused`` or ``Transient`` when it can't be asked."""
+
+    def usd_per_hour(self, region: str, instance: str, what: str) -> float: ...
 
 
 @dataclass(frozen=True)

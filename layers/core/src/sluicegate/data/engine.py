@@ -12,6 +12,10 @@ import duckdb
 from sluicegate.domain.errors import UserError
 
 
+class OutOfRoom(UserError):
+    """Memory and disk together don't hold what has to be done."""
+
+
 @contextmanager
 def connect(workdir: Path, memory_limit_mb: int) -> Iterator[duckdb.DuckDBPyConnection]:
     """A private in-memory database. It may use ``memory_limit_mb`` and then spills under ``workdir``."""
@@ -33,7 +37,7 @@ def connect(workdir: Path, memory_limit_mb: int) -> Iterator[duckdb.DuckDBPyConn
         yield connection
     except duckdb.OutOfMemoryException as error:
         # memory and disk together: another try ends the same way
-        raise UserError(
+        raise OutOfRoom(
             "Too large for the function",
             f"Its memory ({memory_limit_mb:,} MB for this) and disk are not enough: {str(error).splitlines()[0][:300]}",
             "Deploy the stack with a larger DataMemoryMb or EphemeralStorageMb, or send smaller files.",

@@ -176,6 +176,8 @@ class RunItem(TypedDict, total=False):
     window: dict[str, Any] | None  # retrain.window: days or rows, and what it left out: uploads_left_out, rows_left_out
     tuning: dict[str, Any] | None  # the search: job, objective, best, trials, … (services.launch, services.follow)
     cost: dict[str, Any] | None  # {currency, budget_usd, estimate, actual} (services.costs)
+    # the processing job that prepares the data, if one does: job, instance, bytes (services.processing)
+    preparation: dict[str, Any] | None
     # kept
     model: str
     claim: str | None  # the message or event whose delivery does the step now under way

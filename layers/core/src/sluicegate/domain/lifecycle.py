@@ -27,7 +27,9 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
     },
     "run": {
         None: ("preparing",),
-        "preparing": ("training", "failed"),
+        # a processing job prepares what is too much for a function
+        "preparing": ("processing", "training", "failed"),
+        "processing": ("training", "failed"),
         "training": ("evaluating", "failed"),
         "evaluating": ("registering", "failed"),
         "registering": ("deploying", "awaiting_approval", "rejected", "failed"),
@@ -78,6 +80,8 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
     },
 }
 
+#: a run in these has not written yet that it trains
+STARTING = ("preparing", "processing")
 #: moves that give up; a path never leads through one
 _ENDS = frozenset({"failed", "rejected", "retired", "ignored", "withdrawn", "in_experiment"})
 

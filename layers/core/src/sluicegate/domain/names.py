@@ -28,6 +28,7 @@ _TRIAL = re.compile(r"(?P<tuning>.+)-[0-9]{3,}-[0-9a-f]{8}")
 _TUNING = re.compile(r"T(?P<run>[0-9a-f]{8})(-[a-z0-9-]+)?")
 _LONGEST_TUNING_JOB = 32
 
+_PREPARATION = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{8})-p")
 _BATCH = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{9})-b")
 _BATCH_LENGTH = 9
 _LANE = re.compile(r"-V[1-9][0-9]{0,5}\Z")
@@ -39,6 +40,11 @@ class JobName(NamedTuple):
     model: str
     run: str
     role: Role
+
+
+class PreparationName(NamedTuple):
+    model: str
+    run: str
 
 
 class BatchName(NamedTuple):
@@ -119,6 +125,23 @@ def tuning_of_trial(prefix: str, job: str) -> str | None:
     """
     match = _TRIAL.fullmatch(job)
     return match["tuning"] if match and tuning_run(prefix, match["tuning"]) else None
+
+
+def preparation_job(prefix: str, model: str, run: str) -> str:
+    """The processing job that prepares a run's data set, where they are too many for a function."""
+    return f"{prefix}-{model}-{run}-p"
+
+
+def preparation_owner(prefix: str, name: str) -> PreparationName | None:
+    """The model and run that a processing job was made for, or None if it isn't ours.
+
+    >>> preparation_owner("sluicegate", preparation_job("sluicegate", "churn", "1f2e3d4c"))
+    PreparationName(model='churn', run='1f2e3d4c')
+    >>> preparation_owner("sluicegate", "sluicegate-churn-1f2e3d4c") is None
+    True
+    """
+    match = _PREPARATION.fullmatch(name.removeprefix(prefix + "-")) if name.startswith(prefix + "-") else None
+    return PreparationName(match[1], match[2]) if match else None
 
 
 def champion_transform(prefix: str, model: str, run: str) -> str:

@@ -142,6 +142,11 @@ class Training(_Part):
     """Where training runs."""
 
     instance: Instance = Field(default="ml.m5.large", description="Instance type of the training job.")
+    preparation_instance: Instance | None = Field(
+        default=None,
+        description="Instance type of the processing job that prepares a data set which is too much for a function; "
+        "by default chosen by its size.",
+    )
     count: int = Field(default=1, ge=1, le=20, description="Instances; each trains on its share of the rows.")
     spot: bool = Field(default=False, description="Managed spot training.")
     max_runtime: Annotated[Duration, within(60, 5 * 86400, "between 60s and 5d")] = Field(

@@ -43,7 +43,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     "run": (
         *("run", "status", "dataset_version", "training_job", "transform_jobs", "created_at", "updated_at", "history"),
         *("rows", "notes", "problem", "metric", "metrics", "verdict", "version", "report", "error", "window"),
-        *("tuning", "cost"),
+        *("tuning", "cost", "preparation"),
     ),
     "version": (
         *(
@@ -89,6 +89,7 @@ _NUMBERS = ("design", "look", "course", "history")
 _WAITS = "the script is there"
 _DOING = {
     "preparing": "preparing the data of {run}",
+    "processing": "preparing the data of {run} in a processing job",
     "training": "training {run}",
     "evaluating": "evaluating {run} on the holdout",
     "registering": "comparing {run} and registering it",

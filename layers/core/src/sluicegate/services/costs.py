@@ -18,6 +18,7 @@ from sluicegate.domain.settings_tuning import jobs_of
 from sluicegate.ports import Prices, RegistryReader
 
 log = logging.getLogger(__name__)
+_ORDER = ("preparation", "training", "evaluation")
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,34 @@ class Costs:
         most = float(duration_seconds(settings.training.max_runtime))
         seconds, basis = self._seconds(run, settings, size, most)
         transforms = 2 if run.get("champion") is not None else 1
+        before = self._preparation(run)
+        if run.get("preparation") and before is None:
+            return None
         return Estimate(
             [
+                *([before] if before else []),
                 Line("training", training, settings.training.count, jobs_of(settings), seconds, most, train_price),
                 Line("evaluation", predicting, 1, transforms, *pricing.EVALUATION_SECONDS, predict_price),
             ],
             basis,
         )
+
+    def preparation(self, run: RunItem) -> Estimate | None:
+        """Of a run's processing job alone: how much there will be to learn is known when it is over. None when the
+        instance's price is nowhere to be had."""
+        line, size = self._preparation(run), (run.get("preparation") or {}).get("bytes", 0)
+        return Estimate([line], f"{size / 2**20:,.0f} MB of accepted rows to prepare") if line else None
+
+    def _preparation(self, run: RunItem) -> Line | None:
+        job = run.get("preparation")
+        price = self.price(job["instance"], "processing") if job else None
+        if not job or price is None:
+            return None
+        seconds, most = pricing.preparation_seconds(job["bytes"])
+        billed = next((line["seconds"] for line in actual_lines(run) if line["what"] == "preparation"), None)
+        if billed is not None:
+            seconds = most = float(billed)
+        return Line("preparation", job["instance"], 1, 1, seconds, most, price)
 
     def _seconds(self, run: RunItem, settings: ModelSettings, size: Size, most: float) -> tuple[float, str]:
         for before in self._registry.runs(run["model"]):
@@ -82,26 +104,34 @@ def _alike(before: RunItem, settings: ModelSettings) -> bool:
 
 def training_line(run: RunItem) -> Mapping[str, Any] | None:
     """The training part of what a run cost: ``{"seconds" of all jobs, "jobs", …}``."""
+    return next((line for line in actual_lines(run) if line["what"] == "training"), None)
+
+
+def actual_lines(run: RunItem) -> list[dict[str, Any]]:
     actual = (run.get("cost") or {}).get("actual") or {}
-    return next((line for line in actual.get("lines", []) if line["what"] == "training"), None)
+    found: list[dict[str, Any]] = actual.get("lines", [])
+    return found
 
 
-def check(estimate: Estimate | None, settings: ModelSettings, region: str) -> None:
-    """``TooExpensive``: above the budget. ``UserError``: there is a budget, and no price."""
+def check(estimate: Estimate | None, settings: ModelSettings, region: str, preparing: str | None = None) -> None:
+    """``TooExpensive``: above the budget. ``UserError``: there is a budget, and no price. ``preparing``: the instance
+    type, where the estimate is of the preparation alone."""
     budget = settings.budget.per_run_usd
     if estimate is None and budget is not None:
+        if preparing is not None:
+            raise pricing.unknown_price(preparing, region, "training.preparation_instance")
         raise pricing.unknown_price(settings.training.instance, region)
     if estimate is not None:
         pricing.check_budget(estimate, budget)
 
 
-def estimated(estimate: Estimate | None, settings: ModelSettings) -> dict[str, Any]:
-    """The run item's ``cost`` before anything runs."""
+def estimated(estimate: Estimate | None, settings: ModelSettings, run: RunItem) -> dict[str, Any]:
+    """The run item's ``cost`` before anything of the estimate runs; what it cost so far stays."""
     return {
         "currency": "USD",
         "budget_usd": settings.budget.per_run_usd,
         "estimate": estimate.to_json() if estimate is not None else None,
-        "actual": None,
+        "actual": (run.get("cost") or {}).get("actual"),
     }
 
 
@@ -124,6 +154,6 @@ def spent(cost: Mapping[str, Any] | None, what: str, jobs: int, seconds: float) 
         "usd": pricing.rounded(usd),
     }
     others = [each for each in (cost.get("actual") or {}).get("lines", []) if each["what"] != what]
-    lines = sorted([*others, line], key=lambda each: ("training", "evaluation").index(each["what"]))
+    lines = sorted([*others, line], key=lambda each: _ORDER.index(each["what"]))
     total = pricing.rounded(sum(each["usd"] for each in lines))
     return {**cost, "actual": {"usd": total, "lines": lines}}

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluicegate.domain.errors import NotFound, UnusableData
-from sluicegate.domain.items import VersionItem
-from sluicegate.ports import Storage
+from sluicegate.domain.items import RunItem, VersionItem
+from sluicegate.ports import RegistryReader, Storage
 
 #: an encoder of many columns with many categories; more would not be read on the prediction path either
 LIMIT = 64 * 1024 * 1024
@@ -23,22 +23,39 @@ class Champion:
     dataset: str
 
 
-def _key(model: str, dataset: str) -> str:
+def key(model: str, dataset: str) -> str:
     return f"datasets/{model}/{dataset}/dataset.json"
+
+
+def rows_key(model: str, upload: str) -> str:
+    """Where an upload's accepted rows are."""
+    return f"uploads/{model}/{upload}/rows.parquet"
+
+
+def champion_of(registry: RegistryReader, run: RunItem) -> Champion | None:
+    """The version that served when ``run`` began."""
+    version = run.get("champion")
+    if version is None:
+        return None
+    return Champion(version, registry.version(run["model"], version)["dataset_version"])
+
+
+def too_large() -> UnusableData:
+    return UnusableData(
+        "Too many columns",
+        f"The description of the data set is larger than {LIMIT // 2**20} MB.",
+        "Exclude columns with very many different values (features.exclude in model.yaml).",
+    )
 
 
 def read(storage: Storage, model: str, dataset: str) -> dict[str, Any] | None:
     """The document, or None when the data set is not there (yet)."""
     try:
-        content = storage.read(_key(model, dataset), LIMIT)
+        content = storage.read(key(model, dataset), LIMIT)
     except NotFound:
         return None
     if len(content) > LIMIT:
-        raise UnusableData(
-            "Too many columns",
-            f"The description of the data set is larger than {LIMIT // 2**20} MB.",
-            "Exclude columns with very many different values (features.exclude in model.yaml).",
-        )
+        raise too_large()
     document: dict[str, Any] = json.loads(content)
     return document
 
@@ -63,7 +80,7 @@ def write(
     """Also says for which champion ``champion-holdout/`` was written."""
     whole = {**document, "champion": champion.version if champion else None}
     content = json.dumps(whole, ensure_ascii=False, separators=(",", ":")).encode()
-    storage.write(_key(model, dataset), content, "application/json")
+    storage.write(key(model, dataset), content, "application/json")
     return whole
 
 

@@ -12,6 +12,7 @@ from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.dataset import Wires
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.items import ModelItem, RunItem, VersionItem
+from sluicegate.domain.lifecycle import STARTING
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Jobs, Storage, TransformSpec
 from sluicegate.services import costs, datasets, serving_model
@@ -61,7 +62,7 @@ class Evaluate:
         if run["status"] == "failed":
             # the first try may have ended before it said so
             self._ledger.look_again(run["model"], f"run:{run['run']}", now)
-        return run["status"] in ("preparing", "training", "evaluating")
+        return run["status"] in (*STARTING, "training", "evaluating")
 
     def trained(self, run: RunItem, job: str, now: datetime, fields: Mapping[str, Any]) -> str:
         """Go on with the artifact of the training job ``job``; the run's item gets ``fields`` with the move."""

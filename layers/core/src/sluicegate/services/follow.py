@@ -10,6 +10,7 @@ from typing import Any
 from sluicegate.domain import names, pricing, tuning
 from sluicegate.domain.errors import NotFound
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem
+from sluicegate.domain.lifecycle import STARTING
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Jobs, Trial, TuningJob
 from sluicegate.services import costs
@@ -40,7 +41,7 @@ class Follow:
         if found is None:
             return "ignored"
         run, job = found
-        if run["status"] not in ("preparing", "training") or not run.get("tuning"):
+        if run["status"] not in (*STARTING, "training") or not run.get("tuning"):
             return "ignored"
         trials = self._jobs.trials(job.name)
         fields = self._fields(run, job, trials)
@@ -125,13 +126,13 @@ class Follow:
         def plan(_: ModelItem) -> Step | None:
             found = self._registry.run(model, run["run"])
             seen = found.get("tuning")
-            if found["status"] not in ("preparing", "training") or not seen:
+            if found["status"] not in (*STARTING, "training") or not seen:
                 return None
             if _ended(seen["trials"]) > _ended(fields["tuning"]["trials"]):
                 return None  # another delivery has seen more
             search = {**fields["tuning"], "stopped": seen["stopped"] or fields["tuning"]["stopped"]}
             change = Change(
-                "run", model, run["run"], set={**fields, "tuning": search}, status_in=("preparing", "training")
+                "run", model, run["run"], set={**fields, "tuning": search}, status_in=(*STARTING, "training")
             )
             return Step(f"Tuning run {run['run']}: {progress(search)}", changes=[change])
 

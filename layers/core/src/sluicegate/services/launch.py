@@ -11,6 +11,7 @@ from typing import Any
 from sluicegate.domain import names, tuning
 from sluicegate.domain.errors import AlreadyExists, SettingsError, UnusableData
 from sluicegate.domain.items import ModelItem, RunItem
+from sluicegate.domain.lifecycle import STARTING
 from sluicegate.domain.pricing import affordable_seconds
 from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings import ModelSettings
@@ -50,10 +51,11 @@ class Launch:
         budget = settings.budget.per_run_usd
         if budget is not None and estimate is not None:
             # whatever else happens, no job runs for longer than the budget pays
-            most = affordable_seconds(budget, estimate.lines[0].price, spec.instance_count)
+            prepared = sum(line.usd(line.seconds) for line in estimate.lines if line.what == "preparation")
+            most = affordable_seconds(budget - prepared, estimate.line("training").price, spec.instance_count)
             spec = replace(spec, max_runtime_seconds=max(_SHORTEST_SECONDS, min(spec.max_runtime_seconds, most)))
         tuned = self._tuning(run, settings, problem, spec)
-        fields: dict[str, Any] = {"cost": costs.estimated(estimate, settings)}
+        fields: dict[str, Any] = {"cost": costs.estimated(estimate, settings, run)}
         if tuned is not None:
             fields["tuning"] = _shown(tuned)
         self._record(run, fields, now)
@@ -73,9 +75,9 @@ class Launch:
 
         def plan(_: ModelItem) -> Step | None:
             found = self._registry.run(model, run["run"])
-            if found["status"] != "preparing" or found.get("cost") is not None:
+            if found["status"] not in STARTING or _recorded(found):
                 return None
-            known = Change("run", model, run["run"], set=fields, status_in=("preparing",))
+            known = Change("run", model, run["run"], set=fields, status_in=STARTING)
             return Step(f"Preparing run {run['run']}.", changes=[known])
 
         self._ledger.step(model, now, plan)
@@ -145,6 +147,12 @@ class Launch:
                 continue
             return known["job"], before["dataset_version"] == run["dataset_version"]
         return None, False
+
+
+def _recorded(run: RunItem) -> bool:
+    """The search would lose trials that were noted since; the estimate of a preparation is followed by a whole one."""
+    lines = ((run.get("cost") or {}).get("estimate") or {}).get("lines", [])
+    return bool(run.get("tuning")) or any(line["what"] == "training" for line in lines)
 
 
 def _shown(spec: TuningSpec) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from sluicegate.domain import algorithms, instances, names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, VersionItem, moment, stamp
+from sluicegate.domain.lifecycle import STARTING
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Job, Jobs, Package, Packages, PackageSpec, Storage, Workspace
@@ -63,7 +64,7 @@ class Register:
             # the first try may have ended before it said so
             self._ledger.look_again(owner.model, f"run:{owner.run}", now)
             return "ignored"
-        if run["status"] not in ("preparing", "training", "evaluating", "registering"):
+        if run["status"] not in (*STARTING, "training", "evaluating", "registering"):
             return "ignored"
         try:
             return self._register(run, event_id, now)

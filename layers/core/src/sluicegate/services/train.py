@@ -1,4 +1,4 @@
-"""Something asks for a run: prepare the data set, start the training job."""
+"""Something asks for a run: begin it, if there is reason to, and see to its data set and its training."""
 
 from __future__ import annotations
 
@@ -6,31 +6,26 @@ import json
 import logging
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 from sluicegate.domain import algorithms, names
-from sluicegate.domain.dataset import Dataset, Wires, read_dataset_json
-from sluicegate.domain.durations import duration_seconds
-from sluicegate.domain.errors import NotFound, Refused, SettingsError, UserError
+from sluicegate.domain.errors import NotFound, Refused, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, moment, stamp
-from sluicegate.domain.schema import Problem
-from sluicegate.domain.settings import METRICS, ModelSettings
+from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Change, Jobs, Prices, Storage, TrainingSpec, Workspace
-from sluicegate.services import code, datasets
-from sluicegate.services.costs import Costs, Size
-from sluicegate.services.launch import Launch, searching
-from sluicegate.services.ledger import Ledger, Step, ended_as, move_run, refusal, tags
-from sluicegate.services.notes import noted
-from sluicegate.services.parts import fetch
+from sluicegate.ports import Change, Storage
+from sluicegate.services import code
+from sluicegate.services.finish_preparation import FinishPreparation
+from sluicegate.services.ledger import Ledger, Step, ended_as, move_run, refusal
+from sluicegate.services.preparation import Preparation
+from sluicegate.services.processing import Processing
 from sluicegate.services.selection import Selection, select, waits_for
+from sluicegate.services.training import Training
 
 log = logging.getLogger(__name__)
 
-#: a preparation that has not ended after this time was interrupted: no function runs longer
+#: a function's preparation that has not ended after this time was interrupted: none runs longer
 STALE = timedelta(minutes=15)
-_VOLUME_GB = 30
 
 
 class Start:
@@ -40,19 +35,17 @@ class Start:
         self,
         ledger: Ledger,
         storage: Storage,
-        jobs: Jobs,
-        workspace: Workspace,
-        region: str,
-        prefix: str,
-        prices: Prices,
+        preparation: Preparation,
+        processing: Processing,
+        training: Training,
     ) -> None:
         self._ledger = ledger
         self._registry = ledger.registry
         self._storage = storage
-        self._launch = Launch(ledger, jobs, Costs(ledger.registry, prices, region), region, prefix)
-        self._workspace = workspace
-        self._region = region
-        self._prefix = prefix
+        self._preparation = preparation
+        self._processing = processing
+        self._training = training
+        self._finish = FinishPreparation(ledger, processing, training)
 
     def look(self, model: str, cause: str, message_id: str, now: datetime) -> str:
         """Start a run if there is reason to: the run's id, or a word that says why not.
@@ -82,10 +75,16 @@ class Start:
         if claimed is None:
             return self._rest(item, "nothing", "There is nothing new to train on.", now)
         try:
-            self._prepare_and_train(claimed, parse_settings(claimed.get("settings") or ""), now)
+            settings = parse_settings(claimed.get("settings") or "")
+            document = self._preparation.document(claimed, settings, now)
+            if document is not None:
+                self._training.begin(claimed, settings, document, now)
         except (UserError, Refused) as error:
             self._ledger.fail_run(model, claimed["run"], now, refusal(error))
             return "failed"
+        if document is None:
+            # the job's end goes on; but it may have ended before an earlier delivery of this message came so far
+            self._finish.job_ended(names.preparation_job(self._ledger.prefix, model, claimed["run"]), now)
         return claimed["run"]
 
     def _rest(self, seen: ModelItem, outcome: str, message: str, now: datetime) -> str:
@@ -216,7 +215,7 @@ class Start:
     def _interrupted(self, model: str, active: str, now: datetime) -> Change | None:
         """The end of a preparation that nobody works on any more; None when the active run is alive."""
         found = self._registry.run(model, active)
-        if found["status"] != "preparing" or not _stale(found, now):
+        if found["status"] != "preparing" or not _stale(found, now) or self._processing.under_way(found):
             return None
         error = ErrorItem(
             title="Interrupted",
@@ -230,147 +229,6 @@ class Start:
             return self._registry.run(model, run)
         except NotFound:
             return None
-
-    def _prepare_and_train(self, run: RunItem, settings: ModelSettings, now: datetime) -> None:
-        model, dataset = run["model"], run["dataset_version"]
-        document = datasets.read(self._storage, model, dataset)
-        if document is None or not datasets.serves(document, self._champion(run)):
-            with self._workspace.folder() as folder:
-                document = self._prepare(run, settings, folder)
-        problem = Problem.from_json(document["problem"])
-        rows = {part: int(document["counts"].get(part, 0)) for part in ("train", "validation", "holdout")}
-        width = len(document["feature_names"])
-        _check_fit(settings, problem, rows, width)
-        job = names.training_job(self._prefix, model, run["run"])
-        root = self._storage.uri(f"datasets/{model}/{dataset}")
-        algorithm, wire = algorithms.of(settings), Wires.from_json(document.get("wire")).train
-        reads_validation = algorithm.reads_validation(problem)
-        submitted, environment = code.submitted(self._storage, run, algorithm)
-        spec = TrainingSpec(
-            name=job,
-            image=algorithm.image(self._region),
-            hyperparameters={**algorithm.job_hyperparameters(settings, problem, rows, width, wire), **submitted},
-            environment=environment,
-            train_uri=f"{root}/train/",
-            validation_uri=f"{root}/validation/" if rows["validation"] and reads_validation else None,
-            output_uri=self._storage.uri(f"artifacts/{model}"),
-            instance_type=settings.training.instance,
-            instance_count=settings.training.count,
-            volume_gb=_VOLUME_GB,
-            max_runtime_seconds=duration_seconds(settings.training.max_runtime),
-            spot=settings.training.spot,
-            tags=tags(model, run["run"]),
-            channels=algorithm.channels,
-            content_types=algorithm.channel_types(wire),
-            distributions=_distributions(algorithm, settings.training.count),
-            longest_spot=algorithm.longest_spot,
-        )
-        size = Size(rows["train"], width, _rounds(spec.hyperparameters))
-        started = self._launch.start(run, settings, problem, spec, size, now)
-        metric = settings.metric_for(problem)
-
-        def plan(item: ModelItem) -> Step | None:
-            found = self._registry.run(model, run["run"])
-            message = f"{rows['train']:,} rows to train on, {rows['holdout']:,} held out.{searching(found)}"
-            moved = move_run(
-                found,
-                "training",
-                now,
-                message,
-                rows=rows,
-                notes=noted(document.get("notes") or []),
-                problem=problem.kind,
-                metric=metric,
-                claim=None,
-                **started,
-            )
-            if moved is None:
-                return None  # the job has ended already, and whoever heard of it went on
-            # while a version serves, callers send what that one asks for
-            fields = {} if item.get("live_version") is not None else datasets.asked_for(document)
-            return Step(f"Training run {run['run']}: {message}", fields, [moved])
-
-        self._ledger.step(model, now, plan)
-
-    def _champion(self, run: RunItem) -> datasets.Champion | None:
-        version = run.get("champion")
-        if version is None:
-            return None
-        return datasets.Champion(version, self._registry.version(run["model"], version)["dataset_version"])
-
-    def _prepare(self, run: RunItem, settings: ModelSettings, folder: Path) -> dict[str, Any]:
-        # DuckDB takes long to import: only where data are prepared
-        from sluicegate.data.build import build_dataset, dataset_json
-
-        model, dataset = run["model"], run["dataset_version"]
-        champion = self._champion(run)
-        serving: Dataset | None = None
-        if champion is not None and champion.dataset != dataset:
-            document = datasets.of_version(self._storage, model, champion.version, champion.dataset)
-            serving = read_dataset_json(document)
-        parts = fetch(self._storage, self._workspace, run, folder)
-        workdir = folder / "dataset"
-        workdir.mkdir()
-        build = build_dataset(
-            parts,
-            settings=settings,
-            champion=serving,
-            workdir=workdir,
-            memory_limit_mb=self._workspace.memory_limit_mb,
-            known_target=(self._registry.model(model).get("columns") or {}).get("target"),
-        )
-        for part, files in build.files.items():
-            for file in files:
-                self._storage.upload(file, f"datasets/{model}/{dataset}/{part}/{file.name}")
-        made: dict[str, Any] = dict(dataset_json(build, run["uploads"], dataset))
-        # written last: where it is, the data set is whole
-        return datasets.write(self._storage, model, dataset, made, champion)
-
-
-def _check_fit(settings: ModelSettings, problem: Problem, rows: Mapping[str, int], width: int) -> None:
-    """Where model.yaml leaves the problem to the data, only now is it clear what fits it."""
-    found = []
-    algorithm = algorithms.of(settings)
-    if problem.kind not in algorithm.problems:
-        solves = [name for name in algorithms.NAMES if problem.kind in algorithms.named(name).problems]
-        found.append(
-            f"algorithm.name: given {algorithm.name!r}, which solves {', '.join(algorithm.problems)}; "
-            f"accepted for a {problem.kind} problem is {', '.join(solves)}"
-        )
-    metric = settings.metric_for(problem)
-    if metric not in METRICS[problem.kind]:
-        found.append(
-            f"evaluation.metric: given {metric!r}; accepted for a {problem.kind} problem is "
-            f"{', '.join(METRICS[problem.kind])}"
-        )
-    given = settings.algorithm.hyperparameters
-    mistakes = algorithm.problem_mistakes(given, problem.kind) | algorithm.fit_mistakes(given, rows, width)
-    for name, mistake in mistakes.items():
-        said = f"given {given[name]!r}; " if name in given else ""
-        found.append(f"algorithm.hyperparameters.{name}: {said}{mistake}")
-    if found:
-        raise SettingsError(
-            "model.yaml doesn't fit the data",
-            f"The data have {rows['train']:,} rows to train on and {width:,} features, and make it a {problem.kind} "
-            "problem. " + "; ".join(found),
-            "Correct model.yaml, or set problem if the data were taken for the wrong one.",
-        )
-
-
-def _distributions(algorithm: algorithms.Algorithm, count: int) -> tuple[str, str]:
-    """How S3 hands out the channels: several instances share the rows to learn from, and all see those that are judged
-    by. The data set has a file for each instance (``settings.preparation_fingerprint``)."""
-    return ("ShardedByS3Key", "FullyReplicated") if count > 1 else algorithm.distributions
-
-
-def _rounds(hyperparameters: Mapping[str, str]) -> int:
-    """How often training goes over the rows, under the name that each algorithm has for it.
-
-    >>> _rounds({"iterations": "1000"}), _rounds({"k": "3"})
-    (1000, 1)
-    """
-    given = (hyperparameters.get(name, "") for name in ("num_round", "num_boost_round", "iterations", "epochs"))
-    return next((int(rounds) for rounds in given if rounds.isdigit()), 1)
 
 
 def _counted(attempt: int) -> str:

@@ -18,3 +18,8 @@ def model(name: str) -> dict[str, bytes]:
     """The files of a ready-made model, by name: ``lightgbm`` or ``catboost``."""
     folder = files(__name__).joinpath(name)
     return {each.name: each.read_bytes() for each in folder.iterdir() if each.name.endswith((".py", ".txt"))}
+
+
+def preparation() -> bytes:
+    """What starts the processing job's archive (see ``preparation/__main__.py``)."""
+    return files(__name__).joinpath("preparation/__main__.py").read_bytes()
