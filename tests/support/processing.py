@@ -58,3 +58,19 @@ def run_processing(spec: ProcessingSpec, storage: FakeStorage) -> tuple[str, str
                     target_key = f"{key(uri)}/{file.relative_to(local(path)).as_posix()}"
                     storage.objects[target_key] = file.read_bytes()
     return "Completed", ""
+
+
+def data_sets(storage: FakeStorage) -> dict[str, bytes]:
+    """Every data set's files, without the one thing in them that is any of the rows': each column's example."""
+    found = {}
+    for key, content in storage.objects.items():
+        if key.startswith("datasets/"):
+            found[key] = _without_examples(content) if key.endswith("dataset.json") else content
+    return found
+
+
+def _without_examples(content: bytes) -> bytes:
+    document = json.loads(content)
+    for column in document["schema"]["columns"]:
+        column.pop("example", None)
+    return json.dumps(document).encode()

@@ -17,6 +17,7 @@ from sluicegate.services.prepare import read_order
 from sluicegate.services.processing import _disk_gb
 from tests.support.fakes import Crash, FakeWorkspace, World
 from tests.support.flow import PREFIX, Flow, table
+from tests.support.processing import data_sets
 
 
 def flow(world: World | None = None, text: bytes = b"") -> Flow:
@@ -49,7 +50,7 @@ def test_the_job_makes_the_same_files_as_the_function() -> None:
             one.put(f"data/churn/{number}.csv", table(200, number))
             one.play()
         assert [run["status"] for run in one.registry.runs("churn")] == ["live", "live"]
-        made[limit] = {key: value for key, value in one.storage.objects.items() if key.startswith("datasets/")}
+        made[limit] = data_sets(one.storage)
         assert bool(one.jobs.processing) is (limit == 1)
     here, there = made.values()
     assert any("champion-holdout" in key for key in here), "the second data set was prepared for the champion, too"
@@ -66,7 +67,9 @@ def test_the_window_is_cut_in_the_job_as_well() -> None:
         one.play()
         run = one.registry.runs("churn")[0]
         assert run["skipped"] and run["status"] == "live"
-        made.append({key: value for key, value in one.storage.objects.items() if f"/{run['dataset_version']}/" in key})
+        made.append(
+            {key: value for key, value in data_sets(one.storage).items() if f"/{run['dataset_version']}/" in key}
+        )
     assert made[0] == made[1]
 
 
