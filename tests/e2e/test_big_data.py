@@ -55,7 +55,7 @@ def prepared(app: Application, run: dict[str, Any], model: str) -> dict[str, byt
 
 
 def test_a_processing_job_prepares_what_a_function_would_have(application: Application) -> None:
-    app, body = application, table(60_000, 1)
+    app, body = application, table(100_000, 1)
     made = {}
     for model in ("small", "large"):
         app.settings(model, SETTINGS)

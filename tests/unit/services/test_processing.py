@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 from botocore import loaders
 
 from sluicegate import job
+from sluicegate.data.engine import connect
 from sluicegate.domain import instances, names
-from sluicegate.domain.errors import Refused
+from sluicegate.domain.errors import OutOfRoom, Refused, UserError
+from sluicegate.services import preparation
 from sluicegate.services.prepare import read_order
 from sluicegate.services.processing import _disk_gb
 from tests.support.fakes import Crash, FakeWorkspace, World
@@ -282,9 +287,37 @@ def test_a_refusal_of_sagemaker_fails_the_run_in_its_words() -> None:
 
 def test_too_much_for_any_job_is_refused_with_the_sum() -> None:
     assert _disk_gb(1 << 30) == 30
-    assert _disk_gb(100 << 30) == 400
-    with pytest.raises(Exception, match="5,000 GB; a processing job takes up to 4,096 GB"):
+    assert _disk_gb(100 << 30) == 1000
+    with pytest.raises(UserError, match="5,000 GB; a processing job takes up to 1,638 GB"):
         _disk_gb(5000 << 30)
+
+
+def test_a_function_that_runs_out_of_room_hands_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many categories, each a column of its own, are more than the rows' size lets expect."""
+    one = flow()
+    one.limit = 0
+
+    def too_much(*_: object) -> None:
+        raise OutOfRoom("Too large for the function", "full", "")
+
+    monkeypatch.setattr(preparation, "prepare", too_much)
+    one.put("data/churn/a.csv", table(240, 1))
+    one.play()
+    assert one.registry.runs("churn")[0]["status"] == "live"
+    assert len(one.jobs.processing) == 1
+
+
+@pytest.mark.parametrize(
+    "error", [OSError(errno.ENOSPC, "No space left on device"), duckdb.IOException("write: No space left on device")]
+)
+def test_a_full_disk_is_out_of_room(tmp_path: Path, error: Exception) -> None:
+    with pytest.raises(OutOfRoom), connect(tmp_path, 128):
+        raise error
+
+
+def test_another_trouble_with_a_file_stays_what_it_is(tmp_path: Path) -> None:
+    with pytest.raises(duckdb.IOException, match="permission"), connect(tmp_path, 128):
+        raise duckdb.IOException("no permission")
 
 
 def test_what_is_chosen_by_size_prepares_in_sagemaker() -> None:

@@ -16,8 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sluicegate.data.engine import OutOfRoom
-from sluicegate.domain.errors import UserError
+from sluicegate.domain.errors import OutOfRoom, UserError
 from sluicegate.services.prepare import Order, prepare, read_order
 
 #: of the machine's memory for DuckDB; the rest is Python's, and the system's

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,11 +10,7 @@ from pathlib import Path
 
 import duckdb
 
-from sluicegate.domain.errors import UserError
-
-
-class OutOfRoom(UserError):
-    """Memory and disk together don't hold what has to be done."""
+from sluicegate.domain.errors import OutOfRoom
 
 
 @contextmanager
@@ -35,8 +32,9 @@ def connect(workdir: Path, memory_limit_mb: int) -> Iterator[duckdb.DuckDBPyConn
         # A time without a zone is UTC, whatever the machine's own zone.
         connection.execute("SET GLOBAL TimeZone = 'UTC'; SET enable_progress_bar = false")
         yield connection
-    except duckdb.OutOfMemoryException as error:
-        # memory and disk together: another try ends the same way
+    except (duckdb.OutOfMemoryException, duckdb.IOException, OSError) as error:
+        if not _full(error):
+            raise
         raise OutOfRoom(
             "Too large for the function",
             f"Its memory ({memory_limit_mb:,} MB for this) and disk are not enough: {str(error).splitlines()[0][:300]}",
@@ -44,6 +42,13 @@ def connect(workdir: Path, memory_limit_mb: int) -> Iterator[duckdb.DuckDBPyConn
         ) from error
     finally:
         connection.close()
+
+
+def _full(error: Exception) -> bool:
+    """DuckDB tells a full disk in words only."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOSPC
+    return isinstance(error, duckdb.OutOfMemoryException) or os.strerror(errno.ENOSPC) in str(error)
 
 
 def name_sql(name: str) -> str:

@@ -39,6 +39,10 @@ class UnusableData(UserError):
     """Accepted rows can't train a model: one class, no labels, too few rows, no such target, ..."""
 
 
+class OutOfRoom(UserError):
+    """Memory and disk together don't hold what has to be done: another try in the same place ends the same way."""
+
+
 class SettingsError(UserError):
     """``model.yaml`` has one or more mistakes; ``detail`` lists each with its key's path."""
 

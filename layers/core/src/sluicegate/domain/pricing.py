@@ -25,7 +25,7 @@ _CELLS_A_SECOND = 1.0e9
 #: a transform job over a holdout: what it usually takes (most of it the instance's start), and what it hardly exceeds
 EVALUATION_SECONDS = (240.0, 3600.0)
 #: a processing job: what the instance's start and the image take, and the bytes of accepted rows (Parquet) that it
-#: prepares a second. On two cores of one machine it was three times as fast; not measured on AWS.
+#: prepares a second: two cores did 28 MB of numbers a second, text takes several times as long; not measured on AWS
 _PREPARATION_START_SECONDS = 300.0
 _PREPARED_BYTES_A_SECOND = 4 << 20
 #: a processing job may take so long, and four times what is expected; SageMaker's own limit is five days

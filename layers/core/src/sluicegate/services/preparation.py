@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from sluicegate.domain.errors import OutOfRoom
 from sluicegate.domain.items import RunItem
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.ports import Storage, Workspace
@@ -14,6 +16,7 @@ from sluicegate.services.ledger import Ledger
 from sluicegate.services.prepare import Order, order_of, prepare
 from sluicegate.services.processing import Processing
 
+log = logging.getLogger(__name__)
 #: of the free disk: the rows themselves, what they are encoded to, and what DuckDB spills
 _SHARE_OF_DISK = 0.3
 
@@ -42,11 +45,14 @@ class Preparation:
         target = (self._registry.model(model).get("columns") or {}).get("target")
         order = order_of(run, parts, target)
         most = int(self._workspace.free_bytes() * _SHARE_OF_DISK)
-        if order.size > min(most, self._limit or most):
-            self._processing.start(run, settings, order, champion, now)
-            return None
-        with self._workspace.folder() as folder:
-            return self._here(run, order, champion, folder)
+        if order.size <= min(most, self._limit or most):
+            try:
+                with self._workspace.folder() as folder:
+                    return self._here(run, order, champion, folder)
+            except OutOfRoom as error:
+                log.info("more than its size let expect: %s", error)  # many categories, say, each a column
+        self._processing.start(run, settings, order, champion, now)
+        return None
 
     def _here(self, run: RunItem, order: Order, champion: datasets.Champion | None, folder: Path) -> dict[str, Any]:
         model, dataset, rows = run["model"], run["dataset_version"], {}

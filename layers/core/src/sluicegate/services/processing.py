@@ -41,8 +41,8 @@ IMAGE = ("pytorch", "2.6.0")
 _PYTHON = "python"
 _HERE = "/opt/ml/processing"
 _PROGRAM = "prepare.pyz"
-#: the disk as a multiple of the rows: themselves, what they are encoded to, what DuckDB spills
-_DISK_TIMES = 4
+#: the disk as a multiple of the rows: themselves, what they are encoded to (numbers: four times), what DuckDB spills
+_DISK_TIMES = 10
 _SMALLEST_DISK_GB, _LARGEST_DISK_GB = 30, 16_384
 _SHORTEST_SECONDS = 60
 _LARGEST_OUTCOME = datasets.LIMIT + 1024

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -20,7 +21,9 @@ from sluicegate.services.launch import Launch, searching
 from sluicegate.services.ledger import Ledger, Step, move_run, tags
 from sluicegate.services.notes import noted
 
-_VOLUME_GB = 30
+#: an instance's disk, and what it is at least as a multiple of the rows that a processing job prepared: numbers become
+#: four times their bytes, and the algorithm writes, too
+_VOLUME_GB, _VOLUME_TIMES = 30, 8
 
 
 class Training:
@@ -45,6 +48,7 @@ class Training:
         root = self._storage.uri(f"datasets/{model}/{dataset}")
         algorithm, wire = algorithms.of(settings), Wires.from_json(document.get("wire")).train
         reads_validation = algorithm.reads_validation(problem)
+        prepared = (run.get("preparation") or {}).get("bytes", 0)
         submitted, environment = code.submitted(self._storage, run, algorithm)
         spec = TrainingSpec(
             name=job,
@@ -56,7 +60,7 @@ class Training:
             output_uri=self._storage.uri(f"artifacts/{model}"),
             instance_type=settings.training.instance,
             instance_count=settings.training.count,
-            volume_gb=_VOLUME_GB,
+            volume_gb=max(_VOLUME_GB, math.ceil(prepared * _VOLUME_TIMES / 2**30)),
             max_runtime_seconds=duration_seconds(settings.training.max_runtime),
             spot=settings.training.spot,
             tags=tags(model, run["run"]),
