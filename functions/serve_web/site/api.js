@@ -1,6 +1,7 @@
 // The application's own API, relative to the page: a stage or a base path may stand before it.
 
 const STORED = "sluicegate-api-key";
+const ADMIN = "sluicegate-admin-key";
 
 export function apiKey() {
   return sessionStorage.getItem(STORED);
@@ -9,6 +10,16 @@ export function apiKey() {
 export function setApiKey(key) {
   if (key) sessionStorage.setItem(STORED, key);
   else sessionStorage.removeItem(STORED);
+}
+
+/** The key that may change what serves, once somebody gave it in this tab. */
+export function adminKey() {
+  return sessionStorage.getItem(ADMIN);
+}
+
+export function setAdminKey(key) {
+  if (key) sessionStorage.setItem(ADMIN, key);
+  else sessionStorage.removeItem(ADMIN);
 }
 
 /** An answer that is not a success. `errors` are the problem's: [{record, field, message}]. */
@@ -58,6 +69,15 @@ export const uploads = (name) => call(`models/${part(name)}/uploads?limit=20`);
 
 /** An address of the run's report that opens without the key, for a few minutes. */
 export const reportLink = (name, run) => call(`models/${part(name)}/runs/${part(run)}/report?as=link`);
+
+/** `action`: approve, reject or deploy. */
+export function decide(name, version, action, why) {
+  return call(`models/${part(name)}/versions/${part(version)}/${action}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-api-key": adminKey() ?? "" },
+    body: JSON.stringify(why ? { why } : {}),
+  });
+}
 
 export function predictionUrl(name) {
   return new URL(`models/${part(name)}/predictions`, document.baseURI).href;

@@ -1,6 +1,7 @@
 // One model: what it does now, a form that predicts, its last run, versions, predicted files and uploads.
 
 import { showBatches } from "./batches.js";
+import { decisionButtons, decisionNote } from "./decisions.js";
 import { badge, command, fill, h } from "./dom.js";
 import { buildForm } from "./form.js";
 import { count, duration, metric, number, time } from "./format.js";
@@ -152,6 +153,8 @@ function versionsPart(versions, name) {
           ),
           version.metrics && (index === 0 ? metricList(version.metrics) : h("details", {}, h("summary", {}, "Metrics"), metricList(version.metrics))),
           version.verdict?.reason && h("p", { className: "note" }, version.verdict.reason),
+          decisionNote(version),
+          decisionButtons(name, version),
         ),
       ),
     ),

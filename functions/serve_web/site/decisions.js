@@ -1,0 +1,68 @@
+// What a person may decide about a version, with a reason. The admin key is asked for at the first decision.
+
+import { adminKey, decide, setAdminKey } from "./api.js";
+import { h } from "./dom.js";
+
+const POSSIBLE = {
+  pending_approval: ["approve", "reject"],
+  approved: ["reject"],
+  retired: ["deploy", "reject"],
+  failed: ["deploy", "reject"],
+};
+const SAID = { approve: "Approve", reject: "Reject", deploy: "Deploy" };
+const DOES = {
+  approve: "It will be deployed.",
+  reject: "It will never serve again.",
+  deploy: "It takes the place of the version that serves.",
+};
+
+/** Buttons for what the version's status allows; each opens a form below them. */
+export function decisionButtons(model, version) {
+  const actions = POSSIBLE[version.status] ?? [];
+  if (!actions.length) return null;
+  const place = h("div", {});
+  const buttons = actions.map((action) =>
+    h("button", { type: "button", "aria-label": `${SAID[action]} version ${version.version}`, onclick: () => place.replaceChildren(form(model, version.version, action, place)) }, SAID[action]),
+  );
+  return h("div", { className: "decide" }, h("div", { className: "line" }, buttons), place);
+}
+
+/** What a person decided last. */
+export function decisionNote(version) {
+  const decision = version.decision;
+  if (!decision) return null;
+  return h("p", { className: "note" }, `${decision.approval} by ${decision.who}${decision.why ? `: ${decision.why}` : ""}`);
+}
+
+function form(model, number, action, place) {
+  const why = h("input", { type: "text", maxLength: 500, autocomplete: "off" });
+  const key = adminKey() ? null : h("input", { type: "password", autocomplete: "off", required: true });
+  const said = h("p", { className: "sub", role: "alert" });
+  const send = h("button", { type: "submit", className: "primary" }, `${SAID[action]} version ${number}`);
+  const made = h(
+    "form",
+    {
+      onsubmit: async (event) => {
+        event.preventDefault();
+        if (key) setAdminKey(key.value.trim());
+        send.disabled = true;
+        try {
+          said.textContent = (await decide(model, number, action, why.value.trim())).message;
+          why.disabled = true;
+        } catch (problem) {
+          if (problem.isKey) setAdminKey(null);
+          said.textContent = problem.message;
+          send.disabled = false;
+          if (problem.isKey && !key) place.replaceChildren(form(model, number, action, place), said);
+        }
+      },
+    },
+    h("p", { className: "hint" }, DOES[action]),
+    h("label", {}, "Why", why),
+    key && h("label", {}, "Admin key", key),
+    h("div", { className: "line" }, send, h("button", { type: "button", onclick: () => place.replaceChildren() }, "Cancel")),
+    said,
+  );
+  queueMicrotask(() => (key ?? why).focus());
+  return made;
+}
