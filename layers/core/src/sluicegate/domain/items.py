@@ -74,6 +74,25 @@ class TrafficItem(TypedDict):
     revision: int
 
 
+class RolloutItem(TypedDict):
+    """A version's way in by lanes of our own. ``stage``: bringing | shifting | switching | dropping, since ``since``.
+
+    ``steps`` are the shares of the traffic, in percent, that it gets one after the other, ``step`` is the place in
+    them; each is kept for ``bake`` seconds while ``alarms`` are watched.
+    """
+
+    id: str
+    version: int
+    stage: str
+    since: str
+    steps: list[int]
+    step: int
+    bake: int
+    rollback_on: list[str]
+    latency_ms: int | None
+    alarms: list[str]
+
+
 class VerdictOfPerson(TypedDict):
     """What a person decided last about a version. ``approval``: Approved | Rejected, as SageMaker's registry says."""
 
@@ -123,6 +142,7 @@ class ModelItem(SummaryItem, total=False):
     challenging: int | None  # the version that the next experiment is for, when the one under way has ended
     challenging_at: str | None  # when that was decided
     traffic: TrafficItem | None  # None: all requests go to the live version
+    rollout: RolloutItem | None  # a version that comes in by lanes of our own
     ordered_at: str | None  # when the endpoint was told to serve deploying_version
     telling: list[int] | None  # versions decided by a person, of which SageMaker's registry is not told yet
 
@@ -312,6 +332,7 @@ KEPT: dict[str, frozenset[str]] = {
             "challenging",
             "challenging_at",
             "traffic",
+            "rollout",
             "ordered_at",
             "telling",
             "moving",
@@ -334,6 +355,7 @@ def is_moving(item: Mapping[str, Any]) -> bool:
         (desired is not None and desired != item.get("live_version"))
         or item.get("deploying_version") is not None
         or item.get("telling")
+        or item.get("rollout") is not None
     )
 
 

@@ -35,6 +35,11 @@ class Cleanup:
         if traffic is not None:
             shadow = traffic["shadow"]
             kept |= {lane["version"] for lane in [*traffic["lanes"], *([shadow] if shadow is not None else [])]}
+        rollout, experiment = item.get("rollout"), item.get("experiment")
+        if rollout is not None:
+            kept.add(rollout["version"])
+        if experiment is not None:
+            kept |= {lane["version"] for lane in self._registry.experiment(model, experiment)["lanes"]}
         if state is not None:
             kept |= {names.config_version(self._prefix, model, name) for name in (state.config, state.pending_config)}
         for version in self._registry.versions(model):

@@ -16,15 +16,17 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from sluicegate.domain import algorithms, names
+from sluicegate.domain import names
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, LiveItem, ModelItem, VersionItem, stamp
 from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Change, Endpoints, EndpointState, Instances, Jobs, Serverless, Storage
-from sluicegate.services import datasets, serving_model
+from sluicegate.ports import Change, Endpoints, EndpointState, Jobs, Storage
+from sluicegate.services import datasets
+from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.cleanup import Cleanup
-from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags, trained_by
+from sluicegate.services.lanes import Lanes
+from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags
 from sluicegate.services.routing import RoutingTable
 
 log = logging.getLogger(__name__)
@@ -46,9 +48,9 @@ class Rollout:
         self._registry = ledger.registry
         self._storage = storage
         self._endpoints = endpoints
-        self._jobs = jobs
         self._prefix = prefix
-        self._region = region
+        self._blueprint = Blueprint(ledger.registry, storage, endpoints, jobs, prefix, region)
+        self.lanes = Lanes(ledger.registry, endpoints, self._blueprint, prefix)
         self._routing = RoutingTable(ledger.registry, storage, prefix)
         self._cleanup = Cleanup(ledger.registry, endpoints, jobs, prefix)
 
@@ -141,15 +143,8 @@ class Rollout:
 
     def _deploy(self, item: ModelItem, version: VersionItem, state: EndpointState | None, now: datetime) -> str:
         model, number = item["model"], version["version"]
-        config = names.endpoint_config(self._prefix, model, number)
         name = names.endpoint(self._prefix, model)
-        job = names.training_job(self._prefix, model, version["run"])
-        if any(line["status"] in ("retired", "failed") for line in version["history"]):
-            self._remake(version, job)  # it served before, and may have been tidied up since
-        try:
-            self._endpoints.create_config(config, job, names.variant(number), self._size(version), tags(model))
-        except AlreadyExists:
-            log.info("endpoint config %s is there already", config)
+        config = self._blueprint.config(version)
         self.publish(model)
         if state is not None and state.broken:
             state = self._remove_broken(name)
@@ -172,23 +167,6 @@ class Rollout:
         except NotFound:
             return None
         raise Transient(f"endpoint {name} failed before and is being deleted ({state.status})")
-
-    def _remake(self, version: VersionItem, name: str) -> None:
-        """The SageMaker Model of a version that comes back, from its artifact, which is kept."""
-        run = self._registry.run(version["model"], version["run"])
-        algorithm = algorithms.of(parse_settings(run.get("settings") or ""))
-        job = trained_by(run, self._prefix)
-        serving_model.make(self._jobs, self._storage, self._region, self._prefix, run, name, job, algorithm)
-
-    def _size(self, version: VersionItem) -> Serverless | Instances:
-        run = self._registry.run(version["model"], version["run"])
-        endpoint = _endpoint_settings(run.get("settings"))
-        if endpoint.instance is not None:
-            return Instances(endpoint.instance, endpoint.min)
-        size = endpoint.serverless or Endpoint().serverless
-        if size is None:
-            raise ValueError("an endpoint is serverless or has an instance type")
-        return Serverless(size.memory_mb, size.max_concurrency)
 
     def _adopt(self, item: ModelItem, state: EndpointState, now: datetime) -> None:
         """An order that SageMaker took before this was written down."""

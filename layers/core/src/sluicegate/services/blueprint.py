@@ -1,0 +1,62 @@
+"""A version's endpoint config: how it is served, under its own name. Made once, kept while it may be needed."""
+
+from __future__ import annotations
+
+import logging
+
+from sluicegate.domain import algorithms, names
+from sluicegate.domain.errors import AlreadyExists
+from sluicegate.domain.items import VersionItem
+from sluicegate.domain.settings import Endpoint, ModelSettings
+from sluicegate.domain.settings_reader import parse_settings
+from sluicegate.ports import Endpoints, Instances, Jobs, RegistryReader, Serverless, Storage
+from sluicegate.services import serving_model
+from sluicegate.services.ledger import tags, trained_by
+from sluicegate.services.routing import variant_of
+
+log = logging.getLogger(__name__)
+
+
+class Blueprint:
+    def __init__(
+        self, registry: RegistryReader, storage: Storage, endpoints: Endpoints, jobs: Jobs, prefix: str, region: str
+    ) -> None:
+        self._registry = registry
+        self._storage = storage
+        self._endpoints = endpoints
+        self._jobs = jobs
+        self._prefix = prefix
+        self._region = region
+
+    def config(self, version: VersionItem) -> str:
+        """The name of the version's endpoint config, which is there from now on."""
+        model, number = version["model"], version["version"]
+        name = names.endpoint_config(self._prefix, model, number)
+        job = names.training_job(self._prefix, model, version["run"])
+        if any(line["status"] in ("retired", "failed") for line in version["history"]):
+            self._remake(version, job)  # it served before, and may have been tidied up since
+        try:
+            self._endpoints.create_config(name, job, variant_of(version), self.size(version), tags(model))
+        except AlreadyExists:
+            log.info("endpoint config %s is there already", name)
+        return name
+
+    def size(self, version: VersionItem) -> Serverless | Instances:
+        endpoint = self._settings(version).endpoint
+        if endpoint.instance is not None:
+            return Instances(endpoint.instance, endpoint.min)
+        size = endpoint.serverless or Endpoint().serverless
+        if size is None:
+            raise ValueError("an endpoint is serverless or has an instance type")
+        return Serverless(size.memory_mb, size.max_concurrency)
+
+    def _settings(self, version: VersionItem) -> ModelSettings:
+        """Those that the version was trained with."""
+        return parse_settings(self._registry.run(version["model"], version["run"]).get("settings") or "")
+
+    def _remake(self, version: VersionItem, name: str) -> None:
+        """The SageMaker Model of a version that comes back, from its artifact, which is kept."""
+        run = self._registry.run(version["model"], version["run"])
+        algorithm = algorithms.of(self._settings(version))
+        job = trained_by(run, self._prefix)
+        serving_model.make(self._jobs, self._storage, self._region, self._prefix, run, name, job, algorithm)
