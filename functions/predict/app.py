@@ -17,6 +17,7 @@ from sluicegate.adapters.lane import EncodedLane
 from sluicegate.adapters.routes import S3Routes
 from sluicegate.adapters.secret import SecretKey
 from sluicegate.adapters.signed_http import SignedHttp
+from sluicegate.adapters.stand_in import LocalStandIn
 from sluicegate.http.predictions import handle
 from sluicegate.services.predict import Predictor
 
@@ -29,7 +30,9 @@ def predictor() -> Predictor:
     """The process's one predictor; its connections, routing and key outlive a request."""
     http = SignedHttp()
     routes = S3Routes(http, os.environ["DATA_BUCKET"], EncodedLane.from_json)
-    return Predictor(routes, SageMakerEndpoints(http), SecretKey(http, os.environ["INFERENCE_SECRET_ARN"]))
+    key = SecretKey(http, os.environ["INFERENCE_SECRET_ARN"])
+    stand_in = LocalStandIn(http, os.environ["DATA_BUCKET"], os.environ["NAME_PREFIX"])
+    return Predictor(routes, SageMakerEndpoints(http), key, stand_in=stand_in)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:

@@ -46,6 +46,7 @@ class StubAws:
     #: whether an endpoint answers with the variant it has, whichever is asked for
     deaf_to_targets: bool = False
     secret: str = SECRET_TEXT
+    events: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
     def environment(self) -> dict[str, str]:
@@ -57,6 +58,7 @@ class StubAws:
             "AWS_SESSION_TOKEN": "token",
             "DATA_BUCKET": BUCKET,
             "INFERENCE_SECRET_ARN": SECRET,
+            "NAME_PREFIX": "sluicegate",
         }
 
     def asked(self, part: str) -> list[Seen]:
@@ -67,6 +69,9 @@ class StubAws:
             return self.script.pop(0)
         if seen.headers.get("x-amz-target") == "secretsmanager.GetSecretValue":
             return 200, {}, json.dumps({"ARN": SECRET, "SecretString": self.secret}).encode()
+        if seen.headers.get("x-amz-target") == "AWSEvents.PutEvents":
+            self.events += json.loads(seen.body)["Entries"]
+            return 200, {}, b'{"FailedEntryCount": 0, "Entries": [{"EventId": "e"}]}'
         if seen.path.startswith("/endpoints/"):
             return self._invoke(seen)
         return self._object(seen)

@@ -6,6 +6,7 @@ import base64
 import csv
 import importlib.util
 import json
+import math
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ from typing import Any
 
 import pytest
 
+from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.inference_id import verify
+from sluicegate.domain.local_models.packing import pack
 from sluicegate.domain.schema import Column, Schema
 from tests.contract.http.samples import RECORD, SCHEMA, LambdaContext, lane, prediction_event, routing
 from tests.contract.http.stub_aws import SECRET, SECRET_TEXT, StubAws, error, running
@@ -418,3 +421,87 @@ def test_a_tester_asks_a_lane(aws: Any, ask: Any) -> None:
 def test_a_subject_is_no_document(ask: Any) -> None:
     status, body, _ = ask(prediction_event({"records": [RECORD]}, headers={"X-Subject": "x" * 257}))
     assert (status, "257 characters" in body["detail"]) == (400, True)
+
+
+def asleep(model: dict[str, Any] | None, state: str = "asleep") -> dict[str, bytes]:
+    document = json.loads(routing([lane(1)])) | {"state": state}
+    objects = {}
+    if model is not None:
+        document["lanes"][0]["local"] = {"key": "artifacts/churn/j/local.json"}
+        objects["artifacts/churn/j/local.json"] = json.dumps(model).encode()
+    return {**objects, "routing/churn.json": json.dumps(document).encode()}
+
+
+def constant(probability: float) -> dict[str, Any]:
+    """A model without splits, as wide as the sample lane's encoding."""
+    width = len(Encoder.from_json(lane(1)["encoder"]).feature_names)
+    member = {"base": 0.0, "outputs": 1, "groups": [0], "roots": [0], "categories": {}}
+    leaf = math.log(probability / (1 - probability))
+    member |= {"features": pack("i", [-1]), "values": pack("f", [leaf]), "left": pack("i", [-1])}
+    member |= {"missing": pack("B", [0])}
+    return {"format": 1, "kind": "trees", "link": "logistic", "width": width, "members": [member]}
+
+
+def test_while_the_endpoint_sleeps_the_function_answers_and_asks_for_it_once(aws: Any, ask: Any) -> None:
+    aws.objects |= asleep(constant(0.8))
+    del aws.variants["sluicegate-churn"]
+    for _ in range(3):
+        status, body, _headers = ask(prediction_event({"records": [RECORD, RECORD]}))
+        assert (status, body["served_by"], body["version"]) == (200, "function", 1)
+        assert [one["prediction"] for one in body["predictions"]] == ["yes", "yes"]
+        assert body["predictions"][0]["probabilities"]["yes"] == pytest.approx(0.8, abs=1e-6)
+        assert verify(body["predictions"][1]["inference_id"], KEY).version == 1
+    assert not aws.asked("/endpoints/"), "an endpoint that sleeps is not called"
+    assert len(aws.asked("local.json")) == 1
+    [event] = aws.events
+    assert (event["Source"], event["DetailType"]) == ("sluicegate", "Wake Asked")
+    assert json.loads(event["Detail"]) == {"prefix": "sluicegate", "model": "churn"}
+    assert event["Time"] == 1_795_348_800.0
+
+
+def test_other_models_answer_202_with_a_place_to_look(aws: Any, ask: Any) -> None:
+    aws.objects |= asleep(None)
+    status, body, headers = ask(prediction_event({"records": [RECORD]}))
+    assert (status, body["state"], body["status_url"]) == (202, "waking", "/v1/models/churn")
+    assert headers["Retry-After"] == str(body["retry_after"])
+    assert headers["Location"] == "/v1/models/churn"
+    assert len(aws.events) == 1
+    aws.objects |= asleep(None, "serving")  # the copy of some seconds ago does not hold it up
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 200
+
+
+def test_a_model_whose_file_is_not_there_waits_for_its_endpoint(aws: Any, ask: Any) -> None:
+    aws.objects |= asleep(constant(0.8))
+    del aws.objects["artifacts/churn/j/local.json"]
+    assert [ask(prediction_event({"records": [RECORD]}))[0] for _ in range(3)] == [202] * 3
+    assert len(aws.asked("local.json")) == 1
+
+
+@pytest.mark.parametrize("trouble", ["gone", "failing"])
+def test_while_the_endpoint_fails_the_function_answers(aws: Any, ask: Any, trouble: str) -> None:
+    aws.objects |= asleep(constant(0.8), "serving")
+    if trouble == "gone":
+        del aws.variants["sluicegate-churn"]
+    else:
+        aws.before = lambda seen: aws.script.append((503, {}, b"")) if "/endpoints/" in seen.path else None
+    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    assert (status, body["served_by"]) == (200, "function")
+    assert not aws.events, "it does not sleep"
+
+
+def test_an_error_of_the_models_own_is_told(aws: Any, ask: Any) -> None:
+    def broken(body: bytes) -> bytes:
+        raise ArithmeticError("no such feature")
+
+    aws.objects |= asleep(constant(0.8), "serving")
+    aws.variants["sluicegate-churn"]["v1"] = broken
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 502
+
+
+def test_a_version_that_is_still_coming_is_answered_for_by_its_endpoint_alone(aws: Any, ask: Any) -> None:
+    aws.objects |= asleep(constant(0.8), "serving")
+    document = json.loads(aws.objects["routing/churn.json"])
+    document["lanes"], document["coming"] = [], document["lanes"]
+    aws.objects["routing/churn.json"] = json.dumps(document).encode()
+    del aws.variants["sluicegate-churn"]
+    assert ask(prediction_event({"records": [RECORD]}))[0] == 503

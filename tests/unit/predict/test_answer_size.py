@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
+from sluicegate.domain.local_models import LocalModel
 from sluicegate.domain.records import Records
 from sluicegate.http.predictions import handle
 from sluicegate.services.predict import Predicted, Served
@@ -23,6 +25,10 @@ EVENT = {
 class Lane:
     slot, version, endpoint, variant, weight = "champion", 1, "e", "v1", 1.0
     content_type = accept = "text/csv"
+    local: str | None = None
+
+    def evaluate(self, model: LocalModel, records: Sequence[bytes]) -> list[dict[str, Any]]:
+        raise NotImplementedError
 
     def encode(self, records: Records) -> list[bytes]:
         raise NotImplementedError

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from sluicegate.domain.errors import Transient
 from sluicegate.domain.inference_id import lane_digest, verify
+from sluicegate.domain.local_models import LocalModel
 from sluicegate.domain.records import FieldError, InvalidRecords, Records
 from sluicegate.services.dispatch import Caller, Lane, Routing, UnknownLane, candidates, shares
 from sluicegate.services.predict import (
@@ -41,6 +42,7 @@ class FakeLane:
     weight: float = 1.0
     endpoint: str = "e"
     slot: str = "champion"
+    local: str | None = None
 
     @property
     def variant(self) -> str:
@@ -58,6 +60,9 @@ class FakeLane:
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
         return [{"prediction": float(line)} for line in answer.splitlines()]
+
+    def evaluate(self, model: LocalModel, records: Sequence[bytes]) -> list[dict[str, Any]]:
+        return [{"prediction": score[0]} for score in model.scores(records, "csv")]
 
 
 @dataclass

@@ -12,7 +12,7 @@ import pytest
 import xgboost
 
 from sluicegate.domain.errors import NotFound
-from sluicegate.services import reporting
+from sluicegate.services import artifacts, reporting
 from sluicegate.services.catalog import Catalog, NoReport
 from tests.support.flow import Flow, table
 
@@ -104,7 +104,7 @@ def test_an_artifact_that_does_not_say_what_it_goes_by(artifact: bytes | None, w
 
 
 def test_large_artifacts_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(reporting, "_LARGEST_ARTIFACT", 100)
+    monkeypatch.setattr(artifacts, "LARGEST_ARTIFACT", 100)
     flow, run = played(archive(xgboost_model=booster(5)))
     assert "larger than" in flow.storage.json(f"evaluations/churn/{run['run']}/report.json")["importance"]["absent"]
 

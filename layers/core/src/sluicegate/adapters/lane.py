@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sluicegate.domain import algorithms
 from sluicegate.domain.algorithms import Algorithm
+from sluicegate.domain.algorithms.base import decoded
 from sluicegate.domain.encoder import Encoder, Wire
 from sluicegate.domain.records import Records, check_records
 from sluicegate.domain.schema import Problem, Schema
 from sluicegate.domain.traffic import CHAMPION
 from sluicegate.services.predict import LIMITS
+
+if TYPE_CHECKING:
+    from sluicegate.domain.local_models import LocalModel
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class EncodedLane:
     problem: Problem
     algorithm: Algorithm
     wire: Wire
+    local: str | None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EncodedLane:
@@ -43,6 +48,7 @@ class EncodedLane:
             problem=Problem.from_json(data["problem"]),
             algorithm=algorithms.of_lane(data),
             wire=data.get("wire", "csv"),
+            local=(data.get("local") or {}).get("key"),
         )
 
     @property
@@ -59,6 +65,9 @@ class EncodedLane:
 
     def decode(self, answer: bytes) -> list[dict[str, Any]]:
         return [decoded.to_json() for decoded in self.algorithm.decode(answer, self.problem)]
+
+    def evaluate(self, model: LocalModel, records: Sequence[bytes]) -> list[dict[str, Any]]:
+        return [decoded(row, self.problem).to_json() for row in model.scores(records, self.wire)]
 
 
 def _also_taking(subject: str | None, schema: Schema) -> Schema:

@@ -16,7 +16,7 @@ from typing import Any
 from sluicegate.adapters.signed_http import S3, Refused, SignedHttp
 from sluicegate.domain.errors import Transient
 from sluicegate.domain.traffic import SHADOW, named_slots
-from sluicegate.services.dispatch import Lane, Routing
+from sluicegate.services.dispatch import SERVING, Lane, Routing
 
 FRESH_SECONDS = 5.0
 #: after a failed renewal the stale copy is used this long before S3 is asked again
@@ -93,4 +93,5 @@ class S3Routes:
             shadow_sample=float(shadow.get("sample", 1.0)) if shadow else 0.0,
             log_sample=float(log.get("sample", 1.0)),
             log_records=bool(log.get("records", True)),
+            state=document.get("state") or SERVING,
         )

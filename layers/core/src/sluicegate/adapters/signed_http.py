@@ -2,7 +2,8 @@
 
 It honours what boto3 honours: ``AWS_ENDPOINT_URL_<SERVICE>``, ``AWS_ENDPOINT_URL``,
 ``AWS_IGNORE_CONFIGURED_ENDPOINT_URLS``, ``AWS_REGION``, session tokens, timeouts and bounded retries. Only what may
-safely be sent twice goes through here (reads, and InvokeEndpoint, which changes nothing).
+safely be sent twice goes through here (reads, InvokeEndpoint, which changes nothing, and events that mean one thing
+however often they come).
 """
 
 from __future__ import annotations
@@ -82,6 +83,7 @@ class Service:
 
 SAGEMAKER_RUNTIME = Service("SAGEMAKER_RUNTIME", "sagemaker", "runtime.sagemaker.{region}.amazonaws.com")
 S3 = Service("S3", "s3", "s3.{region}.amazonaws.com")
+EVENTBRIDGE = Service("EVENTBRIDGE", "events", "events.{region}.amazonaws.com")
 SECRETS_MANAGER = Service("SECRETS_MANAGER", "secretsmanager", "secretsmanager.{region}.amazonaws.com")
 
 

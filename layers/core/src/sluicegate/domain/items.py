@@ -211,6 +211,14 @@ class RunItem(TypedDict, total=False):
     code: CodeItem | None  # what a script model trains
 
 
+class LocalItem(TypedDict, total=False):
+    """Whether functions can evaluate a version without its endpoint: ``key`` of its model, or ``absent``: why not."""
+
+    key: str
+    bytes: int
+    absent: str
+
+
 class VersionItem(TypedDict, total=False):
     version: int
     status: str
@@ -223,6 +231,7 @@ class VersionItem(TypedDict, total=False):
     history: list[HistoryLine]
     created_at: str
     live_since: str | None
+    local: LocalItem | None
     # kept
     model: str
     reason: str

@@ -100,6 +100,11 @@ def artifact(model: str, job: str) -> str:
     return f"artifacts/{model}/{job}/output/model.tar.gz"
 
 
+def local_model(model: str, job: str) -> str:
+    """The key of the same in the form that functions evaluate (``domain.local_models``)."""
+    return f"artifacts/{model}/{job}/local.json"
+
+
 def tuning_job(prefix: str, model: str, run: str) -> str:
     """
     >>> tuning_job("sluicegate", "churn", "1f2e3d4c"), tuning_job("sluicegate", "churn-of-customers", "1f2e3d4c")

@@ -9,7 +9,7 @@ always ``values``, to a ``Value`` whose ``float32_tensor`` (field 2) has ``value
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 
 MAGIC = 0xCED7230A
@@ -49,6 +49,25 @@ def sparse_record(keys: Sequence[int], values: Sequence[float], width: int, labe
     if label is not None:
         payload += _map_head(_LABEL, _VALUES + _varint(4), 4) + struct.pack("<f", label)
     return struct.pack("<II", MAGIC, len(payload)) + payload + b"\0" * (-len(payload) % 4)
+
+
+def frames(data: bytes) -> Iterator[bytes]:
+    """The framed rows at the start of ``data``, whole ones only. ``ValueError`` when it isn't in this format.
+
+    >>> row = dense_record([1.0, 2.0])
+    >>> list(frames(row + row + row[:9])) == [row, row]
+    True
+    """
+    at = 0
+    while at + 8 <= len(data):
+        magic, length = struct.unpack_from("<II", data, at)
+        if magic != MAGIC:
+            raise ValueError(f"no frame at byte {at}")
+        end = at + 8 + length + -length % 4
+        if end > len(data):
+            return
+        yield data[at:end]
+        at = end
 
 
 def _map_head(field: bytes, start: bytes, following: int) -> bytes:

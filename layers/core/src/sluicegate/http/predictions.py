@@ -22,6 +22,7 @@ from sluicegate.services.predict import (
     Predictor,
     TooLarge,
     Unavailable,
+    Waking,
 )
 
 #: API Gateway ends a request after 29 s
@@ -42,6 +43,9 @@ def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, 
         body = request.body(LIMITS.bytes)
         timeout = min(LONGEST_SECONDS, max(0.1, seconds_left))
         predicted = _predict(predictor, model, body, request, timeout)
+    except Waking as waking:
+        log(line | {"status": 202, "detail": str(waking)[:300]})
+        return _accepted(model, request, waking)
     except Problem as problem:
         line |= {"status": problem.status, "detail": problem.detail[:300], "errors": len(problem.errors)}
         if problem.status >= 500:
@@ -49,7 +53,8 @@ def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, 
         log(line)
         return problem.to_answer(request_id_of(event))
     if _wants_csv(request):
-        found = text_answer(200, _csv(predicted.predictions), "text/csv; charset=utf-8")
+        by = {"X-Served-By": predicted.served[0].served_by}
+        found = text_answer(200, _csv(predicted.predictions), "text/csv; charset=utf-8", by)
     else:
         found = answer(200, _whole(model, predicted))
     if _too_large(found["body"]):
@@ -66,14 +71,29 @@ def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, 
         "records": len(predicted.predictions),
         "tries": predicted.tries,
         "inference_id": predicted.predictions[0]["inference_id"],
+        "served_by": predicted.served[0].served_by,
     }
     log(line)
     return found
 
 
+def _accepted(model: str, request: Request, waking: Waking) -> Json:
+    """202: what was asked can be answered when the endpoint is awake. The model's page says how far it is."""
+    place = request.full_path.removesuffix("/predictions")
+    body = {
+        "model": model,
+        "state": "waking",
+        "detail": f"{waking} Send the request again in {waking.retry_after} s.",
+        "retry_after": waking.retry_after,
+        "status_url": place,
+        "request_id": request.request_id,
+    }
+    return answer(202, body, {"Retry-After": str(waking.retry_after), "Location": place})
+
+
 def _whole(model: str, predicted: Predicted) -> Json:
     """Where lanes share the traffic, the answer also says which lanes and versions answered."""
-    whole: Json = {"model": model, "version": predicted.lane.version}
+    whole: Json = {"model": model, "version": predicted.lane.version, "served_by": predicted.served[0].served_by}
     if predicted.shared or len(predicted.served) > 1:
         whole["lane"] = predicted.lane.slot
     versions = sorted({one.lane.version for one in predicted.served})
@@ -82,6 +102,10 @@ def _whole(model: str, predicted: Predicted) -> Json:
         for one in predicted.served:
             for prediction in one.predictions:
                 prediction |= {"version": one.lane.version, "lane": one.lane.slot}
+    if len({one.served_by for one in predicted.served}) > 1:
+        for one in predicted.served:
+            for prediction in one.predictions:
+                prediction["served_by"] = one.served_by
     return {**whole, "predictions": predicted.predictions}
 
 
@@ -126,6 +150,8 @@ def _predict(predictor: Predictor, model: str, body: bytes, request: Request, ti
             f"GET models/{model} says what it waits for; GET models lists all models.",
             title="Not live",
         ) from error
+    except Waking:
+        raise  # no problem: see _accepted
     except Unavailable as error:
         detail = f"{error} Try again in {error.retry_after} s; GET models/{model} says how far it is."
         raise Problem(503, detail, headers={"Retry-After": str(error.retry_after)}) from error

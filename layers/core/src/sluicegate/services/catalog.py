@@ -57,7 +57,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
             "model_package_arn",
             "history",
         ),
-        *("created_at", "live_since", "decision"),
+        *("created_at", "live_since", "decision", "local"),
     ),
     "batch": (
         *("batch", "key", "status", "version", "size", "received_at", "updated_at", "rows", "rejected_rows", "parts"),

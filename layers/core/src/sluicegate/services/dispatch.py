@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from sluicegate.domain import traffic
 from sluicegate.domain.errors import SluicegateError
 from sluicegate.domain.records import Records
+
+if TYPE_CHECKING:
+    from sluicegate.domain.local_models import LocalModel
+
+#: the states of a model's endpoint (see ``domain.lifecycle``) that requests are told of
+SERVING, ASLEEP, WAKING = "serving", "asleep", "waking"
 
 
 class UnknownLane(SluicegateError):
@@ -42,6 +48,15 @@ class Lane(Protocol):
         """{prediction, probabilities?} a record. Raises ValueError if the answer isn't the model's."""
         ...
 
+    @property
+    def local(self) -> str | None:
+        """Where the version's model lies that can be evaluated without an endpoint; None: it can't."""
+        ...
+
+    def evaluate(self, model: LocalModel, records: Sequence[bytes]) -> list[dict[str, Any]]:
+        """What ``decode`` gives of the endpoint's answer to the encoded ``records``, by ``model`` instead."""
+        ...
+
 
 @dataclass(frozen=True)
 class Routing:
@@ -49,7 +64,7 @@ class Routing:
 
     ``cause`` is the experiment or rollout that shares the traffic, ``salt`` goes into the assignment, ``subject`` is
     the field of a record that names its subject. ``shadow`` sees a share (``shadow_sample``) of copies afterwards;
-    ``log_sample`` is the share of requests whose records are logged.
+    ``log_sample`` is the share of requests whose records are logged. ``state`` says whether the endpoint is there.
     """
 
     lanes: tuple[Lane, ...]
@@ -62,6 +77,7 @@ class Routing:
     shadow_sample: float = 0.0
     log_sample: float = 1.0
     log_records: bool = True
+    state: str = SERVING
 
 
 @dataclass(frozen=True)
@@ -130,5 +146,5 @@ def candidates(routing: Routing, share: Share) -> list[Lane]:
     return [*own, *champions, *routing.coming] or list(routing.lanes[:1])
 
 
-def targets(routing: Routing) -> list[tuple[str, str]]:
-    return [(lane.endpoint, lane.variant) for lane in (*routing.lanes, *routing.coming)]
+def targets(routing: Routing) -> tuple[str, list[tuple[str, str]]]:
+    return routing.state, [(lane.endpoint, lane.variant) for lane in (*routing.lanes, *routing.coming)]

@@ -2,12 +2,14 @@
 
 A record is never scored by a version that it was not encoded for: each lane has its own encoder, and the request names
 the lane's variant. When SageMaker refuses the variant, the endpoint is switching: the coming lane is tried, then the
-routing is read again, for a few seconds. A lane of an experiment that isn't there is answered for by the champion. No
+routing is read again, for a few seconds. A lane of an experiment that isn't there is answered for by the champion.
+While an endpoint sleeps, wakes or fails, a model that can be evaluated without it is (``services.stand_in``). No
 database is asked.
 """
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -17,7 +19,21 @@ from sluicegate.domain.errors import SluicegateError, Transient
 from sluicegate.domain.inference_id import issue_many
 from sluicegate.domain.recordio import MAGIC
 from sluicegate.domain.records import InvalidRecords, RecordLimits, Records, read_records
-from sluicegate.services.dispatch import Caller, Lane, Routing, Share, candidates, shares, subjects, targets
+from sluicegate.services.dispatch import (
+    ASLEEP,
+    SERVING,
+    Caller,
+    Lane,
+    Routing,
+    Share,
+    candidates,
+    shares,
+    subjects,
+    targets,
+)
+from sluicegate.services.stand_in import ENDPOINT, FUNCTION, NoStandIn, StandIn
+
+log = logging.getLogger(__name__)
 
 #: what a request may hold
 LIMITS = RecordLimits(records=1000, bytes=4 * 1024 * 1024)
@@ -26,6 +42,8 @@ LARGEST_PAYLOAD = 4 * 1024 * 1024
 #: how long a request waits for an endpoint that is switching versions, seconds
 SWITCH_SECONDS = 4.0
 _FIRST_PAUSE = 0.03
+#: when to ask again for an endpoint that wakes: SageMaker takes some minutes
+WAKE_SECONDS = 15
 #: the start of a frame of RecordIO
 _FRAME = MAGIC.to_bytes(4, "little")
 
@@ -36,6 +54,14 @@ class NotLive(SluicegateError):
 
 class Unavailable(SluicegateError):
     """The endpoint can't answer now but will. ``retry_after`` in seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Waking(SluicegateError):
+    """The endpoint slept and is being woken; the model can't be evaluated without it. ``retry_after`` in seconds."""
 
     def __init__(self, message: str, retry_after: int) -> None:
         super().__init__(message)
@@ -84,6 +110,7 @@ class Served:
     tries: int
     seconds: float
     error: str = ""
+    served_by: str = ENDPOINT
 
     @property
     def in_place(self) -> bool:
@@ -136,6 +163,7 @@ class Predictor:
     key: Callable[[], bytes]
     pause: Callable[[float], None] = time.sleep
     clock: Callable[[], float] = time.monotonic
+    stand_in: StandIn = field(default_factory=NoStandIn)
 
     def predict(
         self,
@@ -151,7 +179,7 @@ class Predictor:
         """Predictions in the records' order.
 
         ``timeout`` (seconds) bounds everything.
-        Raises `NotLive`, `Unavailable`, `ModelFailed`, `TooLarge`, `UnknownLane`, `Transient`, and
+        Raises `NotLive`, `Unavailable`, `Waking`, `ModelFailed`, `TooLarge`, `UnknownLane`, `Transient`, and
         ``domain.records.InvalidRecords``.
         """
         start = self.clock()
@@ -226,7 +254,7 @@ class Predictor:
                 asked.append((lane, start))
                 counts = share.lane is None and lane.slot == share.slot
                 try:
-                    answers = self._ask(work, lane, encoded, found.cause if counts else None)
+                    answers, served_by = self._answers(work, found, lane, encoded, found.cause if counts else None)
                 except VariantRefused:
                     continue
                 except EndpointMissing as error:
@@ -234,7 +262,8 @@ class Predictor:
                     continue
                 cause = found.cause if share.lane is None else None
                 seconds = self.clock() - start
-                return Served(lane, share.slot, cause, share.places, answers, len(asked), seconds)
+                tries = len(asked)
+                return Served(lane, share.slot, cause, share.places, answers, tries, seconds, served_by=served_by)
             before = targets(found)
             found, fresh = self.routes.read(work.model, fresh=True), True
             unchanged = found is not None and targets(found) == before
@@ -242,6 +271,11 @@ class Predictor:
                 if unchanged:
                     raise invalid
                 continue
+            if unchanged and found is not None and found.state != SERVING:
+                self.stand_in.wake(work.model, work.time_ms)
+                raise Waking(
+                    f"The endpoint of {work.model} was shut down because nobody called it, and wakes now.", WAKE_SECONDS
+                )
             if missing is not None and unchanged:
                 raise Unavailable(self._why(work.model, found), retry_after=5) from missing
             if self.clock() + wait > work.give_up:
@@ -256,10 +290,48 @@ class Predictor:
             return f"Version {routing.coming[0].version} of {model} is being deployed; it isn't in service yet."
         return f"The endpoint of {model} is not in service."
 
-    def _ask(self, work: _Work, lane: Lane, records: Sequence[bytes], cause: str | None) -> list[dict[str, Any]]:
-        pieces = parts(records, LARGEST_PAYLOAD)
-        count = sum(number for _, number in pieces)
-        ids = list(
+    def _answers(
+        self, work: _Work, routing: Routing, lane: Lane, records: Sequence[bytes], cause: str | None
+    ) -> tuple[list[dict[str, Any]], str]:
+        """By the endpoint, or in its absence by the model itself, and which of them. A version that is still coming is
+        not in force yet, so only its endpoint may answer for it."""
+        if routing.state == SERVING:
+            try:
+                return self._ask(work, lane, records, cause), ENDPOINT
+            except (EndpointMissing, Transient) as error:
+                answers = self._evaluated(work, routing, lane, records, cause)
+                if answers is None:
+                    raise
+                if isinstance(error, EndpointMissing):
+                    self._wake_if_asleep(work, self.routes.read(work.model, fresh=True))
+                return answers, FUNCTION
+        answers = self._evaluated(work, routing, lane, records, cause)
+        if answers is None:
+            raise EndpointMissing(f"the endpoint is {routing.state}")
+        self._wake_if_asleep(work, routing)
+        return answers, FUNCTION
+
+    def _evaluated(
+        self, work: _Work, routing: Routing, lane: Lane, records: Sequence[bytes], cause: str | None
+    ) -> list[dict[str, Any]] | None:
+        if any(lane is coming for coming in routing.coming):
+            return None
+        answers = self.stand_in.answer(lane, records)
+        if answers is not None:
+            for prediction, inference_id in zip(answers, self._ids(work, lane, len(answers), cause), strict=True):
+                prediction["inference_id"] = inference_id
+        return answers
+
+    def _wake_if_asleep(self, work: _Work, routing: Routing | None) -> None:
+        """The caller has an answer already: that nobody could be asked to wake the endpoint does not take it away."""
+        if routing is not None and routing.state == ASLEEP:
+            try:
+                self.stand_in.wake(work.model, work.time_ms)
+            except Transient as error:
+                log.warning("the endpoint of %s is not woken yet: %s", work.model, error)
+
+    def _ids(self, work: _Work, lane: Lane, count: int, cause: str | None) -> list[str]:
+        return list(
             issue_many(
                 self.key(),
                 work.model,
@@ -272,6 +344,10 @@ class Predictor:
                 cause=cause,
             )
         )
+
+    def _ask(self, work: _Work, lane: Lane, records: Sequence[bytes], cause: str | None) -> list[dict[str, Any]]:
+        pieces = parts(records, LARGEST_PAYLOAD)
+        ids = self._ids(work, lane, sum(number for _, number in pieces), cause)
         answers: list[dict[str, Any]] = []
         for piece, number in pieces:
             left = work.deadline - self.clock()

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from sluicegate.domain import algorithms, instances, names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
-from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, VersionItem, moment, stamp
+from sluicegate.domain.items import ErrorItem, LocalItem, ModelItem, RunItem, VersionItem, moment, stamp
 from sluicegate.domain.lifecycle import STARTING
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
@@ -16,6 +16,7 @@ from sluicegate.ports import Change, Job, Jobs, Package, Packages, PackageSpec, 
 from sluicegate.services import code, costs, datasets, reporting
 from sluicegate.services.judging import Judge, Judged
 from sluicegate.services.ledger import Ledger, Step, job_failed, move_run, refusal, tags, trained_by
+from sluicegate.services.local_copy import LocalCopy
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +45,7 @@ class Register:
         self._storage = storage
         self._jobs = jobs
         self._packages = packages
+        self._local_copy = LocalCopy(storage, workspace)
         self._judge = Judge(ledger.registry, storage, workspace, prefix)
         self._region = region
         self._prefix = prefix
@@ -92,8 +94,10 @@ class Register:
         if document is None:
             raise NotFound(f"the data set {claimed['dataset_version']}")
         judged = self._judge.judge(self._priced(claimed), document, settings, now)
+        job = trained_by(claimed, self._prefix)
+        local = self._local_copy.make(claimed, job, document, algorithms.of(settings))
         package = self._package(claimed, judged, settings)
-        recorded = self._record(claimed, judged, package, settings, now)
+        recorded = self._record(claimed, judged, package, settings, local, now)
         return self._decide(recorded, now)
 
     def _transforms(self, run: RunItem) -> list[str]:
@@ -188,7 +192,13 @@ class Register:
         )
 
     def _record(
-        self, run: RunItem, judged: Judged, package: Package, settings: ModelSettings, now: datetime
+        self,
+        run: RunItem,
+        judged: Judged,
+        package: Package,
+        settings: ModelSettings,
+        local: LocalItem,
+        now: datetime,
     ) -> RunItem:
         """The version's item and what the run becomes, in one write."""
         model, reason, number = run["model"], judged.verdict.reason, package.version
@@ -210,6 +220,7 @@ class Register:
             reason=reason,
             report=reporting.key(model, run["run"], "report.html"),
             model_package_arn=package.arn,
+            local=local,
             created_at=at,
         )
         if judged.threshold is not None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-import tarfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from sluicegate.domain.items import RunItem, UploadItem, stamp
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.ports import RegistryReader, Storage
 from sluicegate.report.page import render
+from sluicegate.services import artifacts
+from sluicegate.services.artifacts import NotRead
 
 log = logging.getLogger(__name__)
 
@@ -29,9 +30,6 @@ Json = dict[str, Any]
 MOST_COLUMNS = 300
 MOST_UPLOADS = 200
 _MOST_REJECTED = 20
-#: a model's file is read into memory to see what it goes by; larger ones say nothing here
-_LARGEST_ARTIFACT = 64 * 1024 * 1024
-_LARGEST_MODEL = 192 * 1024 * 1024
 _LONGEST_NAME = 200
 
 
@@ -125,36 +123,15 @@ def importance(storage: Storage, artifact: str, document: Mapping[str, Any], alg
     if algorithm != "xgboost":
         return {"absent": f"a model of {algorithm} doesn't say it in a form that is read here"}
     try:
-        if storage.head(artifact).size > _LARGEST_ARTIFACT:
-            raise NoImportance(f"the artifact is larger than {_LARGEST_ARTIFACT >> 20} MB")
-        target = folder / "model.tar.gz"
-        storage.download(artifact, target)
+        files = artifacts.files(storage, artifact, folder)
         encoder = Encoder.from_json(document["encoder"])
         features = encoder.feature_names
         columns = [block.column for block in encoder.blocks for _ in range(block.width)]
         columns += features[len(columns) :]
-        return of_models(_models(target), columns, features)
-    except (NoImportance, NotFound) as error:
+        return of_models(files, columns, features)
+    except (NoImportance, NotRead, NotFound) as error:
         log.info("no importance of %s: %s", artifact, error)
         return {"absent": str(error)}
-
-
-def _models(archive: Path) -> Iterator[bytes]:
-    """The files in ``model.tar.gz``."""
-    from sluicegate.domain.importance import NoImportance
-
-    total = 0
-    try:
-        with tarfile.open(archive, "r|gz") as members:
-            for member in members:
-                total += member.size
-                if total > _LARGEST_MODEL:
-                    raise NoImportance(f"the model is larger than {_LARGEST_MODEL >> 20} MB")
-                content = members.extractfile(member) if member.isreg() else None
-                if content is not None and not Path(member.name).name.startswith("."):
-                    yield content.read()
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise NoImportance(f"the artifact is no readable archive ({error})") from error
 
 
 def _finite(value: Any) -> Any:

@@ -100,6 +100,7 @@ class RoutingTable:
             "problem": datasets.problem_of(document, version),
             "wire": Wires.from_json(document.get("wire")).infer,
             **algorithms.of(self._settings(model, version)).lane(),
+            **_local(version),
         }
 
     def _settings(self, model: str, version: VersionItem) -> ModelSettings:
@@ -110,6 +111,12 @@ class RoutingTable:
 def variant_of(version: VersionItem) -> str:
     """The production variant that the version serves under: its own, unless it took the one before it over."""
     return version.get("variant") or names.variant(version["version"])
+
+
+def _local(version: VersionItem) -> dict[str, Any]:
+    """Where the model lies that ``predict`` evaluates by itself while the endpoint is not there."""
+    key = (version.get("local") or {}).get("key")
+    return {"local": {"key": key}} if key else {}
 
 
 def with_champion(traffic: TrafficItem, champion: LaneItem) -> list[LaneItem]:
