@@ -109,5 +109,7 @@ def test_sample_events_are_answered(web: Any) -> None:
 
 
 def test_assets_are_small() -> None:
-    sizes = sum(path.stat().st_size for path in (ROOT / "functions/serve_web/site").iterdir())
-    assert sizes < 150_000
+    """What a browser loads; the API's description is for programs."""
+    sizes = {path.name: path.stat().st_size for path in (ROOT / "functions/serve_web/site").iterdir()}
+    assert sizes.pop("openapi.json") < 250_000
+    assert sum(sizes.values()) < 75_000
