@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -18,11 +19,9 @@ from sluicegate.ports import Fact, Place
 from sluicegate.services.contests import Contests
 from sluicegate.services.experiment import Experiments
 from sluicegate.services.experiment_looks import Looks
-from sluicegate.services.experiment_steps import Steps
 from sluicegate.services.experiment_terms import Wanted
-from sluicegate.services.ledger import Step
 from sluicegate.services.tallies import hour_of
-from tests.support.fakes import World
+from tests.support.fakes import FakeBell, World
 from tests.support.flow import PREFIX, Flow, table
 from tests.support.tallies import FakeTallies
 
@@ -75,47 +74,44 @@ class Contest(Flow):
         return Experiments(self.ledger(), looks, FakeLanes(self), self.rollout())
 
     def deliver(self, kind: str, identity: str, about: Any) -> str:
-        if kind == "tick":
+        if kind == "look":
             return str(self.experiments().tick(about))
         if kind == "start":
-            self.contests().begin(MODEL, about, self.world.tick())
-            return self.experiments().advance(MODEL, self.world.now, recover=True)
-        if kind == "approved":
-            return self.approved(*about)
+            return str(self.contests().start(MODEL, about, self.world.tick())["status"])
         done = super().deliver(kind, identity, about)
-        if kind == "endpoint":
-            model = names.endpoint_model(PREFIX, about)
+        if kind in ("endpoint", "bell"):
+            model = names.endpoint_model(PREFIX, about) if kind == "endpoint" else about
             done = self.experiments().advance(str(model), self.world.now, recover=True)
         return done
 
     def start(self, *challengers: int, mode: str | None = None, cause: str = "asked", **given: Any) -> Any:
         """Raises what is wrong with it."""
         self.deliver("start", cause, self.wanted(*challengers, mode=mode, cause=cause, **given))
+        while self.pending or len(self.world.events) > self._seen_events:
+            self.collect()
+            self.attempt(*self.pending.pop(0))
         return self.experiment()
 
     def wanted(self, *challengers: int, mode: str | None = None, cause: str = "asked", **given: Any) -> Wanted:
         return Wanted(challengers, (cause,), "ada", "is it better?", mode, TERMS | given)
 
-    def approved(self, number: int, decided: str) -> str:
-        """What ``services.deploy`` does about an approval."""
-        contested = False
-
-        def plan(item: Any) -> Step | None:
-            nonlocal contested
-            step = Steps(self.registry).contested(item, number, decided, self.world.now)
-            contested = step is not None
-            return step
-
-        self.ledger().step(MODEL, self.world.tick(), plan)
-        self.experiments().advance(MODEL, self.world.now, recover=True)
-        return "contest" if contested else "deployed"
+    def approve(self, number: int, at: datetime | None = None) -> str:
+        """The gate says yes to a version that was just trained; what ``deploy_model`` does about it."""
+        version = self.registry.items["version", MODEL, number]
+        version["status"] = "approved"
+        self.registry.items["run", MODEL, version["run"]]["status"] = "deploying"
+        arn = version["model_package_arn"]
+        decided = at or self.world.tick()
+        self.packages.packages[arn] = replace(self.packages.packages[arn], approval="Approved", decided_at=decided)
+        done = self.deliver("package", "event", arn)
+        self.play()
+        return done
 
     def decide(self, kind: str, slot: str | None = None, who: str = "ada", why: str = "") -> None:
         self.contests().decide(MODEL, kind, slot, who, why, self.world.tick())
-        self.experiments().advance(MODEL, self.world.now)
 
     def contests(self) -> Contests:
-        return Contests(self.ledger())
+        return Contests(self.ledger(), FakeBell(self.world))
 
     def wait(self, **length: float) -> None:
         """Time passes, and the schedule comes every five minutes of it."""
@@ -126,7 +122,8 @@ class Contest(Flow):
 
     def tick(self, copies: int = 1) -> None:
         for _ in range(copies):
-            self.attempt("tick", "tick", self.world.now)
+            self.attempt("tick", "tick", None)
+            self.attempt("look", "look", self.world.now)
         self.play()
 
     def serve(self, outcomes: Mapping[str, tuple[int, int]], failures: int = 0, milliseconds: float = 9.0) -> None:

@@ -134,7 +134,9 @@ class Flow:
             register = Register(ledger, self.storage, self.jobs, self.packages, self.workspace, REGION, PREFIX)
             return register.transform_ended(about, identity, now)
         if kind == "package":
-            return Deploy(ledger, self.packages, self.rollout(), PREFIX).package_changed(about, now)
+            return Deploy(ledger, self.packages, self.rollout(), FakeBell(self.world), PREFIX).package_changed(
+                about, now
+            )
         if kind in ("bell", "tick"):
             advance = Advance(ledger, self.packages, self.rollout())
             return advance.one(about, now) if kind == "bell" else str(advance.all(now))

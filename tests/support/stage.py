@@ -136,7 +136,9 @@ class Stage:
     def deliver(self, kind: str, about: str) -> str:
         now = self.world.tick()
         if kind == "package":
-            return Deploy(self.ledger(), self.packages, self.rollout(), PREFIX).package_changed(about, now)
+            return Deploy(self.ledger(), self.packages, self.rollout(), FakeBell(self.world), PREFIX).package_changed(
+                about, now
+            )
         if kind == "endpoint":
             return Track(self.registry, self.rollout(), PREFIX).endpoint_changed(about, now)
         advance = Advance(self.ledger(), self.packages, self.rollout())

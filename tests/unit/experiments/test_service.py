@@ -6,6 +6,7 @@ import pytest
 
 from sluicegate.domain.errors import SettingsError
 from sluicegate.services.experiment_terms import CannotStart
+from sluicegate.services.steer import By
 from tests.support.contest import MODEL, Contest, contest
 
 BETTER = {"champion": (1600, 160), "challenger": (400, 120)}
@@ -126,6 +127,8 @@ def test_a_person_may_promote_before_the_numbers_do() -> None:
 def test_both_lanes_serve_until_the_promoted_version_is_live() -> None:
     flow = running()
     flow.decide("promote", "challenger")
+    flow.collect()
+    flow.attempt(*flow.pending.pop(0))
     assert flow.endpoints.states["sluicegate-churn"].status == "Updating"
     routing = flow.storage.json("routing/churn.json")
     assert [lane["version"] for lane in routing["lanes"]] == [3, 2]
@@ -240,11 +243,13 @@ def test_a_rejected_version_is_no_challenger() -> None:
 
 def test_a_version_that_somebody_deploys_ends_the_experiment() -> None:
     flow = running()
-    flow.registry.items["model", MODEL, ""] |= {"desired_version": 1}
+    flow.steer().deploy(MODEL, 1, By("ada", "go back"), flow.world.tick())
+    flow.play()
     flow.wait(minutes=10)
     found = flow.experiment()
     assert found["status"] == "stopped"
     assert "Version 1 takes the champion's place" in found["decision"]["reason"]
+    assert (flow.item()["live_version"], flow.shares(), flow.lanes_up()) == (1, {1: 1.0}, set())
 
 
 def test_several_challengers_are_lanes_of_their_own() -> None:

@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
+from sluicegate.services.steer import By
 from tests.support.contest import MODEL, Contest, contest
 
 SETTINGS = """
 deployment: {{strategy: {strategy}}}
 experiment: {{no_outcome: unknown, look_every: 30m, max_duration: 1d, outcome_window: 1h{more}}}
 """
-
-
-def approved(flow: Contest, number: int, at: str = "2026-01-02T05:00:00.000Z") -> str:
-    version = flow.registry.items["version", MODEL, number]
-    version["status"] = "approved"
-    flow.registry.items["run", MODEL, version["run"]]["status"] = "deploying"
-    said = flow.deliver("approved", "event", (number, at))
-    flow.play()
-    return said
 
 
 def told(strategy: str = "experiment", more: str = "") -> Contest:
@@ -32,7 +26,7 @@ def run_of(flow: Contest, number: int) -> str:
 def test_it_is_compared_first() -> None:
     flow = told(more=", traffic: 0.5")
     flow.registry.items["model", MODEL, ""]["active_run"] = flow.registry.version(MODEL, 2)["run"]
-    assert approved(flow, 2) == "contest"
+    assert flow.approve(2) == "compared"
     found = flow.experiment()
     assert (found["status"], found["mode"], found["asked"]["who"]) == ("running", "ab", "deployment.strategy")
     assert flow.shares() == {3: 0.5, 2: 0.5}
@@ -43,12 +37,12 @@ def test_it_is_compared_first() -> None:
 
 def test_the_winner_is_live_and_the_loser_retired() -> None:
     flow = told()
-    approved(flow, 2)
+    flow.approve(2)
     flow.serve({"champion": (1600, 480), "challenger": (400, 20)})
     flow.wait(minutes=40)
     assert flow.registry.version(MODEL, 2)["status"] == "retired"
     assert run_of(flow, 2) == "rejected"
-    approved(flow, 1, "2026-01-02T06:00:00.000Z")
+    flow.approve(1)
     flow.serve({"champion": (1600, 160), "challenger": (400, 200)})
     flow.wait(minutes=40)
     assert flow.item()["live_version"] == 1
@@ -58,21 +52,22 @@ def test_the_winner_is_live_and_the_loser_retired() -> None:
 
 def test_shadow_is_a_strategy_too() -> None:
     flow = told("shadow")
-    approved(flow, 2)
+    flow.approve(2)
     assert (flow.experiment()["mode"], flow.shares()) == ("shadow", {3: 1.0})
 
 
 def test_with_another_strategy_it_is_deployed_as_ever() -> None:
     flow = contest()
-    assert approved(flow, 2) == "deployed"
+    assert flow.approve(2) == "deploying"
+    assert flow.item()["live_version"] == 2
     assert flow.registry.experiments(MODEL) == []
 
 
 def test_a_newer_version_waits_for_the_end_and_says_so() -> None:
     flow = told()
-    approved(flow, 2)
+    flow.approve(2)
     first = flow.experiment()["experiment"]
-    approved(flow, 1, "2026-01-02T06:00:00.000Z")
+    flow.approve(1)
     assert flow.item()["message"] == (
         f"Version 1 is approved and will be compared with version 3 when experiment {first} has ended."
     )
@@ -85,12 +80,12 @@ def test_a_newer_version_waits_for_the_end_and_says_so() -> None:
     assert "challenging" not in flow.item()
 
 
-@pytest.mark.parametrize(("second", "waits", "retired"), [("06", 1, 2), ("04", 2, 1)])
-def test_of_two_that_wait_the_one_approved_last_stays(second: str, waits: int, retired: int) -> None:
+@pytest.mark.parametrize(("earlier", "waits", "retired"), [(False, 1, 2), (True, 2, 1)])
+def test_of_two_that_wait_the_one_approved_last_stays(earlier: bool, waits: int, retired: int) -> None:
     flow = told()
     flow.registry.items["model", MODEL, ""]["sleep"] = {"state": "asleep"}
-    approved(flow, 2)
-    approved(flow, 1, f"2026-01-02T{second}:00:00.000Z")
+    flow.approve(2)
+    flow.approve(1, flow.world.now - timedelta(hours=1) if earlier else None)
     assert flow.item()["challenging"] == waits
     assert flow.registry.version(MODEL, retired)["status"] == "retired"
     assert run_of(flow, retired) == "failed"
@@ -102,7 +97,7 @@ def test_of_two_that_wait_the_one_approved_last_stays(second: str, waits: int, r
 def test_a_strategy_that_changes_while_a_version_waits_counts() -> None:
     flow = told()
     flow.registry.items["model", MODEL, ""]["sleep"] = {"state": "asleep"}
-    approved(flow, 2)
+    flow.approve(2)
     del flow.registry.items["model", MODEL, ""]["sleep"]
     flow.put("models/churn/model.yaml", b"deployment: {strategy: all_at_once}")
     flow.play()
@@ -114,19 +109,59 @@ def test_a_strategy_that_changes_while_a_version_waits_counts() -> None:
 
 def test_an_approval_that_is_told_again_starts_nothing_again() -> None:
     flow = told()
-    approved(flow, 2)
+    flow.approve(2)
     before = flow.registry.experiments(MODEL)
-    flow.deliver("approved", "event", (2, "2026-01-02T05:00:00.000Z"))
+    assert flow.deliver("package", "event", flow.registry.version(MODEL, 2)["model_package_arn"]) == "compared"
     assert flow.registry.experiments(MODEL) == before
     assert flow.experiment()["status"] == "running"
 
 
-def test_a_challenger_whose_approval_is_taken_back_serves_nobody() -> None:
+def test_a_person_who_approves_sends_a_version_into_an_experiment() -> None:
     flow = told()
-    approved(flow, 2)
-    assert flow.contests().refuse(MODEL, 2, flow.world.tick())
+    flow.registry.items["version", MODEL, 2]["status"] = "pending_approval"
+    decided = flow.steer().approve(MODEL, 2, By("ada", "looks good"), flow.world.tick())
+    assert decided.message.startswith("Approved by ada: looks good Version 2 is approved and will be compared")
+    flow.play()
+    assert (flow.experiment()["status"], flow.shares()) == ("running", {3: 0.8, 2: 0.2})
+    arn = flow.registry.version(MODEL, 2)["model_package_arn"]
+    assert (flow.packages.packages[arn].approval, flow.packages.reasons[arn]) == ("Approved", "looks good (ada)")
+
+
+def test_a_version_that_waits_for_approval_is_approved_by_who_starts_its_experiment() -> None:
+    flow = contest()
+    flow.registry.items["version", MODEL, 2]["status"] = "pending_approval"
+    flow.start(2)
+    flow.play()
+    assert flow.registry.version(MODEL, 2)["decision"]["who"] == "ada"
+    assert flow.packages.reasons[flow.registry.version(MODEL, 2)["model_package_arn"]] == "is it better? (ada)"
+    assert flow.experiment()["status"] == "running"
+
+
+@pytest.mark.parametrize("by_api", [True, False])
+def test_a_challenger_that_is_rejected_serves_nobody(by_api: bool) -> None:
+    flow = told()
+    flow.approve(2)
+    arn = flow.registry.version(MODEL, 2)["model_package_arn"]
+    if by_api:
+        flow.steer().reject(MODEL, 2, By("ada"), flow.world.tick())
+    else:
+        flow.packages.decide(arn, "Rejected", "no")
+    flow.play()
     flow.tick()
     assert flow.shares() == {3: 1.0}
     flow.wait(minutes=5)
     assert flow.experiment()["status"] == "stopped"
-    assert (flow.registry.version(MODEL, 2)["status"], run_of(flow, 2)) == ("rejected", "rejected")
+    assert (flow.registry.version(MODEL, 2)["status"], run_of(flow, 2)) == ("rejected", "failed")
+    assert flow.lanes_up() == set()
+
+
+def test_a_version_that_waits_and_is_rejected_begins_nothing() -> None:
+    flow = told()
+    flow.registry.items["model", MODEL, ""]["sleep"] = {"state": "asleep"}
+    flow.approve(2)
+    flow.steer().reject(MODEL, 2, By("ada"), flow.world.tick())
+    del flow.registry.items["model", MODEL, ""]["sleep"]
+    flow.wait(minutes=5)
+    assert flow.registry.experiments(MODEL) == []
+    assert "challenging" not in flow.item()
+    assert flow.item()["live_version"] == 3

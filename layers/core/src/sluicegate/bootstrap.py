@@ -152,7 +152,7 @@ def register() -> Register:
 
 @cache
 def deploy() -> Deploy:
-    return Deploy(ledger(), SageMakerPackages(client("sagemaker")), rollout(), prefix())
+    return Deploy(ledger(), SageMakerPackages(client("sagemaker")), rollout(), bell(), prefix())
 
 
 @cache
@@ -167,7 +167,12 @@ def advance() -> Advance:
 
 @cache
 def steer() -> Steer:
-    return Steer(ledger(), EventBridgeBell(client("events"), prefix()))
+    return Steer(ledger(), bell())
+
+
+@cache
+def bell() -> EventBridgeBell:
+    return EventBridgeBell(client("events"), prefix())
 
 
 @cache

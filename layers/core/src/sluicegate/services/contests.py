@@ -1,61 +1,43 @@
 """What people, and the strategy of model.yaml, ask of experiments: one conditional write each.
 
-What follows from it (lanes, traffic, looks, a promotion) is done by ``services.experiment``, which finds it at its next
-look, or is told at once. What is asked for twice is done once.
+What follows from it (lanes, traffic, looks, a promotion) is done by ``services.experiment``, which is told at once or
+finds it at its next look. What is asked for twice is done once.
 """
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
-from sluicegate.domain.errors import NotFound
+from sluicegate.domain.errors import NotFound, Transient
 from sluicegate.domain.items import ExperimentItem, ModelItem, VerdictItem, stamp
+from sluicegate.ports import RegistryReader, RolloutBell
 from sluicegate.services.experiment_steps import Steps, identity
 from sluicegate.services.experiment_terms import CannotStart, Wanted, check, terms
 from sluicegate.services.ledger import Ledger, Step
 
-#: what a person may decide
-WORDS = ("promote", "keep", "stop")
+log = logging.getLogger(__name__)
 
 
 class Contests:
-    def __init__(self, ledger: Ledger) -> None:
+    """What a person may ask for. ``bell`` wakes whoever brings it about."""
+
+    def __init__(self, ledger: Ledger, bell: RolloutBell) -> None:
         self._ledger = ledger
         self._registry = ledger.registry
+        self._bell = bell
         self._steps = Steps(ledger.registry)
 
-    def begin(self, model: str, wanted: Wanted, now: datetime) -> ExperimentItem:
-        """The experiment that was asked for, begun now or before. Raises ``CannotStart`` with what stands in its way,
-        ``SettingsError`` for what was given, ``NotFound`` for an unknown model."""
-        mine = identity(model, wanted.cause)
-        result = mine
-
-        def plan(item: ModelItem) -> Step | None:
-            nonlocal result
-            result = mine
-            if self.known(model, mine) is not None:
-                return None
-            agreed = terms(item, wanted)
-            active = self.known(model, item.get("experiment"))
-            if active is not None and (list(agreed.lanes), agreed.design) == (active["lanes"], active["design"]):
-                result = active["experiment"]
-                return None
-            if active is not None:
-                raise CannotStart(
-                    "An experiment is under way",
-                    f"Experiment {active['experiment']} of {model} has not ended.",
-                    f"Wait for its end, or stop it: sluice experiment stop {model}",
-                )
-            check(item, wanted, self._registry)
-            return self._steps.begin(item, wanted, agreed, now)
-
-        self._ledger.step(model, now, plan)
-        return self._registry.experiment(model, result)
+    def start(self, model: str, wanted: Wanted, now: datetime) -> ExperimentItem:
+        """See ``begin``."""
+        found = begin(self._ledger, model, wanted, now)
+        self._ring(model, now)
+        return found
 
     def decide(self, model: str, kind: str, slot: str | None, who: str, why: str, now: datetime) -> ExperimentItem:
         """A person's word: promote (the challenger in ``slot``), keep or stop. Raises ``CannotStart`` where there is
-        nothing to decide."""
-        found = self.known(model, self._registry.model(model).get("experiment"))
+        nothing to decide, ``NotFound`` for an unknown model."""
+        found = known(self._registry, model, self._registry.model(model).get("experiment"))
         if found is None or found["status"] == "deciding":
             what = "has no experiment" if found is None else "has an experiment that is decided already"
             raise CannotStart("Nothing to decide", f"{model} {what}.")
@@ -68,19 +50,53 @@ class Contests:
             kind=kind, slot=slot, version=version, reason=why or f"{who} decided so.", by=who, at=stamp(now)
         )
         self._ledger.step(model, now, lambda item: self._steps.decided(item, found, verdict, now))
+        self._ring(model, now)
         return self._registry.experiment(model, found["experiment"])
 
-    def refuse(self, model: str, number: int, now: datetime) -> bool:
-        """Whether the version was a challenger, or waited to be one: its approval was taken back."""
-        return self._ledger.step(model, now, lambda item: self._steps.refused(item, number, now)) is not None
-
-    def known(self, model: str, experiment: str | None) -> ExperimentItem | None:
-        if experiment is None:
-            return None
+    def _ring(self, model: str, now: datetime) -> None:
         try:
-            return self._registry.experiment(model, experiment)
-        except NotFound:
+            self._bell.ring(model, now)
+        except Transient as error:
+            log.warning("%s: nobody is told, the next look finds it: %s", model, error)
+
+
+def begin(ledger: Ledger, model: str, wanted: Wanted, now: datetime) -> ExperimentItem:
+    """The experiment that was asked for, begun now or before. Raises ``CannotStart`` with what stands in its way,
+    ``SettingsError`` for what was given, ``NotFound`` for an unknown model."""
+    registry, steps = ledger.registry, Steps(ledger.registry)
+    mine = identity(model, wanted.cause)
+    result = mine
+
+    def plan(item: ModelItem) -> Step | None:
+        nonlocal result
+        result = mine
+        if known(registry, model, mine) is not None:
             return None
+        agreed = terms(item, wanted)
+        active = known(registry, model, item.get("experiment"))
+        if active is not None and (list(agreed.lanes), agreed.design) == (active["lanes"], active["design"]):
+            result = active["experiment"]
+            return None
+        if active is not None:
+            raise CannotStart(
+                "An experiment is under way",
+                f"Experiment {active['experiment']} of {model} has not ended.",
+                f"Wait for its end, or stop it: sluice experiment stop {model}",
+            )
+        check(item, wanted, registry)
+        return steps.begin(item, wanted, agreed, now)
+
+    ledger.step(model, now, plan)
+    return registry.experiment(model, result)
+
+
+def known(registry: RegistryReader, model: str, experiment: str | None) -> ExperimentItem | None:
+    if experiment is None:
+        return None
+    try:
+        return registry.experiment(model, experiment)
+    except NotFound:
+        return None
 
 
 def _chosen(found: ExperimentItem, slot: str | None) -> tuple[str, int]:

@@ -9,7 +9,8 @@ from typing import Any
 from sluicegate.domain import names
 from sluicegate.domain.errors import NotFound, Refused, Transient
 from sluicegate.domain.items import ModelItem, VersionItem, stamp
-from sluicegate.ports import Package, Packages
+from sluicegate.ports import Package, Packages, RolloutBell
+from sluicegate.services.experiment_steps import Steps
 from sluicegate.services.ledger import Ledger, Step, move_run, move_version, refusal
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.wishes import moves, overtaken, wish
@@ -20,15 +21,17 @@ log = logging.getLogger(__name__)
 class Deploy:
     """``package_changed`` may be called again for the same package, in any order with others."""
 
-    def __init__(self, ledger: Ledger, packages: Packages, rollout: Rollout, prefix: str) -> None:
+    def __init__(self, ledger: Ledger, packages: Packages, rollout: Rollout, bell: RolloutBell, prefix: str) -> None:
         self._ledger = ledger
         self._registry = ledger.registry
         self._packages = packages
         self._rollout = rollout
+        self._bell = bell
+        self._experiments = Steps(ledger.registry)
         self._prefix = prefix
 
     def package_changed(self, arn: str, now: datetime) -> str:
-        """What was done: deploying | live | failed | busy | nothing | rejected | ignored."""
+        """What was done: deploying | live | failed | busy | nothing | rejected | compared | ignored."""
         try:
             package = self._packages.package(arn)
         except NotFound as error:
@@ -45,6 +48,8 @@ class Deploy:
         if version["status"] not in ("pending_approval", "approved", "deploying"):
             log.info("version %s of %s is %s: not deployed", package.version, model, version["status"])
             return "ignored"
+        if self._contest(model, package, now):
+            return "compared"
         self._desire(model, package, now)
         try:
             return self._rollout.advance(model, now)
@@ -60,6 +65,22 @@ class Deploy:
                 raise Transient(f"version {package.version} of {model} is not recorded yet") from None
             log.warning("version %s of %s was not registered by this application", package.version, model)
             return None
+
+    def _contest(self, model: str, package: Package, now: datetime) -> bool:
+        """Whether the version is to be compared with the champion, instead of replacing it."""
+        mine = False
+
+        def plan(item: ModelItem) -> Step | None:
+            nonlocal mine
+            step = self._experiments.contested(item, package.version, stamp(package.decided_at), now)
+            mine = step is not None
+            return step
+
+        self._ledger.step(model, now, plan)
+        if mine:
+            self._ledger.look_again(model, f"run:{self._registry.version(model, package.version)['run']}", now)
+            self._bell.ring(model, now)
+        return mine
 
     def _desire(self, model: str, package: Package, now: datetime) -> None:
         """The newest decision is what should serve. One that is older than the decision in force comes too late."""

@@ -31,10 +31,10 @@ from sluicegate.domain.items import (
     stamp,
 )
 from sluicegate.domain.shadow import SHADOW
-from sluicegate.services.contests import Contests
+from sluicegate.services.contests import begin, known
 from sluicegate.services.experiment_looks import Looks, is_due
 from sluicegate.services.experiment_steps import CONTESTS, Steps, strategy
-from sluicegate.services.experiment_terms import CHAMPION, CannotStart, Wanted, may_serve
+from sluicegate.services.experiment_terms import CHAMPION, CannotStart, Wanted
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.routing import variant_of
@@ -75,7 +75,6 @@ class Experiments:
         self._rollout = rollout
         self._prefix = ledger.prefix
         self._steps = Steps(ledger.registry)
-        self._contests = Contests(ledger)
 
     # what goes on by itself
 
@@ -101,7 +100,7 @@ class Experiments:
 
     def _advance(self, model: str, now: datetime, recover: bool) -> str:
         item = self._registry.model(model)
-        found = self._contests.known(model, item.get("experiment"))
+        found = known(self._registry, model, item.get("experiment"))
         if found is None:
             return self._begin_next(item, now)
         if found["status"] == "deciding":
@@ -132,8 +131,8 @@ class Experiments:
             mode="shadow" if strategy(item) == "shadow" else None,
         )
         try:
-            if strategy(item) in CONTESTS and may_serve(self._registry.version(model, number)):
-                self._contests.begin(model, wanted, now)
+            if strategy(item) in CONTESTS and self._registry.version(model, number)["status"] == "approved":
+                begin(self._ledger, model, wanted, now)
                 return _AGAIN
         except CannotStart as error:
             log.info("version %s of %s waits: %s", number, model, error)
@@ -175,8 +174,8 @@ class Experiments:
             return _ended("stop", "The endpoint was put to sleep.", now)
         for lane in found["lanes"][1:]:
             version = self._registry.version(found["model"], lane["version"])
-            if not may_serve(version):
-                return _ended("stop", f"Version {lane['version']} is {version['status']} now: it must not serve.", now)
+            if version["status"] != "approved":
+                return _ended("stop", f"Version {lane['version']} is {version['status']} now.", now)
         return None
 
     def _look(self, found: ExperimentItem, now: datetime) -> str:
@@ -221,8 +220,7 @@ class Experiments:
         failure = None
         if item.get("live_version") != winner:
             version = self._registry.version(model, winner)
-            coming = item.get("desired_version") == winner and may_serve(version)
-            if coming or version["status"] == "deploying":
+            if item.get("desired_version") == winner and version["status"] in ("approved", "deploying"):
                 self._rollout.advance(model, now)
                 after = self._registry.model(model)
                 return _AGAIN if after != item else "promoting"

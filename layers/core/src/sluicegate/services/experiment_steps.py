@@ -17,6 +17,7 @@ from sluicegate.domain.items import (
     ShadowItem,
     TrafficItem,
     VerdictItem,
+    VerdictOfPerson,
     VersionItem,
     stamp,
 )
@@ -93,16 +94,30 @@ class Steps:
         changes = [created]
         for lane in agreed.lanes[1:]:
             version = self._registry.version(model, lane["version"])
-            changes += self.contends(version, item, fields, now)
+            verdict = VerdictOfPerson(approval="Approved", at=stamp(now), who=wanted.who, why=wanted.why)
+            changes += self.contends(version, item, fields, now, verdict)
             if item.get("challenging") == lane["version"]:
                 fields |= {"challenging": None, "challenging_at": None}
         return Step(message, fields, changes)
 
-    def contends(self, version: VersionItem, item: ModelItem, fields: dict[str, Any], now: datetime) -> list[Change]:
-        """The version is a challenger: approved, if it waited for that, and its run makes room for the next one."""
+    def contends(
+        self,
+        version: VersionItem,
+        item: ModelItem,
+        fields: dict[str, Any],
+        now: datetime,
+        verdict: VerdictOfPerson | None = None,
+    ) -> list[Change]:
+        """The version is a challenger: approved, by the person of ``verdict`` if it waited for one, and its run makes
+        room for the next. Extends ``fields`` of the model."""
         changes = []
-        if version["status"] == "pending_approval":
-            changes += _moves(move_version(version, "approved", now, "Approved as a challenger."))
+        if version["status"] in ("pending_approval", "retired", "failed"):
+            # what it left behind when it went, if it did, is made again for its lane
+            message = "A challenger now."
+            decision = dict(verdict) if verdict is not None else version.get("decision")
+            changes += _moves(move_version(version, "approved", now, message, released=None, decision=decision))
+            if verdict is not None and version["status"] == "pending_approval":
+                fields["telling"] = sorted({*(fields.get("telling") or item.get("telling") or []), version["version"]})
         try:
             run = self._registry.run(version["model"], version["run"])
         except NotFound:
@@ -112,7 +127,9 @@ class Steps:
             fields["active_run"] = None
         return changes
 
-    def contested(self, item: ModelItem, number: int, decided: str, now: datetime) -> Step | None:
+    def contested(
+        self, item: ModelItem, number: int, decided: str, now: datetime, verdict: VerdictOfPerson | None = None
+    ) -> Step | None:
         """What becomes of a version that was approved at ``decided``, where model.yaml has new versions compared before
         they replace the champion; None where it has not, or there is no champion: it is deployed then."""
         version = self._registry.version(item["model"], number)
@@ -123,12 +140,12 @@ class Steps:
             return None
         waiting = item.get("challenging")
         if waiting == number or any(lane["version"] == number for lane in lanes):
-            return Step(item["message"], fields, self.contends(version, item, fields, now))
+            return Step(item["message"], fields, self.contends(version, item, fields, now, verdict))
         if strategy(item) not in CONTESTS or version["status"] not in ("pending_approval", "approved"):
             return None
         if waiting is not None and (item.get("challenging_at") or "") > decided:
             return Step(item["message"], {}, self.overtaken(item, number, waiting, now))
-        changes = self.contends(version, item, fields, now)
+        changes = self.contends(version, item, fields, now, verdict)
         if waiting is not None:
             changes += self.overtaken(item, waiting, number, now)
         message = f"Version {number} is approved and will be compared with version {item['live_version']}"
@@ -212,13 +229,8 @@ class Steps:
             return Step(message, self._alone(item, found), _moves(moved))
         winner = decision["version"]
         assert winner is not None
-        changes = [*_moves(moved), *self.deployable(self._registry.version(item["model"], winner), now)]
         fields = {"desired_version": winner, "desired_at": max(stamp(now), item.get("desired_at") or "")}
-        return Step(message, fields, changes)
-
-    def deployable(self, version: VersionItem, now: datetime) -> list[Change]:
-        """What brings a version to where the rollout takes it."""
-        return _moves(move_version(version, "approved", now, "Promoted by an experiment."))
+        return Step(message, fields, _moves(moved))
 
     def settled(self, item: ModelItem, found: ExperimentItem, now: datetime, failure: str | None = None) -> Step | None:
         """The promoted version serves (or can't: ``failure``), so nobody needs the lanes any more."""
@@ -276,21 +288,6 @@ class Steps:
         run = self._registry.run(item["model"], version["run"])
         changes = _moves(move_version(version, "retired", now, detail)) if version["status"] == "approved" else []
         return changes + _moves(move_run(run, "failed", now, detail, error=error, claim=None))
-
-    def refused(self, item: ModelItem, number: int, now: datetime) -> Step | None:
-        """A person takes a challenger's approval back."""
-        version = self._registry.version(item["model"], number)
-        active = item.get("experiment")
-        lanes = self._registry.experiment(item["model"], active)["lanes"][1:] if active is not None else []
-        waits = item.get("challenging") == number
-        if version["status"] != "approved" or not (waits or any(lane["version"] == number for lane in lanes)):
-            return None
-        message = f"Version {number}: its approval was taken back in the model registry."
-        changes = _moves(move_version(version, "rejected", now, message))
-        run = self._registry.run(item["model"], version["run"])
-        if run["status"] == "in_experiment":
-            changes += _moves(move_run(run, "rejected", now, message, claim=None))
-        return Step(message, {"challenging": None, "challenging_at": None} if waits else {}, changes)
 
     def _lost(self, item: ModelItem, number: int, reason: str, error: ErrorItem | None, now: datetime) -> list[Change]:
         if number in (item.get("live_version"), item.get("desired_version"), item.get("deploying_version")):

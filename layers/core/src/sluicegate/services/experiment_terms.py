@@ -14,8 +14,8 @@ from sluicegate.ports import RegistryReader
 
 CHAMPION = "champion"
 MOST_CHALLENGERS = 4
-#: a version of which this is said may serve a part of the traffic
-_MAY_SERVE = ("approved", "pending_approval", "retired")
+#: a version of which this is said may be compared, as it may be deployed
+_MAY_SERVE = ("approved", "pending_approval", "retired", "failed")
 #: keys of one mode that mean nothing in the other
 _OF_MODE = {"ab": ("traffic", "horizon"), "bandit": ("bandit",)}
 
@@ -135,7 +135,3 @@ def unfit(version: VersionItem) -> None:
             f"Version {version['version']} is {version['status']}{reason}",
             f"Accepted is a version that is {', '.join(_MAY_SERVE[:-1])} or {_MAY_SERVE[-1]}.",
         )
-
-
-def may_serve(version: VersionItem) -> bool:
-    return version["status"] in _MAY_SERVE

@@ -8,13 +8,14 @@ that be lost, by the next tick. A decision that is made twice is made once.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
 from sluicegate.domain.errors import SluicegateError, Transient
 from sluicegate.domain.items import ModelItem, VerdictOfPerson, VersionItem, stamp
 from sluicegate.ports import Change, RolloutBell
+from sluicegate.services.experiment_steps import Steps
 from sluicegate.services.ledger import Ledger, Step, move_run, move_version
 from sluicegate.services.wishes import moves, wish
 
@@ -56,9 +57,11 @@ class Steer:
         self._ledger = ledger
         self._registry = ledger.registry
         self._bell = bell
+        self._experiments = Steps(ledger.registry)
 
     def approve(self, model: str, number: int, by: By, now: datetime) -> Decided:
-        """A version that waits for a person will be deployed. Raises ``NotFound``, ``NotPossible``."""
+        """A version that waits for a person will be deployed, or compared with the champion first, as model.yaml says.
+        Raises ``NotFound``, ``NotPossible``."""
 
         def plan(item: ModelItem) -> Step | str:
             version = self._registry.version(model, number)
@@ -67,6 +70,10 @@ class Steer:
                 return f"Version {number} is {status} already."
             if status != "pending_approval":
                 raise NotPossible(_why_not(version, "approved"))
+            verdict = _decision("Approved", by, now)
+            contested = self._experiments.contested(item, number, stamp(now), now, verdict)
+            if contested is not None:
+                return replace(contested, message=f"{by.sentence('Approved')} {contested.message}")
             return self._wished(item, version, "Approved", by, now)
 
         return self._decide(model, number, now, plan)
