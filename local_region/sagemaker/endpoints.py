@@ -14,11 +14,14 @@ from datetime import datetime
 from typing import Any
 
 from local_region.ports import AwsRequest, Json, Region
+from local_region.sagemaker import capacity
+from local_region.sagemaker.capturing import Captures
 from local_region.sagemaker.deployments import Deployment
 from local_region.sagemaker.events import publish, upper
 from local_region.sagemaker.fleet import Fleet
+from local_region.sagemaker.mirroring import Mirror
 from local_region.sagemaker.models import EndpointConfigs, Models, arn_of
-from local_region.sagemaker.records import Record, Table, invalid, listed, refuse_members, tags_of
+from local_region.sagemaker.records import Record, Table, invalid, listed, tags_of
 from local_region.sagemaker.serving import StartFailure
 from local_region.sagemaker.shifting import AT_ONCE, BadDeployment, Plan, plan_of
 from local_region.sagemaker.traffic import Traffic
@@ -37,6 +40,8 @@ class Endpoints:
         self._deployments: dict[str, Deployment] = {}
         self._all: set[Fleet] = set()
         self._stopped = threading.Event()
+        self.captures = Captures(region)
+        self.mirror = Mirror()
 
     # -- what the runtime and the region use ---------------------------------------------------------------------
 
@@ -44,22 +49,26 @@ class Endpoints:
         return self._traffic.get(name)
 
     def start(self) -> None:
+        self.captures.start()
         threading.Thread(target=self._watch, name="endpoints", daemon=True).start()
 
     def stop(self) -> None:
         self._stopped.set()
         for deployment in list(self._deployments.values()):
             deployment.stop()
+        self.mirror.stop()
         for fleet in list(self._all):
             fleet.stop()
+        self.captures.stop()
 
     def _watch(self) -> None:
         """Start again what has died."""
         while not self._stopped.wait(_WATCH_SECONDS):
             for traffic in list(self._traffic.values()):
                 for fleet in traffic.fleets():
-                    for variant in fleet.variants.values():
-                        variant.server.restart_if_dead()
+                    for variant in fleet.all_variants():
+                        for server in variant.servers:
+                            server.restart_if_dead()
 
     # timeline.Timekeeper
 
@@ -69,6 +78,7 @@ class Endpoints:
         return min(ends, default=None)
 
     def catch_up(self) -> None:
+        self.captures.hurry()
         for deployment in list(self._deployments.values()):
             deployment.catch_up()
 
@@ -76,7 +86,7 @@ class Endpoints:
         baking = {name for name, each in list(self._deployments.items()) if each.waits_until is not None}
         passing = ("Creating", "Updating", "RollingBack", "Deleting")
         found = [r.name for r in self.table.all() if r.state["EndpointStatus"] in passing and r.name not in baking]
-        return [f"endpoint {name}" for name in found]
+        return [*(f"endpoint {name}" for name in found), *self.mirror.busy(), *self.captures.busy()]
 
     # -- operations ----------------------------------------------------------------------------------------------
 
@@ -151,9 +161,8 @@ class Endpoints:
                 made.run()
             finally:
                 with record.lock:
-                    if (
-                        self._deployments.get(record.name) is made
-                    ):  # else the next one has begun, while this one drained
+                    # else the next one has begun, while this one drained
+                    if self._deployments.get(record.name) is made:
                         del self._deployments[record.name]
 
         self._thread("update", record, run)
@@ -189,13 +198,13 @@ class Endpoints:
         with record.lock:
             self._require_in_service(record)
             fleet = self._traffic[record.name].blue
-            for change in params["DesiredWeightsAndCapacities"]:
-                refuse_members(change, ("ServerlessUpdateConfig",), "DesiredWeightsAndCapacities")
-                if change["VariantName"] not in fleet.variants:
-                    raise invalid(f'Variant "{change["VariantName"]}" does not exist in endpoint "{record.arn}".')
+            changes = params["DesiredWeightsAndCapacities"]
+            capacity.check(record, fleet, changes)
+            record.state.pop("FailureReason", None)
             self.set_status(record, "Updating")
         self.tell(record)
-        self._thread("weights", record, lambda: self._apply_weights(record, fleet, params))
+        now = self._region.clock.now()
+        self._thread("weights", record, lambda: capacity.apply(self, now, record, fleet, changes))
         return {"EndpointArn": record.arn}
 
     def delete(self, request: AwsRequest) -> Json:
@@ -215,7 +224,7 @@ class Endpoints:
         answer = record.view("DescribeEndpoint")
         traffic = self._traffic.get(record.name)
         if traffic is not None:
-            answer["ProductionVariants"] = traffic.blue.summaries()
+            answer |= traffic.blue.described()
         return answer
 
     def list(self, request: AwsRequest) -> Json:
@@ -231,7 +240,9 @@ class Endpoints:
         )
 
     def _models_of(self, config: Record) -> dict[str, Record]:
-        return {v["ModelName"]: self._models.get(v["ModelName"]) for v in config.request["ProductionVariants"]}
+        request = config.request
+        variants = (*request["ProductionVariants"], *(request.get("ShadowProductionVariants") or ()))
+        return {v["ModelName"]: self._models.get(v["ModelName"]) for v in variants}
 
     def _require_in_service(self, record: Record) -> None:
         status = record.state["EndpointStatus"]
@@ -252,10 +263,9 @@ class Endpoints:
             changes: Json = {"EndpointStatus": upper(record.state["EndpointStatus"])}
         traffic = self._traffic.get(record.name)
         if traffic is not None:
-            changes["ProductionVariants"] = [
-                {key: value for key, value in summary.items() if key != "DeployedImages"}
-                for summary in traffic.blue.summaries()
-            ]
+            for key, summaries in traffic.blue.described().items():
+                if key != "DataCaptureConfig":
+                    changes[key] = [{k: v for k, v in each.items() if k != "DeployedImages"} for each in summaries]
         publish(self._region, kind, record, changes)
 
     def _thread(self, what: str, record: Record, work: Callable[[], None]) -> None:
@@ -302,15 +312,6 @@ class Endpoints:
             with record.lock:
                 self._traffic[record.name] = Traffic(fleet)
                 self.set_status(record, "InService")
-        self.tell(record)
-
-    def _apply_weights(self, record: Record, fleet: Fleet, params: Json) -> None:
-        with record.lock:
-            for change in params["DesiredWeightsAndCapacities"]:
-                variant = fleet.variants[change["VariantName"]]
-                variant.weight = float(change.get("DesiredWeight", variant.weight))
-                variant.instances = int(change.get("DesiredInstanceCount", variant.instances))
-            self.set_status(record, "InService")
         self.tell(record)
 
     def _tear_down(self, record: Record) -> None:

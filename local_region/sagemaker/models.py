@@ -87,9 +87,7 @@ class Models:
         return {}
 
 
-_CONFIG_REFUSED = (
-    "DataCaptureConfig", "AsyncInferenceConfig", "ExplainerConfig", "ShadowProductionVariants", "MetricsConfig",
-)  # fmt: skip
+_CONFIG_REFUSED = ("AsyncInferenceConfig", "ExplainerConfig", "MetricsConfig")
 _VARIANT_REFUSED = (
     "InstancePools", "AcceleratorType", "CoreDumpConfig", "ManagedInstanceScaling", "CapacityReservationConfig",
     "AcceleratorPartitionLayouts",
@@ -107,17 +105,26 @@ class EndpointConfigs:
         params = request.params
         refuse_members(params, _CONFIG_REFUSED, "CreateEndpointConfig")
         variants = [self._variant(dict(variant)) for variant in params["ProductionVariants"]]
-        names = [variant["VariantName"] for variant in variants]
+        shadows = [self._variant(dict(variant)) for variant in params.get("ShadowProductionVariants") or []]
+        names = [variant["VariantName"] for variant in (*variants, *shadows)]
         if len(set(names)) != len(names):
-            raise invalid("VariantName values in ProductionVariants must be unique.")
-        if len(variants) > 1 and any("ServerlessConfig" in variant for variant in variants):
+            raise invalid("VariantName values in ProductionVariants and ShadowProductionVariants must be unique.")
+        serverless = any("ServerlessConfig" in variant for variant in (*variants, *shadows))
+        if len(variants) > 1 and serverless:
             raise invalid("A serverless endpoint has one production variant.")
+        if shadows and (len(shadows) > 1 or len(variants) > 1):
+            raise invalid("With ShadowProductionVariants there is one production variant and one shadow variant.")
+        if shadows and serverless:
+            raise invalid("Shadow variants are not supported for serverless inference endpoints.")
+        _check_capture(params.get("DataCaptureConfig"), serverless)
         if sum(variant["InitialVariantWeight"] for variant in variants) <= 0:
             raise invalid("At least one production variant must have a weight above 0.")
         now, name = self._region.clock.now(), params["EndpointConfigName"]
         arn = arn_of(self._region, "endpoint-config", name)
         stored = {key: value for key, value in params.items() if key != "Tags"}
         stored["ProductionVariants"] = variants
+        if shadows:
+            stored["ShadowProductionVariants"] = shadows
         record = Record(name, arn, stored, now, now, tags=tags_of(params))
         record.state = {"EndpointConfigArn": arn, "CreationTime": now}
         self.table.add(record, lambda: _taken(arn))
@@ -155,6 +162,15 @@ class EndpointConfigs:
         self.table.remove(record)
         publish(self._region, "Endpoint Config", record)
         return {}
+
+
+def _check_capture(capture: Json | None, serverless: bool) -> None:
+    if capture is None:
+        return
+    if serverless:
+        raise invalid("Data capture is not supported for serverless inference endpoints.")
+    if not capture["DestinationS3Uri"].startswith("s3://"):
+        raise refuse(f"DestinationS3Uri {capture['DestinationS3Uri']} in DataCaptureConfig (only s3://…)")
 
 
 def _taken(arn: str) -> AwsError:

@@ -17,9 +17,11 @@ from typing import Any
 from urllib.parse import unquote
 
 from local_region.ports import AwsError, AwsRequest, Json, Region
+from local_region.sagemaker.capturing import Exchange
 from local_region.sagemaker.endpoints import Endpoints
-from local_region.sagemaker.fleet import Fleet, Variant
+from local_region.sagemaker.fleet import Fleet
 from local_region.sagemaker.service import endpoints_of
+from local_region.sagemaker.variants import Variant
 from local_region.sagemaker.wire import ModelTimeout, Reply, Unreachable
 
 log = logging.getLogger(__name__)
@@ -114,9 +116,49 @@ class SageMakerRuntimeService:
         try:
             variant = _variant(fleet, invocation)
             _check_size(variant, invocation.body)
-            return self._ask(fleet, variant, invocation, started), variant.name
+            kept = fleet.capture is not None and fleet.capture.wants()
+            if fleet.mirrors():
+                self._mirror(fleet, invocation, kept)
+            reply = self._ask(fleet, variant, invocation, started)
+            if kept:
+                self._capture(fleet, variant, invocation, reply)
+            return reply, variant.name
         finally:
             fleet.leave()
+
+    def _mirror(self, fleet: Fleet, invocation: Invocation, kept: bool) -> None:
+        """A copy for the shadow variant, in flight like any request, with nobody who waits for it."""
+        endpoints, shadow = endpoints_of(self._region), fleet.shadow
+        if endpoints is None or shadow is None or not fleet.enter():
+            return
+
+        def run() -> None:
+            try:
+                reply = self._ask(fleet, shadow, invocation, time.perf_counter())
+                if kept:
+                    self._capture(fleet, shadow, invocation, reply)
+            except AwsError as error:  # its metrics have counted it
+                log.debug("endpoint %s, shadow variant %s: %s", invocation.endpoint, shadow.name, error)
+            finally:
+                fleet.leave()
+
+        endpoints.mirror.put(run, fleet.leave)
+
+    def _capture(self, fleet: Fleet, variant: Variant, invocation: Invocation, reply: Reply) -> None:
+        endpoints = endpoints_of(self._region)
+        if endpoints is None or fleet.capture is None:
+            return
+        exchange = Exchange(
+            invocation.endpoint,
+            variant.name,
+            invocation.content_type,
+            invocation.body,
+            reply.content_type,
+            reply.body,
+            invocation.inference_id,
+            invocation.custom_attributes,
+        )
+        endpoints.captures.put(fleet.capture, exchange)
 
     def _enter(self, name: str) -> Fleet:
         endpoints: Endpoints | None = endpoints_of(self._region)
@@ -156,17 +198,23 @@ class SageMakerRuntimeService:
 
     def _post(self, variant: Variant, invocation: Invocation) -> Reply:
         """Once more if the process was not there (being restarted), so that it can't have answered."""
-        for last in (False, True):
-            client = variant.server.client
-            try:
-                if client is None:
-                    raise Unreachable("it is not started", sent=False)
-                return client.request(
-                    "POST", "/invocations", invocation.body, invocation.content_type, invocation.accept, MODEL_SECONDS
-                )
-            except Unreachable as error:
-                if last or error.sent or not variant.server.restart_if_dead():
-                    raise
+        with variant.borrowed() as server:
+            for last in (False, True):
+                client = server.client
+                try:
+                    if client is None:
+                        raise Unreachable("it is not started", sent=False)
+                    return client.request(
+                        "POST",
+                        "/invocations",
+                        invocation.body,
+                        invocation.content_type,
+                        invocation.accept,
+                        MODEL_SECONDS,
+                    )
+                except Unreachable as error:
+                    if last or error.sent or not server.restart_if_dead():
+                        raise
         raise AssertionError("unreachable")
 
     def _model_error(self, invocation: Invocation, status: int, message: str, original: str = "") -> AwsError:

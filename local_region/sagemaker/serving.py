@@ -148,7 +148,7 @@ class Server:
             process = self.process
             if self.stopping or process is None:
                 return False
-            if process.exit_code is None:
+            if process.exit_code is None and self.client is not None:
                 return True
             if time.monotonic() < self._retry_at:
                 return False
@@ -157,9 +157,13 @@ class Server:
             self._region.logs.write(self._group, self.stream, [message])
             if self.client is not None:
                 self.client.close()
+                self.client = None
             try:
                 self._launch(PING_SECONDS)
             except StartFailure as error:
+                # Also one that runs and isn't well: the next try is to find it ended, and its port free
+                if self.process is not None:
+                    self.process.terminate(5.0)
                 self._retry_at = time.monotonic() + RETRY_SECONDS
                 log.error("%s %s: %s", self._group, self.stream, error)
                 return False

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 import pytest
-import xgboost as xgb
 from botocore.exceptions import ClientError
 
 from tests.support.region import RunningRegion, running_region, wait_for
@@ -32,16 +28,7 @@ def work(region: RunningRegion) -> Work:
 
 @pytest.fixture(scope="module")
 def model(work: Work) -> str:
-    """A model of two columns, made here: these tests are not about training."""
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(50, 2))
-    booster = xgb.train({"max_depth": 2}, xgb.DMatrix(x, label=x[:, 0]), num_boost_round=3)
-    sink, content = io.BytesIO(), bytes(booster.save_raw("ubj"))
-    with tarfile.open(fileobj=sink, mode="w:gz") as archive:
-        info = tarfile.TarInfo("xgboost-model")
-        info.size = len(content)
-        archive.addfile(info, io.BytesIO(content))
-    return work.model(work.put("model.tar.gz", sink.getvalue()))
+    return work.small_model()
 
 
 def guard(kind: str, *alarms: str, wait: int = 600, termination: int = 600, **size: int) -> dict[str, Any]:

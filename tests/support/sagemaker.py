@@ -91,6 +91,18 @@ class Work:
         self.sm.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=ROLE)
         return name
 
+    def small_model(self) -> str:
+        """A model of two columns, made here: for tests that are not about training."""
+        rng = np.random.default_rng(0)
+        x = rng.normal(size=(50, 2))
+        booster = xgb.train({"max_depth": 2}, xgb.DMatrix(x, label=x[:, 0]), num_boost_round=3)
+        sink, content = io.BytesIO(), bytes(booster.save_raw("ubj"))
+        with tarfile.open(fileobj=sink, mode="w:gz") as archive:
+            info = tarfile.TarInfo("xgboost-model")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        return self.model(self.put(f"small-{uuid.uuid4().hex[:8]}/model.tar.gz", sink.getvalue()))
+
     def config(self, **weights_by_variant: tuple[str, float]) -> str:
         name = self.name("config")
         variants = [

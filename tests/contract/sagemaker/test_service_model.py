@@ -85,8 +85,8 @@ def test_answers_have_their_shapes(region: Any) -> None:
         ("CreateModel", {"ModelName": "m", "Containers": [{"Image": IMAGE}, {"Image": IMAGE}]}, "pipelines"),
         (
             "CreateEndpointConfig",
-            {"EndpointConfigName": "c", "ProductionVariants": [], "DataCaptureConfig": {"EnableCapture": True}},
-            "DataCaptureConfig",
+            {"EndpointConfigName": "c", "ProductionVariants": [], "ExplainerConfig": {"ClarifyExplainerConfig": {}}},
+            "ExplainerConfig",
         ),
         ("CreateModelPackage", {"ModelPackageName": "p"}, "unversioned"),
     ],
