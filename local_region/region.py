@@ -36,6 +36,7 @@ _PARTS = {
     "identities": "local_region.identities.service:IdentitiesService",
     "bus": "local_region.events.bus:EventBusService",
     "functions": "local_region.functions.service:FunctionsService",
+    "subscriptions": "local_region.stores.subscriptions:Subscriptions",
     "gateway": "local_region.gateway.service:GatewayService",
     "alarms": "local_region.alarms.service:AlarmsService",
     "sagemaker": "local_region.sagemaker.service:SageMakerService",

@@ -25,7 +25,7 @@ _BODY = 4 * 1024 * 1024
 _IDLE: Mapping[str, re.Pattern[str]] = {
     "events": re.compile(r"CreateArchive|StartReplay|CreateConnection|CreateApiDestination|CreatePartnerEventSource"),
     "logs": re.compile(
-        r"PutMetricFilter|PutSubscriptionFilter|PutDestination|PutAccountPolicy|PutDelivery\w+|CreateDelivery"
+        r"PutMetricFilter|PutDestination|PutAccountPolicy|PutDelivery\w+|CreateDelivery"
         r"|CreateLogAnomalyDetector"
     ),
     "cloudwatch": re.compile(r"PutInsightRule|PutManagedInsightRules"),
@@ -76,6 +76,10 @@ def refuse_idle(backend: str, operation: str, request: Incoming) -> None:
         raise not_implemented(service, operation)
     if backend == "sns":
         _refuse_untold(operation, request)
+    if backend == "logs" and operation == "PutSubscriptionFilter":
+        from local_region.stores.subscriptions import refuse_unread  # it imports moto, which must find its settings
+
+        refuse_unread(request.body(_BODY))
 
 
 def _refuse_untold(operation: str, request: Incoming) -> None:

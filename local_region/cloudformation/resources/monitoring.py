@@ -87,3 +87,36 @@ class LogGroup(Handler):
             env.call("logs", "delete_retention_policy", logGroupName=name)
         else:
             env.call("logs", "put_retention_policy", logGroupName=name, retentionInDays=days)
+
+
+class SubscriptionFilter(Handler):
+    """Delivered to a function (``local_region/stores/subscriptions.py``); another destination is refused there."""
+
+    type = "AWS::Logs::SubscriptionFilter"
+    honoured = words("LogGroupName FilterName FilterPattern DestinationArn")
+    required = words("LogGroupName FilterPattern DestinationArn")
+    replaces = words("LogGroupName FilterName")
+    name_property = "FilterName"
+
+    def create(self, env: Env, properties: Json) -> Made:
+        name = properties.get("FilterName") or env.name(512)
+        self._put(env, name, properties)
+        return Made(name)
+
+    def update(self, env: Env, made: Made, old: Json, new: Json) -> Made:
+        self._put(env, made.physical_id, new)
+        return made
+
+    def delete(self, env: Env, made: Made, properties: Json) -> None:
+        group = properties["LogGroupName"]
+        env.call("logs", "delete_subscription_filter", logGroupName=group, filterName=made.physical_id)
+
+    def _put(self, env: Env, name: str, properties: Json) -> None:
+        env.call(
+            "logs",
+            "put_subscription_filter",
+            logGroupName=properties["LogGroupName"],
+            filterName=name,
+            filterPattern=properties["FilterPattern"],
+            destinationArn=properties["DestinationArn"],
+        )

@@ -50,12 +50,22 @@ CASES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
         ),
         "PutMetricFilter",
     ),
-    "a subscription filter": (
+    "a subscription to a stream": (
         "logs",
         lambda c: c.put_subscription_filter(
-            logGroupName="g", filterName="f", filterPattern="", destinationArn=FUNCTION
+            logGroupName="g",
+            filterName="f",
+            filterPattern="",
+            destinationArn="arn:aws:kinesis:us-east-1:123456789012:stream/s",
         ),
-        "PutSubscriptionFilter",
+        "PutSubscriptionFilter with the destination",
+    ),
+    "a subscription by a pattern that isn't read": (
+        "logs",
+        lambda c: c.put_subscription_filter(
+            logGroupName="g", filterName="f", filterPattern="?a ?b", destinationArn=FUNCTION
+        ),
+        "PutSubscriptionFilter with the filter pattern",
     ),
     "a contributor insights rule": (
         "cloudwatch",
