@@ -7,6 +7,7 @@ That is also why the adapters are wired here and not in ``bootstrap``.
 from __future__ import annotations
 
 import os
+import sys
 from functools import cache
 from typing import Any
 
@@ -37,9 +38,14 @@ def predictor() -> Predictor:
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     seconds_left = context.get_remaining_time_in_millis() / 1000 - _MARGIN_SECONDS
-    return handle(event, predictor(), seconds_left, log)
+    return handle(event, predictor(), seconds_left, log, keep)
 
 
 def log(line: dict[str, Any]) -> None:
     write = logger.error if line.get("status", 500) >= 500 else logger.info
     write("prediction", extra=line)
+
+
+def keep(line: str) -> None:
+    """A line of the prediction log: its subscriber reads JSON, so it goes out as it is, in one piece."""
+    sys.stdout.write(line + "\n")

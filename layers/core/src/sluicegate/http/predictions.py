@@ -21,9 +21,11 @@ from sluicegate.services.predict import (
     Predicted,
     Predictor,
     TooLarge,
+    Trace,
     Unavailable,
     Waking,
 )
+from sluicegate.services.prediction_log import lines
 
 #: API Gateway ends a request after 29 s
 LONGEST_SECONDS = 27.0
@@ -33,16 +35,28 @@ LONGEST_SUBJECT = 256
 LARGEST_ANSWER = 6 * 1024 * 1024 - 8 * 1024
 
 
-def handle(event: Mapping[str, Any], predictor: Predictor, seconds_left: float, log: Callable[[Json], None]) -> Json:
-    """The proxy answer. ``log`` gets one line a request: model, version, counts, never the records."""
+def handle(
+    event: Mapping[str, Any],
+    predictor: Predictor,
+    seconds_left: float,
+    log: Callable[[Json], None],
+    keep: Callable[[str], None] = lambda _line: None,
+) -> Json:
+    """The proxy answer. ``log`` gets one line a request: model, version, counts, never the records; ``keep`` gets the
+    lines of the prediction log."""
     line: Json = {}
+    trace = Trace()
     try:
         request = Request(event)
         model = next(iter(request.segments[1:2]), "")
         line = {"request_id": request.request_id, "model": model[:80]}
         body = request.body(LIMITS.bytes)
         timeout = min(LONGEST_SECONDS, max(0.1, seconds_left))
-        predicted = _predict(predictor, model, body, request, timeout)
+        try:
+            predicted = _predict(predictor, model, body, request, timeout, trace)
+        finally:
+            for kept in lines(trace, model, request.request_id, request.time_ms):
+                keep(kept)
     except Waking as waking:
         log(line | {"status": 202, "detail": str(waking)[:300]})
         return _accepted(model, request, waking)
@@ -121,7 +135,9 @@ def _too_large(body: str) -> bool:
     return len(body) > LARGEST_ANSWER // 6 and len(json.dumps(body)) > LARGEST_ANSWER
 
 
-def _predict(predictor: Predictor, model: str, body: bytes, request: Request, timeout: float) -> Predicted:
+def _predict(
+    predictor: Predictor, model: str, body: bytes, request: Request, timeout: float, trace: Trace
+) -> Predicted:
     if not is_model(model):
         raise Problem(
             404,
@@ -136,6 +152,7 @@ def _predict(predictor: Predictor, model: str, body: bytes, request: Request, ti
             caller=_caller(request),
             time_ms=request.time_ms,
             timeout=timeout,
+            trace=trace,
         )
     except InvalidRecords as invalid:
         raise _invalid(invalid) from invalid
