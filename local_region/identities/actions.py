@@ -101,7 +101,7 @@ def _dynamodb(operation: str, params: Params, place: Place) -> list[Need]:
 
     if operation in ("TransactWriteItems", "TransactGetItems"):
         return [
-            Need(f"dynamodb:{_TRANSACTION_ACTIONS[kind]}", table(item["TableName"]))
+            Need(f"dynamodb:{_TRANSACTION_ACTIONS[kind]}", table(item["TableName"]), _leading_key(item))
             for entry in params.get("TransactItems", [])
             for kind, item in entry.items()
         ]
@@ -111,7 +111,15 @@ def _dynamodb(operation: str, params: Params, place: Place) -> list[Need]:
     if not name:
         return [Need(f"dynamodb:{operation}", "*")]
     index = params.get("IndexName")
-    return [Need(f"dynamodb:{operation}", table(name) + (f"/index/{index}" if index else ""))]
+    return [Need(f"dynamodb:{operation}", table(name) + (f"/index/{index}" if index else ""), _leading_key(params))]
+
+
+def _leading_key(item: Params) -> dict[str, str]:
+    """``dynamodb:LeadingKeys`` of one item, where its partition key is text and called pk: the keys of another table
+    can't be told from its other attributes here, and a condition on them is then not met."""
+    value = (item.get("Key") or item.get("Item") or {}).get("pk")
+    text = value.get("S") if isinstance(value, Mapping) else None
+    return {"dynamodb:LeadingKeys": text} if isinstance(text, str) else {}
 
 
 # --- SQS, SNS, EventBridge, Logs, Secrets Manager, SSM, Lambda ------------------------------------------------------

@@ -64,6 +64,9 @@ def _condition_met(condition: Mapping[str, Any], context: Context) -> bool | Non
 
 
 def _operator_met(operator: str, given: str | None, values: list[str]) -> bool | None:
+    if operator.startswith("ForAllValues:"):
+        # of a key with one value the same as without the prefix; AWS lets a request without it pass, we don't know it
+        return None if given is None else _operator_met(operator.removeprefix("ForAllValues:"), given, values)
     name, optional = operator.removesuffix("IfExists"), operator.endswith("IfExists")
     if name == "Null":
         return (given is None) == (values[0].lower() == "true")

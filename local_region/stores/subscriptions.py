@@ -18,6 +18,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from moto.logs import models as moto_logs
@@ -70,6 +71,7 @@ class Subscriptions:
         self._region, self._window = region, window
         self._patterns: dict[str, Matches] = {}
         self._waiting: dict[_Source, list[Json]] = {}
+        self._delivering = 0
         self._since: float | None = None
         self._change = threading.Condition()
         self._stopped = False
@@ -92,7 +94,19 @@ class Subscriptions:
     def pending(self) -> int:
         """Events that wait for their delivery."""
         with self._change:
-            return sum(len(events) for events in self._waiting.values())
+            return self._delivering + sum(len(events) for events in self._waiting.values())
+
+    # As a timekeeper: batches are collected by the machine's time, and nothing is due at an instant.
+
+    def next_due(self, until: datetime) -> datetime | None:  # noqa: ARG002 as every timekeeper has it
+        return None
+
+    def catch_up(self) -> None:
+        """Nothing was put off."""
+
+    def busy(self) -> list[str]:
+        count = self.pending()
+        return [f"{count} log events wait for their subscriber"] if count else []
 
     def check(self, group_arn: str, destination: str) -> None:
         """As CloudWatch Logs does with a dry run: may it call the function for this group?"""
@@ -130,9 +144,12 @@ class Subscriptions:
                 if self._stopped:
                     return
                 due, self._waiting, self._since = self._waiting, {}, None
+                self._delivering = sum(len(events) for events in due.values())
             for source, events in due.items():
                 for batch in _batches(events):
                     self._deliver(source, batch)
+            with self._change:
+                self._delivering = 0
 
     def _deliver(self, source: _Source, events: Sequence[Json]) -> None:
         document = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 import importlib.util
 import json
 from pathlib import Path
@@ -77,7 +79,7 @@ def forget() -> None:
         function.cache_clear()
     for function in (bootstrap.start, bootstrap.evaluate, bootstrap.register, bootstrap.deploy, bootstrap.track):
         function.cache_clear()
-    for function in (bootstrap.start_batch, bootstrap.finish_batch):
+    for function in (bootstrap.start_batch, bootstrap.finish_batch, bootstrap.record, bootstrap.tallies):
         function.cache_clear()
 
 
@@ -120,6 +122,36 @@ def test_a_schedule_that_has_come_asks_for_a_run(account: str) -> None:
     assert json.loads(found["Body"])["cause"] == "schedule:2026-01-02T03:04:05.000Z"
     with pytest.raises(MalformedEvent, match="yesterday"):
         handler("wake_models")(sample("wake_models.malformed"), None)
+
+
+def test_what_was_logged_goes_into_the_bucket_and_the_sums_once(account: str) -> None:
+    for _ in range(2):
+        assert handler("record_predictions")(sample("record_predictions"), None) == {"prediction": 1, "feedback": 0}
+    s3 = boto3.client("s3")
+    [found] = s3.list_objects_v2(Bucket="sluicegate-data", Prefix="prediction-log/")["Contents"]
+    assert found["Key"].startswith("prediction-log/churn/dt=2026-01-02/hour=03/")
+    assert found["Key"].endswith(".jsonl.gz")
+    body = s3.get_object(Bucket="sluicegate-data", Key=found["Key"])["Body"].read()
+    [row] = [json.loads(line) for line in gzip.decompress(body).splitlines()]
+    assert (row["record"], row["prediction"], row["slot"]) == ({"tenure": 3, "plan": "pro"}, "yes", "champion")
+    tally = bootstrap.tallies().read("churn", "v3")["champion"]["2026-01-02T03"]
+    assert (tally.exposures, tally.errors, tally.latency.count) == (1, 0, 1)
+
+
+def test_a_batch_of_a_log_that_is_none_is_refused(account: str) -> None:
+    with pytest.raises(MalformedEvent, match="not gzipped JSON"):
+        handler("record_predictions")(sample("record_predictions.malformed"), None)
+    for event in (None, {}, {"awslogs": {}}, awslogs([]), awslogs({"logEvents": [{"id": "1"}]})):
+        with pytest.raises(MalformedEvent, match="awslogs"):
+            handler("record_predictions")(event, None)
+    control = awslogs({"messageType": "CONTROL_MESSAGE", "logEvents": []})
+    assert handler("record_predictions")(control, None) == {}
+    strange = [{"id": "1", "timestamp": 1, "message": text} for text in ("hello", "{", '{"log":"x","model":"a"}')]
+    assert handler("record_predictions")(awslogs({"logEvents": strange}), None) == {"prediction": 0, "feedback": 0}
+
+
+def awslogs(document: Any) -> Any:
+    return {"awslogs": {"data": base64.b64encode(gzip.compress(json.dumps(document).encode())).decode()}}
 
 
 def test_an_object_that_is_gone_is_remembered_as_ignored(account: str) -> None:

@@ -119,3 +119,14 @@ def test_needs(service: str, operation: str, params: dict[str, Any], expected: l
 def test_passing_a_role_names_the_service_it_is_passed_to() -> None:
     found = needs("sagemaker", "CreateModel", {"ModelName": "m", "ExecutionRoleArn": ROLE}, PLACE)
     assert found[-1].context == {"iam:PassedToService": "sagemaker.amazonaws.com"}
+
+
+def test_a_transactions_items_are_told_by_their_leading_keys() -> None:
+    update = {"TableName": "t", "Key": {"pk": {"S": "TALLY#churn#v1"}, "sk": {"S": "champion"}}}
+    put = {"TableName": "t", "Item": {"pk": {"S": "COUNTED#churn#a"}, "said": {"S": "1"}}}
+    found = needs("dynamodb", "TransactWriteItems", {"TransactItems": [{"Update": update}, {"Put": put}]}, PLACE)
+    assert [(need.action, need.context) for need in found] == [
+        ("dynamodb:UpdateItem", {"dynamodb:LeadingKeys": "TALLY#churn#v1"}),
+        ("dynamodb:PutItem", {"dynamodb:LeadingKeys": "COUNTED#churn#a"}),
+    ]
+    assert needs("dynamodb", "GetItem", {"TableName": "t", "Key": {"id": {"S": "x"}}}, PLACE)[0].context == {}

@@ -76,3 +76,11 @@ def test_a_text_without_wildcards_matches_itself_alone(text: str) -> None:
     assert matches(literal, literal)
     assert not matches(literal, literal + "x")
     assert matches(literal + "*", literal + text)
+
+
+@pytest.mark.parametrize(("key", "decision"), [("TALLY#churn#v1", "allow"), ("MODEL#churn", "none"), (None, "none")])
+def test_a_table_may_be_open_for_some_keys_only(key: str | None, decision: str) -> None:
+    condition = {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["TALLY#*", "COUNTED#*"]}}
+    statement = {"Effect": "Allow", "Action": "dynamodb:PutItem", "Resource": "*", "Condition": condition}
+    context = {} if key is None else {"dynamodb:LeadingKeys": key}
+    assert decide([statement], "dynamodb:PutItem", "arn:aws:dynamodb:us-east-1:1:table/t", context) == decision

@@ -47,9 +47,10 @@ def test_every_queue_gives_up_into_another_or_is_the_last() -> None:
 
 
 def test_every_event_is_of_a_kind_whose_failures_are_kept() -> None:
-    """An HTTP caller hears of a failure, the queue's source leaves the message there; a rule has its own queue."""
+    """An HTTP caller hears of a failure, the queue's source leaves the message there; a rule has its own queue; what
+    subscribes to a log is called asynchronously."""
     kinds = {event["Type"] for item in FUNCTIONS.values() for event in item.get("Events", {}).values()}
-    assert kinds == {"Api", "SQS", "EventBridgeRule", "Schedule"}
+    assert kinds == {"Api", "SQS", "EventBridgeRule", "Schedule", "CloudWatchLogs"}
     scheduled = {}
     for name, item in FUNCTIONS.items():
         for event in item.get("Events", {}).values():
@@ -59,9 +60,18 @@ def test_every_event_is_of_a_kind_whose_failures_are_kept() -> None:
     assert not {"AWS::Events::Rule", "AWS::Scheduler::Schedule", "AWS::Lambda::Permission"} & {
         item["Type"] for item in RESOURCES.values()
     }
-    assert {name for name, _ in RULES} | set(scheduled) == {
+    subscribed = {
+        name
+        for name, item in FUNCTIONS.items()
+        for event in item.get("Events", {}).values()
+        if event["Type"] == "CloudWatchLogs"
+    }
+    assert {name for name, _ in RULES} | set(scheduled) | subscribed == {
         name for name, item in FUNCTIONS.items() if "EventInvokeConfig" in item
     }
+    for name in subscribed:
+        on_failure = FUNCTIONS[name]["EventInvokeConfig"]["DestinationConfig"]["OnFailure"]
+        assert on_failure == {"Type": "SQS", "Destination": arn("EventsDeadLetterQueue")}
     for name, rule in RULES:
         assert rule["DeadLetterConfig"]["Arn"] == arn("EventsDeadLetterQueue")
         assert rule["RetryPolicy"]["MaximumEventAgeInSeconds"] >= 3600

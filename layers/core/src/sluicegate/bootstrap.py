@@ -11,14 +11,19 @@ from functools import cache
 from sluicegate.adapters.aws import client
 from sluicegate.adapters.bell import EventBridgeBell
 from sluicegate.adapters.endpoints import SageMakerEndpoints
+from sluicegate.adapters.invoke import SageMakerEndpoints as InvokedEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
+from sluicegate.adapters.lane import EncodedLane
 from sluicegate.adapters.packages import SageMakerPackages
 from sluicegate.adapters.prices import PRICING_REGION, PriceList
 from sluicegate.adapters.processing import SageMakerProcessing
 from sluicegate.adapters.program import PackageProgram
 from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
+from sluicegate.adapters.routes import S3Routes
+from sluicegate.adapters.signed_http import SignedHttp
 from sluicegate.adapters.storage import S3Storage
+from sluicegate.adapters.tallies import DynamoTallies
 from sluicegate.adapters.workspace import LambdaWorkspace
 from sluicegate.services.advance import Advance
 from sluicegate.services.batch import StartBatch
@@ -32,8 +37,10 @@ from sluicegate.services.ingest import Ingest
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.preparation import Preparation
 from sluicegate.services.processing import Processing
+from sluicegate.services.record import Record
 from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
+from sluicegate.services.shadow import Shadow
 from sluicegate.services.steer import Steer
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
@@ -173,6 +180,18 @@ def steer() -> Steer:
 @cache
 def bell() -> EventBridgeBell:
     return EventBridgeBell(client("events"), prefix())
+
+
+@cache
+def tallies() -> DynamoTallies:
+    return DynamoTallies(client("dynamodb"), setting("REGISTRY_TABLE"))
+
+
+@cache
+def record() -> Record:
+    http = SignedHttp()
+    routes = S3Routes(http, setting("DATA_BUCKET"), EncodedLane.from_json)
+    return Record(storage(), tallies(), Shadow(routes, InvokedEndpoints(http)))
 
 
 @cache

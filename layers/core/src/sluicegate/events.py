@@ -6,6 +6,9 @@ where somebody sees it.
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -91,3 +94,43 @@ def _queue_record(record: Any) -> QueueRecord:
     again = isinstance(attributes, Mapping) and attributes.get("ApproximateReceiveCount", "1") != "1"
     at = datetime.now(UTC) if again else datetime.fromtimestamp(int(str(received)) / 1000, UTC)
     return QueueRecord(record["messageId"], record["body"], at)
+
+
+@dataclass(frozen=True)
+class LogBatch:
+    """Events of one log stream that a subscription filter chose. ``at`` is the newest's time."""
+
+    messages: list[str]
+    at: datetime
+
+
+#: a batch inflated; CloudWatch Logs' are of about a megabyte
+_LARGEST_BATCH = 64 * 1024 * 1024
+
+
+def log_batch(event: Any) -> LogBatch | None:
+    """What CloudWatch Logs delivers; None for its own control messages.
+
+    Format: "Subscription filters with AWS Lambda", Amazon CloudWatch Logs User Guide.
+    """
+    given = event.get("awslogs") if isinstance(event, Mapping) else None
+    data = given.get("data") if isinstance(given, Mapping) else None
+    if not isinstance(data, str):
+        raise MalformedEvent("the event has no awslogs.data")
+    try:
+        inflated = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        document = json.loads(inflated.decompress(base64.b64decode(data, validate=True), _LARGEST_BATCH))
+    except (ValueError, zlib.error) as error:
+        raise MalformedEvent(f"awslogs.data is not gzipped JSON in base64: {error}") from error
+    if not isinstance(document, Mapping) or not isinstance(document.get("logEvents"), list):
+        raise MalformedEvent("awslogs.data has no logEvents")
+    if document.get("messageType") == "CONTROL_MESSAGE":
+        return None
+    events = document["logEvents"]
+    if not all(
+        isinstance(one, Mapping) and isinstance(one.get("message"), str) and isinstance(one.get("timestamp"), int)
+        for one in events
+    ):
+        raise MalformedEvent("an event of awslogs.data has no message or no timestamp")
+    newest = max((one["timestamp"] for one in events), default=0)
+    return LogBatch([one["message"] for one in events], datetime.fromtimestamp(newest / 1000, UTC))

@@ -76,6 +76,20 @@ def upload_id(key: str, etag: str) -> str:
     return digest(["upload", key, etag.strip('"')], 12)
 
 
+def feedback_upload(model: str, day: str, identity: str) -> str:
+    """The key of labels that became training data.
+
+    >>> feedback_upload("churn", "2026-01-02", "0123456789ab")
+    'data/churn/feedback/dt=2026-01-02/0123456789ab.jsonl'
+    """
+    return f"data/{model}/feedback/dt={day}/{identity}.jsonl"
+
+
+def is_feedback(model: str, key: str) -> bool:
+    """Whether an upload's key is one of `feedback_upload`."""
+    return key.startswith(f"data/{model}/feedback/")
+
+
 def dataset_version(uploads: Iterable[str], preparation: str) -> str:
     """The data and the way it is prepared; the order of arrival doesn't matter."""
     return digest(["dataset", preparation, *sorted(uploads)], 12)

@@ -15,6 +15,7 @@ from sluicegate.domain.settings_experiment import Experiment
 from sluicegate.domain.settings_retrain import Retrain
 from sluicegate.domain.settings_rows import Split, Weights
 from sluicegate.domain.settings_script import ScriptKeys
+from sluicegate.domain.settings_traffic import Feedback, PredictionLog, Traffic
 from sluicegate.domain.settings_tuning import Budget, Tuning
 
 BINARY_METRICS = ("auc", "logloss", "accuracy", "f1", "precision", "recall")
@@ -239,6 +240,9 @@ class ModelSettings(_Part):
     experiment: Experiment = Experiment()
     retrain: Retrain = Retrain()
     budget: Budget = Budget()
+    traffic: Traffic = Traffic()
+    prediction_log: PredictionLog = PredictionLog()
+    feedback: Feedback = Feedback()
 
     def metric_for(self, problem: Problem) -> str:
         """The metric that decides for ``problem``."""

@@ -22,7 +22,7 @@ from sluicegate.domain.yaml_text import YamlError, load
 #: Values that the design has and this version doesn't, by path.
 _LATER_VALUES: dict[str, frozenset[str]] = {
     "deployment.strategy": frozenset({"canary", "linear"}),
-    "retrain.on": frozenset({"drift", "feedback"}),
+    "retrain.on": frozenset({"drift"}),
 }
 _KINDS = {
     "bool_type": "true or false",
@@ -202,6 +202,17 @@ def _across(settings: ModelSettings) -> Iterator[str]:
     yield from _target(settings, algorithm)
     yield from _weights(settings, algorithm, kinds)
     yield from _spot(settings, algorithm)
+    yield from _feedback(settings, algorithm)
+
+
+def _feedback(settings: ModelSettings, algorithm: Algorithm) -> Iterator[str]:
+    if not settings.retrain.by_feedback:
+        return
+    if not settings.prediction_log.kept:
+        key = "records" if not settings.prediction_log.records else "sample"
+        yield f"prediction_log.{key}: retrain.on has feedback, which joins labels with records that are kept; keep them"
+    if not algorithm.supervised:
+        yield f"retrain.on: feedback are labels to learn from, and {algorithm.name} learns from no target; remove it"
 
 
 def _weights(settings: ModelSettings, algorithm: Algorithm, kinds: Sequence[ProblemKind]) -> Iterator[str]:

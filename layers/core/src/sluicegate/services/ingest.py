@@ -20,6 +20,7 @@ from sluicegate.services.arrivals import Arrived, find, newer, place
 from sluicegate.services.code import CodeFolder
 from sluicegate.services.ledger import Ledger, Step, move_upload, refusal
 from sluicegate.services.notes import noted, shown, twice
+from sluicegate.services.routing import RoutingTable
 from sluicegate.services.withdraw import Withdraw
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Ingest:
         self._workspace = workspace
         self._withdraw = Withdraw(ledger, storage)
         self._code = CodeFolder(ledger, storage)
+        self._routing = RoutingTable(ledger.registry, storage, ledger.prefix)
 
     def object_created(self, arrived: Arrived) -> str:
         """What became of it: accepted | rejected | ignored | unplaced | settings | code | known."""
@@ -93,6 +95,8 @@ class Ingest:
             return Step(message, fields, state="working" if item.get("columns") else "waiting")
 
         if self._ledger.step(model, now, plan, create=True) is not None and problem is None:
+            if self._registry.model(model).get("live_version") is not None:
+                self._routing.publish(model)  # what it says of requests counts at once
             self._ledger.look_again(model, cause, now)
         return "settings"
 

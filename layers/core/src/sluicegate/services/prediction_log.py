@@ -29,6 +29,8 @@ def lines(trace: Trace, model: str, request_id: str, time_ms: int) -> list[str]:
     found: list[str] = []
     for served in trace.served:
         head = {"model": model, "at": time_ms, "request": request_id, **_lane(served)}
+        if trace.records.header is not None:
+            head["csv"] = True  # the records' values are texts
         if wanted and not served.error:
             members = chunks(_details(served, trace.records, trace.subjects))
         else:

@@ -2,7 +2,8 @@
 
 One document a model::
 
-    {"model", "problem", "schema", "cause", "salt", "lanes": [lane], "coming": [lane], "shadow": lane | null}
+    {"model", "problem", "schema", "cause", "salt", "lanes": [lane], "coming": [lane], "shadow": lane | null,
+     "subject", "testers", "log": {"sample", "records"}, "feedback": {"window_seconds", "kind", …}}
 
 ``lanes`` answer requests by weight, ``coming`` are tried when a lane's variant is not there (any more). A lane has
 slot, version, endpoint, variant, weight, encoder, schema, problem, wire and what its algorithm needs to read answers;
@@ -27,7 +28,7 @@ from sluicegate.services import datasets
 #: publishing again because the registry moved meanwhile
 _ATTEMPTS = 20
 #: the parts of a model's item that the document is made of; a change of another doesn't matter here
-_SOURCES = ("live_version", "deploying_version", "desired_version", "traffic")
+_SOURCES = ("live_version", "deploying_version", "desired_version", "traffic", "settings")
 CHAMPION = "champion"
 
 
@@ -65,6 +66,7 @@ class RoutingTable:
             "lanes": lanes,
             "coming": standing_by,
             "shadow": self._lane(model, shadow) | {"sample": shadow["sample"]} if shadow is not None else None,
+            **requests_of(parse_settings(item.get("settings") or "")),
         }
 
     def _serving(self, item: ModelItem) -> list[LaneItem]:
@@ -106,6 +108,16 @@ class RoutingTable:
     def _settings(self, model: str, version: VersionItem) -> ModelSettings:
         """Those that ``version`` was trained with."""
         return parse_settings(self._registry.run(model, version["run"]).get("settings") or "")
+
+
+def requests_of(settings: ModelSettings) -> dict[str, Any]:
+    """What the newest model.yaml says of requests, whatever version answers them."""
+    return {
+        "subject": settings.traffic.subject,
+        "testers": settings.traffic.testers,
+        "log": {"sample": settings.prediction_log.sample, "records": settings.prediction_log.records},
+        "feedback": settings.feedback.routed(),
+    }
 
 
 def variant_of(version: VersionItem) -> str:

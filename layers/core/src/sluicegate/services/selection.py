@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sluicegate.domain import names
 from sluicegate.domain.items import ModelItem, UploadItem, stamp
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.ports import RegistryReader
@@ -93,11 +94,18 @@ def waits_for(
         return "empty", f"Waits for data: none came in the last {days:,} days." if days else "Waits for data."
     if cause.startswith("settings:") or item.get("retry") or item.get("asked"):
         return None
-    if not retrain.by_data:
-        return "scheduled", f"Waits for its schedule: {item.get('scheduled_for') or retrain.schedule}."
-    if retrain.min_new_rows <= 1:
-        return None
     last = item.get("last_run")
+    # feedback comes with predictions, and those with a first version, which needs data like any
+    by_data = retrain.by_data or (retrain.by_feedback and last is None)
+    if not by_data and not retrain.by_feedback:
+        return "scheduled", f"Waits for its schedule: {item.get('scheduled_for') or retrain.schedule}."
+    if by_data and retrain.min_new_rows <= 1:
+        return None
     used = set(registry.run(item["model"], last).get("uploads", [])) if last else set()
-    new = sum(upload.get("accepted_rows", 0) for upload in selection.uploads if upload["upload"] not in used)
+    fresh = [upload for upload in selection.uploads if upload["upload"] not in used]
+    if not by_data:
+        fresh = [upload for upload in fresh if names.is_feedback(item["model"], upload["key"])]
+        if not fresh:
+            return "feedback", "Waits for feedback."
+    new = sum(upload.get("accepted_rows", 0) for upload in fresh)
     return ("few", f"Waits until {retrain.min_new_rows:,} new rows are there.") if new < retrain.min_new_rows else None
