@@ -223,7 +223,7 @@ class Predictor:
         try:
             return self._serve(work, routing, share, asked), None
         except SluicegateError as error:
-            if not asked:  # nobody was asked: the mistake is the request's
+            if not asked or isinstance(error, Waking):  # nobody was asked: it is no failure of a lane
                 return None, error
             lane, since = asked[0]
             cause = routing.cause if share.lane is None else None
