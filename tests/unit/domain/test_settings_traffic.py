@@ -34,7 +34,7 @@ feedback: {window: 12h, reward: {minimum: -1, maximum: 5.5}}
     ("text", "said"),
     [
         ("prediction_log: {sample: 1.5}", "prediction_log.sample: given 1.5; accepted is at most 1"),
-        ("prediction_log: off", "prediction_log: given \"off\"; accepted is keys with values"),
+        ("prediction_log: off", 'prediction_log: given "off"; accepted is keys with values'),
         ("feedback: {window: 1y}", 'feedback.window: given "1y"'),
         ("feedback: {window: 91d}", "between 60s and 90d"),
         ("feedback: {reward: {minimum: 1}}", "minimum must be below maximum, which is 1"),
