@@ -8,13 +8,14 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from sluicegate import bootstrap
+from sluicegate.http.experiments import experiment_routes
 from sluicegate.http.steering import handle, version_routes
 
 logger = Logger()
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    routes = {**version_routes(bootstrap.steer())}
+    routes = {**version_routes(bootstrap.steer()), **experiment_routes(bootstrap.contests())}
     return handle(event, routes, os.environ["ADMIN_API_KEY_ID"], log)
 
 

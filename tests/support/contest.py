@@ -6,7 +6,7 @@ Making the versions takes a second of real encoding, so a test starts from a cop
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cache
@@ -14,48 +14,21 @@ from typing import Any
 
 from sluicegate.domain import names
 from sluicegate.domain.experiment import Latency, Tally
-from sluicegate.domain.items import LaneItem
 from sluicegate.ports import Fact, Place
+from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.contests import Contests
 from sluicegate.services.experiment import Experiments
 from sluicegate.services.experiment_looks import Looks
 from sluicegate.services.experiment_terms import Wanted
+from sluicegate.services.lanes import Lanes
 from sluicegate.services.tallies import hour_of
 from tests.support.fakes import FakeBell, World
-from tests.support.flow import PREFIX, Flow, table
+from tests.support.flow import PREFIX, REGION, Flow, table
 from tests.support.tallies import FakeTallies
 
 MODEL = "churn"
 #: outcomes count when they are in; half an hour between looks
 TERMS: dict[str, Any] = {"no_outcome": "unknown", "look_every": "30m", "max_duration": "3d"}
-
-
-class FakeLanes:
-    """An endpoint of its own for each lane but the champion's, settled by the test like any other."""
-
-    def __init__(self, flow: Contest) -> None:
-        self.flow = flow
-
-    def bring(self, model: str, lanes: Sequence[LaneItem], cause: str, now: datetime) -> str:
-        words = [self._bring(lane) for lane in lanes if lane["endpoint"] != names.endpoint(PREFIX, model)]
-        return next((word for word in words if word != "ready"), "ready")
-
-    def _bring(self, lane: LaneItem) -> str:
-        endpoints, name = self.flow.endpoints, lane["endpoint"]
-        if name not in endpoints.states:
-            config = f"{name}-config"
-            endpoints.endpoint_configs.setdefault(config, ("model", lane["variant"], None))  # type: ignore[arg-type]
-            endpoints.create(name, config, {})
-            return "busy"
-        state = endpoints.states[name]
-        return "ready" if state.free else f"failed:{state.failure_reason}" if state.broken else "busy"
-
-    def drop(self, model: str, cause: str, keep_version: int | None, now: datetime) -> None:
-        lanes = self.flow.registry.experiment(model, cause)["lanes"][1:]
-        for lane in lanes:
-            name = names.lane_endpoint(PREFIX, model, lane["version"])
-            if name in self.flow.endpoints.states:
-                self.flow.endpoints.delete(name)
 
 
 class Contest(Flow):
@@ -71,7 +44,9 @@ class Contest(Flow):
 
     def experiments(self) -> Experiments:
         looks = Looks(self.storage, self.tallies)
-        return Experiments(self.ledger(), looks, FakeLanes(self), self.rollout())
+        blueprint = Blueprint(self.registry, self.storage, self.endpoints, self.jobs, PREFIX, REGION)
+        lanes = Lanes(self.registry, self.endpoints, blueprint, PREFIX)
+        return Experiments(self.ledger(), looks, lanes, self.rollout())
 
     def deliver(self, kind: str, identity: str, about: Any) -> str:
         if kind == "look":
@@ -79,12 +54,9 @@ class Contest(Flow):
         if kind == "start":
             return str(self.contests().start(MODEL, about, self.world.tick())["status"])
         done = super().deliver(kind, identity, about)
-        if kind in ("endpoint", "bell"):
-            model = names.endpoint_model(PREFIX, about) if kind == "endpoint" else about
-            done = self.experiments().advance(str(model), self.world.now, recover=True)
-        return done
+        return self.experiments().advance(about, self.world.now, recover=True) if kind == "bell" else done
 
-    def start(self, *challengers: int, mode: str | None = None, cause: str = "asked", **given: Any) -> Any:
+    def begin(self, *challengers: int, mode: str | None = None, cause: str = "asked", **given: Any) -> Any:
         """Raises what is wrong with it."""
         self.deliver("start", cause, self.wanted(*challengers, mode=mode, cause=cause, **given))
         while self.pending or len(self.world.events) > self._seen_events:

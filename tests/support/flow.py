@@ -141,7 +141,7 @@ class Flow:
             advance = Advance(ledger, self.packages, self.rollout())
             return advance.one(about, now) if kind == "bell" else str(advance.all(now))
         if kind == "endpoint":
-            return Track(self.registry, self.rollout(), PREFIX).endpoint_changed(about, now)
+            return Track(self.registry, self.rollout(), FakeBell(self.world), PREFIX).endpoint_changed(about, now)
         raise ValueError(kind)
 
     def steer(self) -> Steer:

@@ -140,7 +140,7 @@ class Stage:
                 about, now
             )
         if kind == "endpoint":
-            return Track(self.registry, self.rollout(), PREFIX).endpoint_changed(about, now)
+            return Track(self.registry, self.rollout(), FakeBell(self.world), PREFIX).endpoint_changed(about, now)
         advance = Advance(self.ledger(), self.packages, self.rollout())
         return advance.one(about, now) if kind == "bell" else str(advance.all(now))
 

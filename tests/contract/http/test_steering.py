@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
+from sluicegate.http.experiments import experiment_routes
 from sluicegate.http.steering import Route, handle, version_routes
+from sluicegate.services.contests import Contests
 from tests.contract.http.samples import proxy_event
+from tests.support.fakes import FakeBell
 from tests.support.stage import MODEL, Stage
 
 ROOT = Path(__file__).parents[3]
@@ -21,7 +24,7 @@ jsonschema = pytest.importorskip("jsonschema")
 
 def steering_routes(stage: Stage) -> dict[tuple[str, str], Route]:
     """All that the function answers."""
-    return {**version_routes(stage.steer())}
+    return {**version_routes(stage.steer()), **experiment_routes(Contests(stage.ledger(), FakeBell(stage.world)))}
 
 
 def ask(
@@ -43,8 +46,9 @@ def ask(
 def checked(stage: Stage, event: dict[str, Any], path: str) -> tuple[int, Any]:
     answer = handle(event, steering_routes(stage), ADMIN, lambda _line: None)
     assert json.loads(answer["body"]) is not None
-    if path in DOCUMENT["paths"]:
-        promised = DOCUMENT["paths"][path]["post"]["responses"][str(answer["statusCode"])]["content"]
+    method = event["httpMethod"].lower()
+    if method in DOCUMENT["paths"].get(path, {}):
+        promised = DOCUMENT["paths"][path][method]["responses"][str(answer["statusCode"])]["content"]
         schema = promised[answer["headers"]["Content-Type"]]["schema"] | {"components": DOCUMENT["components"]}
         jsonschema.Draft202012Validator(schema).validate(json.loads(answer["body"]))
     return answer["statusCode"], json.loads(answer["body"])

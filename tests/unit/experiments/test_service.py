@@ -16,14 +16,14 @@ EVEN = {"champion": (1600, 240), "challenger": (400, 60)}
 
 def running(**given: object) -> Contest:
     flow = contest()
-    flow.start(2, **given)  # type: ignore[arg-type]
+    flow.begin(2, **given)  # type: ignore[arg-type]
     flow.play()
     return flow
 
 
 def test_traffic_is_shared_when_the_lane_is_up_and_not_before() -> None:
     flow = contest()
-    assert flow.start(2)["status"] == "starting"
+    assert flow.begin(2)["status"] == "starting"
     assert flow.shares() == {3: 1.0}
     flow.play()
     found = flow.experiment()
@@ -150,7 +150,7 @@ def test_a_promotion_that_fails_leaves_the_champion() -> None:
 def test_a_lane_that_does_not_come_up_fails_the_experiment_alone() -> None:
     flow = contest()
     flow.fail_update = "the container did not answer /ping"
-    flow.start(2)
+    flow.begin(2)
     flow.play()
     flow.wait(minutes=5)
     found = flow.experiment()
@@ -202,11 +202,11 @@ def test_looks_are_kept_in_full_and_only_when_they_say_something_new() -> None:
 def test_the_same_request_twice_is_one_experiment_and_another_is_refused() -> None:
     flow = running()
     before = flow.experiment()
-    flow.start(2)
-    flow.start(2, cause="once more")
+    flow.begin(2)
+    flow.begin(2, cause="once more")
     assert flow.registry.experiments(MODEL) == [before]
     with pytest.raises(CannotStart, match="has not ended"):
-        flow.start(1, cause="another")
+        flow.begin(1, cause="another")
 
 
 @pytest.mark.parametrize(
@@ -222,14 +222,14 @@ def test_the_same_request_twice_is_one_experiment_and_another_is_refused() -> No
 def test_what_cannot_be_compared_is_refused(challengers: tuple[int, ...], given: dict[str, str], message: str) -> None:
     flow = contest()
     with pytest.raises(CannotStart, match=message):
-        flow.start(*challengers, **given)
+        flow.begin(*challengers, **given)
     assert flow.registry.experiments(MODEL) == []
 
 
 def test_mistakes_in_what_is_given_are_all_told() -> None:
     flow = contest()
     with pytest.raises(SettingsError) as caught:
-        flow.start(2, traffic=3, alhpa=0.1)
+        flow.begin(2, traffic=3, alhpa=0.1)
     assert "experiment.traffic: given 3" in caught.value.detail
     assert "did you mean alpha" in caught.value.detail
 
@@ -238,7 +238,7 @@ def test_a_rejected_version_is_no_challenger() -> None:
     flow = contest()
     flow.registry.items["version", MODEL, 2] |= {"status": "rejected", "reason": "auc below the minimum"}
     with pytest.raises(CannotStart, match="is rejected: auc below the minimum"):
-        flow.start(2)
+        flow.begin(2)
 
 
 def test_a_version_that_somebody_deploys_ends_the_experiment() -> None:
@@ -254,7 +254,7 @@ def test_a_version_that_somebody_deploys_ends_the_experiment() -> None:
 
 def test_several_challengers_are_lanes_of_their_own() -> None:
     flow = contest()
-    flow.start(1, 2, traffic=0.4)
+    flow.begin(1, 2, traffic=0.4)
     flow.play()
     assert flow.shares() == pytest.approx({3: 0.6, 1: 0.2, 2: 0.2})
     flow.serve({"champion": (1200, 120), "challenger": (400, 40), "challenger-2": (400, 140)})

@@ -130,7 +130,7 @@ def test_a_person_who_approves_sends_a_version_into_an_experiment() -> None:
 def test_a_version_that_waits_for_approval_is_approved_by_who_starts_its_experiment() -> None:
     flow = contest()
     flow.registry.items["version", MODEL, 2]["status"] = "pending_approval"
-    flow.start(2)
+    flow.begin(2)
     flow.play()
     assert flow.registry.version(MODEL, 2)["decision"]["who"] == "ada"
     assert flow.packages.reasons[flow.registry.version(MODEL, 2)["model_package_arn"]] == "is it better? (ada)"

@@ -48,7 +48,7 @@ def test_policies_name_actions_and_resources(owner: str, statement: dict[str, An
 
 def test_a_role_can_be_passed_only_to_sagemaker() -> None:
     passing = [item for _, item in statements() if "iam:PassRole" in listed(item["Action"])]
-    assert len(passing) == 9
+    assert len(passing) == 10
     for statement in passing:
         roles = {role["Fn::GetAtt"][0] for role in listed(statement["Resource"])}
         assert roles <= {"SageMakerRole", "PreparationRole"}

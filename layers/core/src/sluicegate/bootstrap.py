@@ -27,13 +27,18 @@ from sluicegate.adapters.tallies import DynamoTallies
 from sluicegate.adapters.workspace import LambdaWorkspace
 from sluicegate.services.advance import Advance
 from sluicegate.services.batch import StartBatch
+from sluicegate.services.blueprint import Blueprint
+from sluicegate.services.contests import Contests
 from sluicegate.services.costs import Costs
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.evaluate import Evaluate
+from sluicegate.services.experiment import Experiments
+from sluicegate.services.experiment_looks import Looks
 from sluicegate.services.finish_batch import FinishBatch
 from sluicegate.services.finish_preparation import FinishPreparation
 from sluicegate.services.follow import Follow
 from sluicegate.services.ingest import Ingest
+from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.preparation import Preparation
 from sluicegate.services.processing import Processing
@@ -164,7 +169,7 @@ def deploy() -> Deploy:
 
 @cache
 def track() -> Track:
-    return Track(registry(), rollout(), prefix())
+    return Track(registry(), rollout(), bell(), prefix())
 
 
 @cache
@@ -175,6 +180,20 @@ def advance() -> Advance:
 @cache
 def steer() -> Steer:
     return Steer(ledger(), bell())
+
+
+@cache
+def experiments() -> Experiments:
+    tallies = DynamoTallies(client("dynamodb"), setting("REGISTRY_TABLE"))
+    endpoints = SageMakerEndpoints(client("sagemaker"))
+    blueprint = Blueprint(registry(), storage(), endpoints, jobs(), prefix(), region())
+    lanes = Lanes(registry(), endpoints, blueprint, prefix())
+    return Experiments(ledger(), Looks(storage(), tallies), lanes, rollout())
+
+
+@cache
+def contests() -> Contests:
+    return Contests(ledger(), bell())
 
 
 @cache

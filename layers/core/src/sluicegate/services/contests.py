@@ -18,6 +18,9 @@ from sluicegate.services.ledger import Ledger, Step
 
 log = logging.getLogger(__name__)
 
+#: what a person may decide
+WORDS = ("promote", "keep", "stop")
+
 
 class Contests:
     """What a person may ask for. ``bell`` wakes whoever brings it about."""

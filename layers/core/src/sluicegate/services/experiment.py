@@ -14,12 +14,10 @@ part of a call lost. The order of what it does makes that safe:
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import Refused
+from sluicegate.domain.errors import Refused, SluicegateError, Transient
 from sluicegate.domain.items import (
     ContenderItem,
     ExperimentItem,
@@ -35,6 +33,7 @@ from sluicegate.services.contests import begin, known
 from sluicegate.services.experiment_looks import Looks, is_due
 from sluicegate.services.experiment_steps import CONTESTS, Steps, strategy
 from sluicegate.services.experiment_terms import CHAMPION, CannotStart, Wanted
+from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.routing import variant_of
@@ -59,13 +58,6 @@ _DECISIONS = {
 }
 
 
-class Lanes(Protocol):
-    """``services.lanes``: endpoints and variants for lanes beyond the champion's."""
-
-    def bring(self, model: str, lanes: Sequence[LaneItem], cause: str, now: datetime) -> str: ...
-    def drop(self, model: str, cause: str, keep_version: int | None, now: datetime) -> None: ...
-
-
 class Experiments:
     def __init__(self, ledger: Ledger, looks: Looks, lanes: Lanes, rollout: Rollout) -> None:
         self._ledger = ledger
@@ -79,11 +71,20 @@ class Experiments:
     # what goes on by itself
 
     def tick(self, now: datetime) -> dict[str, str]:
-        """What was done for each model that has an experiment or waits for one."""
-        found = {}
+        """What was done for each model that has an experiment or waits for one. Raises ``Transient`` when some could
+        not be seen to, after the others were."""
+        found: dict[str, str] = {}
+        failures: list[str] = []
         for line in self._registry.models():
-            if line.get("experiment") or line.get("challenging"):
+            if not (line.get("experiment") or line.get("challenging")):
+                continue
+            try:
                 found[line["model"]] = self.advance(line["model"], now, recover=True)
+            except SluicegateError as error:
+                log.exception("the experiment of %s could not be seen to", line["model"])
+                failures.append(f"{line['model']}: {error}")
+        if failures:
+            raise Transient("; ".join(failures))
         return found
 
     def advance(self, model: str, now: datetime, recover: bool = False) -> str:
@@ -208,7 +209,11 @@ class Experiments:
         self._rollout.publish(model)  # a first try may have ended before it
         if now < moment(settled) + DRAIN:
             return "draining"
-        self._lanes.drop(model, found["experiment"], None, now)
+        try:
+            self._lanes.drop(model, found["experiment"], None, now)
+        except Transient as error:
+            log.info("lanes of experiment %s of %s: %s", found["experiment"], model, error)
+            return "draining"
         self._ledger.step(model, now, lambda one: self._steps.over(one, found, now))
         for lane in found["lanes"][1:]:
             self._ledger.look_again(model, f"run:{self._registry.version(model, lane['version'])['run']}", now)
