@@ -40,6 +40,7 @@ _PARTS = {
     "gateway": "local_region.gateway.service:GatewayService",
     "alarms": "local_region.alarms.service:AlarmsService",
     "sagemaker": "local_region.sagemaker.service:SageMakerService",
+    "autoscaling": "local_region.autoscaling.service:AutoscalingService",
     "sagemaker_runtime": "local_region.sagemaker.runtime:SageMakerRuntimeService",
     "cloudformation": "local_region.cloudformation.service:CloudFormationService",
 }

@@ -28,15 +28,23 @@ Wsgi = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 _INVOCATION = re.compile(r"/endpoints/([^/]+)/invocations")
 #: signing name → the own service behind it; "sagemaker" also signs for its runtime and its metrics
-_BY_SCOPE = {"lambda": "lambda", "cloudformation": "cloudformation", "apigateway": "apigateway", "events": "events"}
-_BY_TARGET = {"SageMaker": "sagemaker", "AWSEvents": "events"}
+_BY_SCOPE = {
+    "lambda": "lambda",
+    "cloudformation": "cloudformation",
+    "apigateway": "apigateway",
+    "events": "events",
+    "application-autoscaling": "application-autoscaling",
+}
+_BY_TARGET = {"SageMaker": "sagemaker", "AWSEvents": "events", "AnyScaleFrontendService": "application-autoscaling"}
 _BY_PATH = (
     (re.compile(r"/(2014-11-13|2015-03-31|2016-08-19|2017-03-31|2017-10-31|2018-10-31|2019-09-\d\d|202\d-\d\d-\d\d)/"
                 r"(functions|layers|event-source-mappings|tags|account-settings|code-signing-configs)\b.*"), "lambda"),
     (re.compile(r"/(restapis|usageplans|apikeys|domainnames|vpclinks|account)\b.*"), "apigateway"),
 )  # fmt: skip
 #: services that never reach moto, also where we lack an operation
-_OURS_ALONE = frozenset({"lambda", "cloudformation", "apigateway", "sagemaker", "sagemaker-runtime"})
+_OURS_ALONE = frozenset(
+    {"lambda", "cloudformation", "apigateway", "sagemaker", "sagemaker-runtime", "application-autoscaling"}
+)
 
 
 class Front:

@@ -242,6 +242,22 @@ def _sagemaker_arns(operation: str, params: Params, place: Place) -> list[str]:
     return [arn(_SAGEMAKER_RESOURCES[m], params[m]) for m in members if params.get(m)]
 
 
+# --- Application Auto Scaling ---------------------------------------------------------------------------------------
+
+
+def _autoscaling(operation: str, params: Params, place: Place) -> list[Need]:
+    """A target's ARN has an id of the service's making: policies name ``scalable-target/*``, with conditions."""
+    action = f"application-autoscaling:{operation}"
+    if operation.startswith("Describe"):
+        return [Need(action, "*")]
+    context = {
+        f"application-autoscaling:{key}": str(params[member])
+        for key, member in (("service-namespace", "ServiceNamespace"), ("scalable-dimension", "ScalableDimension"))
+        if member in params
+    }
+    return [Need(action, place.arn("application-autoscaling", "scalable-target/any"), context)]
+
+
 _SERVICES: dict[str, Callable[[str, Params, Place], list[Need]]] = {
     "s3": _s3,
     "dynamodb": _dynamodb,
@@ -252,6 +268,7 @@ _SERVICES: dict[str, Callable[[str, Params, Place], list[Need]]] = {
     "secretsmanager": _secrets,
     "ssm": _ssm,
     "lambda": _lambda,
+    "application-autoscaling": _autoscaling,
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _sagemaker,
 }

@@ -58,9 +58,13 @@ def apply(teller: Teller, now: Any, record: Record, fleet: Fleet, changes: Seque
             if variant.desired_instances != variant.instances:
                 variant.scale(variant.desired_instances)
             variant.weight = variant.desired_weight
-    except StartFailure as error:
-        reason = str(error)
-        log.warning("endpoint %s stays as it was: %s", record.name, reason)
+    except Exception as error:
+        reason = (
+            str(error) if isinstance(error, StartFailure) else f"InternalServerError: {type(error).__name__}: {error}"
+        )
+        log.warning(
+            "endpoint %s stays as it was: %s", record.name, reason, exc_info=not isinstance(error, StartFailure)
+        )
         with record.lock:
             teller.set_status(record, "RollingBack", FailureReason=reason[:1024])
         teller.tell(record)

@@ -48,6 +48,33 @@ class Endpoints:
     def traffic_of(self, name: str) -> Traffic | None:
         return self._traffic.get(name)
 
+    def exists(self, name: str) -> bool:
+        return self.table.find(name) is not None
+
+    def instances_of(self, name: str, variant: str) -> int | None:
+        """Of a variant that can be scaled now; None when it can't: not in service, serverless, or not there."""
+        record, traffic = self.table.find(name), self._traffic.get(name)
+        if record is None or traffic is None or record.state["EndpointStatus"] != "InService":
+            return None
+        found = traffic.blue.named(variant)
+        return found.instances if found is not None and "ServerlessConfig" not in found.config else None
+
+    def scale(self, name: str, variant: str, instances: int) -> str | None:
+        """Bring a variant to so many instances, here and now. Why it could not, "" when it could; None when it isn't
+        in service (any more)."""
+        record, traffic = self.table.find(name), self._traffic.get(name)
+        if record is None or traffic is None:
+            return None
+        fleet, change = traffic.blue, {"VariantName": variant, "DesiredInstanceCount": instances}
+        with record.lock:
+            if record.state["EndpointStatus"] != "InService":
+                return None
+            record.state.pop("FailureReason", None)
+            self.set_status(record, "Updating")
+        self.tell(record)
+        capacity.apply(self, self._region.clock.now(), record, fleet, [change])
+        return str(record.state.get("FailureReason", ""))
+
     def start(self) -> None:
         self.captures.start()
         threading.Thread(target=self._watch, name="endpoints", daemon=True).start()

@@ -1,0 +1,1 @@
+"""Application Auto Scaling for the instances of endpoint variants."""
