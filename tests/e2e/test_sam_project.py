@@ -172,6 +172,7 @@ def test_what_the_outputs_print_takes_everything_down(project: Project) -> None:
     sagemaker.create_model(**bystander, PrimaryContainer={"Image": image, "ModelDataUrl": "s3://other/model.tar.gz"})
     assert [item["EndpointName"] for item in sagemaker.list_endpoints()["Endpoints"]] == ["sluicegate-churn"]
 
+    project.shell(outputs["StopJobs"])
     project.shell(outputs["TearDown"])
     eventually(lambda: sagemaker.list_endpoints()["Endpoints"] == [], 20, "the endpoint is gone")
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from sluicegate.adapters.packages import SageMakerPackages
 from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
-from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient, UserError
+from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFound, Refused, Transient, UserError
 from sluicegate.ports import Change, Instances, PackageSpec, Serverless, TrainingSpec, TransformSpec
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
@@ -273,7 +274,10 @@ def test_a_package_waits_until_it_is_decided(sagemaker: Any) -> None:
     with Stubber(sagemaker) as stub:
         stub.add_response("create_model_package", {"ModelPackageArn": PACKAGE})
         stub.add_response("describe_model_package", described)
-        package = packages.create(spec)
+        sent: dict[str, Any] = {}
+        sagemaker.meta.events.register("provide-client-params.sagemaker.*", lambda params, **_: sent.update(params))
+        package = packages.create(replace(spec, content_type="application/x-recordio-protobuf"))
+        assert sent["InferenceSpecification"]["SupportedContentTypes"] == ["application/x-recordio-protobuf"]
         assert (package.version, package.approval, package.decided_at) == (3, "PendingManualApproval", made)
         expected = {"ModelPackageArn": PACKAGE, "ModelApprovalStatus": "Approved", "ApprovalDescription": ANY}
         stub.add_response("update_model_package", {"ModelPackageArn": PACKAGE}, expected)
@@ -288,7 +292,8 @@ def test_a_package_waits_until_it_is_decided(sagemaker: Any) -> None:
         ("InternalFailure", "", 500, Transient),
         ("SomethingNew", "", 503, Transient),
         ("ResourceLimitExceeded", "The account-level service limit ... is 0", 400, Refused),
-        ("AccessDeniedException", "not authorized", 400, Refused),
+        ("AccessDeniedException", "not authorized", 400, Forbidden),
+        ("403", "Forbidden", 403, Forbidden),
         ("ValidationException", "1 validation error detected", 400, Refused),
         ("ValidationException", 'Could not find model "m".', 400, NotFound),
         ("ResourceNotFound", "", 400, NotFound),

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from sluicegate.domain import names
+from sluicegate.domain.errors import Forbidden
 from sluicegate.domain.items import moment
 from tests.support.batches import PREFIX, with_version
 from tests.support.fakes import FakeWorkspace
@@ -256,3 +257,30 @@ def test_a_file_beyond_the_disk_is_refused_with_what_to_do(flow: Flow) -> None:
     assert item["error"]["title"] == "File too large"
     assert "Split it" in item["error"]["remedy"]
     assert moment(item["updated_at"]).tzinfo is UTC
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_missing_permission_is_the_operators_and_the_batch_waits(flow: Flow, begun: bool) -> None:
+    """It must not end as failed: the event goes to the dead-letter queue, and goes on with the batch from there."""
+    flow.put("batch/churn/june.csv", (HEADER + "1,80,red,yes\n").encode())
+    flow.collect()
+    (event,) = flow.pending
+    if begun:
+        flow.deliver(*flow.pending.pop(0))
+        assert flow.sagemaker()
+        flow.collect()
+        (event,) = flow.pending
+    read, download = flow.storage.read, flow.storage.download
+
+    def forbidden(*_: Any, **__: Any) -> Any:
+        raise Forbidden("GetObject: AccessDenied: not authorized")
+
+    flow.storage.read = flow.storage.download = forbidden  # type: ignore[method-assign]
+    with pytest.raises(Forbidden):
+        flow.deliver(*event)
+    (item,) = flow.registry.batches("churn")
+    assert item["status"] != "failed" and not item.get("error")
+    flow.storage.read, flow.storage.download = read, download  # type: ignore[method-assign]
+    flow.play()
+    (item,) = flow.registry.batches("churn")
+    assert item["status"] == "done"

@@ -109,6 +109,49 @@ def test_a_preparation_that_nobody_takes_up_gives_way_to_the_next_data() -> None
     flow.put("data/churn/b.csv", table(260, 2))
     flow.play()
     assert sorted(run["status"] for run in flow.registry.runs("churn")) == ["failed", "live"]
+    (interrupted,) = [run for run in flow.registry.runs("churn") if run["status"] == "failed"]
+    assert interrupted["error"]["detail"] == "The preparation was interrupted, and newer data have come since."
+
+
+def test_settings_that_are_no_longer_taken_are_told_of_the_model() -> None:
+    """Those of a stack that was updated since: no run begins that could say it."""
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"retrain: {on: [schedule], schedule: rate(7 days)}\n")
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    flow.registry.items["model", "churn", ""]["settings"] = "training: {spott: true}\n"
+    (*_, (identity, body, _)) = flow.world.messages
+    assert flow.deliver("message", identity, body) == "failed"
+    model = flow.registry.model("churn")
+    assert model["state"] == "failed"
+    assert "spott" in model["message"] and "spott" in model["settings_problem"]["detail"]
+    assert flow.registry.runs("churn") == []
+    flow.put("models/churn/model.yaml", b"training: {spot: false}\n")
+    flow.play()
+    assert flow.registry.model("churn")["live_version"] == 1
+
+
+@pytest.mark.parametrize("limit", [0, 1])
+@pytest.mark.parametrize("when", ["preparing", "evaluating"])
+def test_a_champion_whose_data_set_is_gone_fails_the_run_and_says_so(limit: int, when: str) -> None:
+    flow = Flow(limit=limit)
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    (first,) = flow.registry.runs("churn")
+    flow.put("data/churn/b.csv", table(240, 2))
+    if when == "evaluating":
+        while len(flow.jobs.training) < 2:
+            flow.collect()
+            if flow.pending:
+                flow.attempt(*flow.pending.pop(0))
+            else:
+                flow.sagemaker()
+    del flow.storage.objects[f"datasets/churn/{first['dataset_version']}/dataset.json"]
+    flow.play()
+    run = flow.registry.runs("churn")[0]
+    assert (run["status"], run["error"]["title"]) == ("failed", "Version without its encoder")
+    assert first["dataset_version"] in run["error"]["detail"]
+    assert flow.registry.model("churn")["live_version"] == 1
 
 
 def test_few_new_rows_wait_for_more() -> None:

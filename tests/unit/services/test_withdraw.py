@@ -178,3 +178,18 @@ def test_something_outside_data_that_is_deleted_is_nothing() -> None:
     for key in ("models/churn/model.yaml", "data/churn.csv", "other/x", "data/churn/never-seen.csv"):
         assert flow.deliver("gone", "e", (key, "1")) in ("ignored", "known")
     assert flow.registry.models() == []
+
+
+def test_what_is_told_is_what_happened() -> None:
+    """The event of a deletion may be heard when other content lies there already."""
+    for replaced in (False, True):
+        flow = Flow()
+        flow.put(KEY, table(240))
+        flow.play()
+        flow.delete(KEY)
+        (event,) = flow.pending
+        if replaced:
+            flow.storage.put(KEY, table(300, 2))
+        flow.deliver(*event)
+        message = flow.registry.model("churn")["message"]
+        assert message == f"{KEY} was {'replaced' if replaced else 'deleted'}."

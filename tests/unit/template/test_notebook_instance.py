@@ -8,6 +8,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -155,6 +156,43 @@ def test_it_stops_the_instance_that_it_is_on(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setattr(module, "ask", jupyter("2026-11-22T11:59:00Z"))
     module.main()
     assert len(called) == 1
+
+
+def test_jobs_under_way_are_stopped_and_no_others(tmp_path: Path) -> None:
+    """Run by a shell, with a command that answers as ``aws`` does and writes down what it is told to stop."""
+    command = TEMPLATE["Outputs"]["StopJobs"]["Value"]["Fn::Sub"].replace("${NamePrefix}", "sluicegate")
+    listed = {
+        "hyper-parameter-tuning": ("HyperParameterTuningJob", "HyperParameterTuningJobSummaries"),
+        "training": ("TrainingJob", "TrainingJobSummaries"),
+        "processing": ("ProcessingJob", "ProcessingJobSummaries"),
+        "transform": ("TransformJob", "TransformJobSummaries"),
+    }
+    names = ["sluicegate-churn-1f2e3d4c", "notebook-sluicegate-012345", "not-sluicegate-a", "sluicegate2-b"]
+    answers = {
+        f"list-{kind}-jobs": {summaries: [{f"{job}Name": f"{name}", f"{job}Status": "InProgress"} for name in names]}
+        for kind, (job, summaries) in listed.items()
+    }
+    (tmp_path / "answers.json").write_text(json.dumps(answers))
+    script = f"""#!{sys.executable}
+import json, pathlib, sys
+import jmespath
+folder, words = pathlib.Path({str(tmp_path)!r}), sys.argv[2:]
+if words[0].startswith("list-"):
+    assert words[1:3] == ["--status-equals", "InProgress"], words
+    answer = json.loads((folder / "answers.json").read_text())[words[0]]
+    print("\\t".join(jmespath.search(words[words.index("--query") + 1], answer)))
+else:
+    with (folder / "stopped").open("a") as file:
+        print(*words, file=file)
+"""
+    (tmp_path / "aws").write_text(script)
+    (tmp_path / "aws").chmod(0o755)
+    bash = shutil.which("bash")
+    assert bash is not None
+    subprocess.run([bash, "-c", command], check=True, env={"PATH": f"{tmp_path}:/usr/bin:/bin"})
+    assert (tmp_path / "stopped").read_text().splitlines() == [
+        f"stop-{kind}-job --{kind}-job-name {name}" for kind in listed for name in names[:2]
+    ]
 
 
 def test_what_notebooks_left_behind_is_taken_down_with_the_rest() -> None:

@@ -298,6 +298,7 @@ class PackageSpec:
     instance_type: str
     metadata: Mapping[str, str]
     report_uri: str
+    content_type: str = "text/csv"  # of a request's rows
     environment: Mapping[str, str] = field(default_factory=dict)
 
 

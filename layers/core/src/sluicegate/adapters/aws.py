@@ -13,7 +13,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, SluicegateError, Transient
+from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFound, Refused, SluicegateError, Transient
 
 #: "standard" retries throttling and passing faults with jittered backoff; a call is over within about half a minute
 CONFIG = Config(
@@ -26,6 +26,7 @@ _NOT_FOUND = frozenset(
 )
 _TAKEN = frozenset({"ResourceInUse", "ResourceAlreadyExists", "EntityAlreadyExists"})
 _CONFLICT = frozenset({"ConditionalCheckFailedException", "ConflictException", "412", "PreconditionFailed"})
+_FORBIDDEN = frozenset({"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _TRANSIENT = frozenset(
     {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
     | {"ProvisionedThroughputExceededException", "TransactionInProgressException", "RequestTimeout"}
@@ -72,7 +73,7 @@ def _meaning(code: str, message: str, status: int) -> type[SluicegateError]:
         return Refused
     if code in _TRANSIENT or status >= 500:
         return Transient
-    return Refused
+    return Forbidden if code in _FORBIDDEN or status == 403 else Refused
 
 
 def translate(error: ClientError) -> SluicegateError:

@@ -51,7 +51,7 @@ class SageMakerPackages:
                 ModelPackageDescription=spec.description,
                 InferenceSpecification={
                     "Containers": [container],
-                    "SupportedContentTypes": ["text/csv"],
+                    "SupportedContentTypes": [spec.content_type],
                     "SupportedResponseMIMETypes": ["text/csv", "application/json"],
                     "SupportedTransformInstanceTypes": [spec.instance_type],
                     "SupportedRealtimeInferenceInstanceTypes": [spec.instance_type],

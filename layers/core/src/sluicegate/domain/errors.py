@@ -63,5 +63,10 @@ class Refused(SluicegateError):
     """AWS refused the request itself (parameters, permissions, a quota): a second delivery would be refused as well."""
 
 
+class Forbidden(Refused):
+    """A permission of ours is missing: who runs the stack mends that, not who uses it. Where work can be taken up
+    again, it is left to the dead-letter queue and its alarm."""
+
+
 class Transient(SluicegateError):
     """Throttling, a timeout, a service that is down: worth another delivery."""

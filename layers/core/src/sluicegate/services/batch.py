@@ -13,7 +13,7 @@ from typing import Any
 from sluicegate.domain import algorithms, batch, instances, names
 from sluicegate.domain.batch import BatchPlace, FileFormat
 from sluicegate.domain.dataset import read_dataset_json
-from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, UnreadableUpload, UserError
+from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFound, Refused, UnreadableUpload, UserError
 from sluicegate.domain.items import BatchItem, ErrorItem, VersionItem, stamp
 from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings_reader import parse_settings
@@ -125,6 +125,8 @@ class StartBatch:
                 self._batches.fail(item, arrived.at, error_item)
                 return "failed"
             raise error
+        except Forbidden:
+            raise  # the batch can go on once the permission is there: its event waits for that
         except (UserError, Refused) as error:
             self._batches.fail(item, arrived.at, refusal(error))
             return "failed"

@@ -9,7 +9,7 @@ from typing import Any
 
 from sluicegate.domain import instances, pricing
 from sluicegate.domain.durations import duration_seconds
-from sluicegate.domain.errors import NotFound, Refused, Transient
+from sluicegate.domain.errors import NotFound, Refused, SettingsError, Transient
 from sluicegate.domain.items import RunItem
 from sluicegate.domain.pricing import Estimate, Line, Price
 from sluicegate.domain.settings import ModelSettings
@@ -98,7 +98,10 @@ class Costs:
 
 def _alike(before: RunItem, settings: ModelSettings) -> bool:
     """Whether the earlier run's jobs ran on the same machines with the same algorithm."""
-    earlier = parse_settings(before.get("settings") or "")
+    try:
+        earlier = parse_settings(before.get("settings") or "")
+    except SettingsError:  # an older version of the stack took them
+        return False
     return earlier.training == settings.training and earlier.algorithm.name == settings.algorithm.name
 
 

@@ -68,6 +68,23 @@ def of_version(storage: Storage, model: str, version: int, dataset: str) -> dict
     return document
 
 
+def of_champion(storage: Storage, model: str, champion: Champion) -> dict[str, Any]:
+    """The document by which the version that serves is compared. ``UnusableData`` when it is gone."""
+    try:
+        return of_version(storage, model, champion.version, champion.dataset)
+    except NotFound as error:
+        raise without_encoder(champion) from error
+
+
+def without_encoder(champion: Champion) -> UnusableData:
+    return UnusableData(
+        "Version without its encoder",
+        f"The data set {champion.dataset} of version {champion.version}, which serves, is gone; nothing else says how "
+        "its rows are encoded, so no other version can be compared with it.",
+        "Deploy another version first (put back what was deleted under datasets/, or reject this one).",
+    )
+
+
 def problem_of(document: Mapping[str, Any], version: VersionItem) -> dict[str, Any]:
     """The problem that ``version`` solves. Of anomaly detection judging it has fixed the threshold."""
     threshold = {"threshold": version["threshold"]} if "threshold" in version else {}

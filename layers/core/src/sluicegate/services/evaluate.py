@@ -140,10 +140,11 @@ class Evaluate:
         instance: str,
     ) -> TransformSpec:
         model = run["model"]
-        rows = datasets.holdout(document, datasets.Champion(version["version"], version["dataset_version"]))
+        champion = datasets.Champion(version["version"], version["dataset_version"])
+        rows = datasets.holdout(document, champion)
         return transform_spec(
             algorithm,
-            self._document(model, version["dataset_version"]),
+            datasets.of_champion(self._storage, model, champion),
             names.champion_transform(self._prefix, model, run["run"]),
             names.training_job(self._prefix, model, version["run"]),
             f"{root}/{rows}",

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from sluicegate.domain import algorithms, batch, names
-from sluicegate.domain.errors import NotFound, Refused, UserError
+from sluicegate.domain.errors import Forbidden, NotFound, Refused, UserError
 from sluicegate.domain.items import BatchItem, ErrorItem
 from sluicegate.domain.schema import Problem
 from sluicegate.ports import Jobs, Registry, Storage, StoredObject, Workspace
@@ -59,6 +59,8 @@ class FinishBatch:
                     f"The log of {name} in CloudWatch says more. Drop the file again for another attempt.",
                 )
             return self._finish(item, name, now)
+        except Forbidden:
+            raise  # the batch can be finished once the permission is there: its event waits for that
         except (UserError, Refused) as error:
             self._batches.fail(item, now, refusal(error))
             return "failed"

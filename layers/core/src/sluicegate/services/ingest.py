@@ -365,7 +365,10 @@ class Ingest:
 
 def _next_time(item: ModelItem, settings: ModelSettings, now: datetime) -> str | None:
     """When the schedule comes next. Settings that leave it as it was don't put it off."""
-    before = parse_settings(item.get("settings") or "").retrain.schedule
+    try:
+        before = parse_settings(item.get("settings") or "").retrain.schedule
+    except SettingsError:
+        before = None  # an older version of the stack took them; they are being corrected
     if settings.retrain.schedule == before and item.get("scheduled_for"):
         return item["scheduled_for"]
     following = settings.retrain.next_time(now)

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from sluicegate.domain import lifecycle, names
-from sluicegate.domain.errors import Conflict, NotFound, Refused, Transient, UserError
+from sluicegate.domain.errors import Conflict, NotFound, Refused, SettingsError, Transient, UserError
 from sluicegate.domain.items import (
     ErrorItem,
     ExperimentItem,
@@ -156,7 +156,11 @@ class Ledger:
         # pydantic costs half a second of cold start: only where there are settings to read
         from sluicegate.domain.settings_reader import parse_settings
 
-        settings = parse_settings(item.get("settings") or "")
+        try:
+            settings = parse_settings(item.get("settings") or "")
+        except SettingsError as error:  # of an older version of the stack: who starts the run tells it
+            log.warning("the settings of %s can't be read any more: %s", item["model"], error)
+            return self._quiet_seconds
         said = "quiet_period" in settings.retrain.model_fields_set
         return settings.retrain.quiet_seconds if said else self._quiet_seconds
 

@@ -58,7 +58,7 @@ class Preparation:
         model, dataset, rows = run["model"], run["dataset_version"], {}
         serving = None
         if champion is not None and champion.dataset != dataset:
-            serving = datasets.of_version(self._storage, model, champion.version, champion.dataset)
+            serving = datasets.of_champion(self._storage, model, champion)
         for upload in order.sizes:
             rows[upload] = folder / f"{upload}.parquet"
             self._storage.download(datasets.rows_key(model, upload), rows[upload])

@@ -96,7 +96,10 @@ class Processing:
         inputs = {"program": self._keep_program(), "order": f"{folder}/order.json"}
         if champion is not None and champion.dataset != run["dataset_version"]:
             inputs["champion"] = datasets.key(model, champion.dataset)
-            self._storage.head(inputs["champion"])  # without it the job would fail only after minutes
+            try:
+                self._storage.head(inputs["champion"])
+            except NotFound as error:  # the job would fail as well, but only after minutes
+                raise datasets.without_encoder(champion) from error
             arguments += ["--champion", f"{_HERE}/champion/dataset.json"]
         arguments += ["--data-set", f"{_HERE}/dataset", "--outcome", f"{_HERE}/outcome/outcome.json"]
         spec = ProcessingSpec(

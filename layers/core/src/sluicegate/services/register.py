@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any, cast
 
 from sluicegate.domain import algorithms, instances, names
+from sluicegate.domain.dataset import Wires
+from sluicegate.domain.encoder import Wire
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused, UserError
 from sluicegate.domain.items import ErrorItem, LocalItem, ModelItem, RunItem, VersionItem, moment, stamp
 from sluicegate.domain.lifecycle import STARTING
@@ -96,7 +98,8 @@ class Register:
         judged = self._judge.judge(self._priced(claimed), document, settings, now)
         job = trained_by(claimed, self._prefix)
         local = self._local_copy.make(claimed, job, document, algorithms.of(settings))
-        package = self._package(claimed, judged, settings)
+        wire = Wires.from_json(document.get("wire")).infer
+        package = self._package(claimed, judged, settings, wire)
         recorded = self._record(claimed, judged, package, settings, local, now)
         return self._decide(recorded, now)
 
@@ -157,7 +160,7 @@ class Register:
     def _artifact(self, run: RunItem) -> str:
         return names.artifact(run["model"], trained_by(run, self._prefix))
 
-    def _package(self, run: RunItem, judged: Judged, settings: ModelSettings) -> Package:
+    def _package(self, run: RunItem, judged: Judged, settings: ModelSettings, wire: Wire) -> Package:
         model = run["model"]
         group = names.package_group(self._prefix, model)
         try:
@@ -179,6 +182,7 @@ class Register:
                 description=description,
                 image=algorithm.serving_image(self._region),
                 environment=code.serving(run, algorithm),
+                content_type=algorithm.content_type(wire),
                 artifact_uri=self._storage.uri(self._artifact(run)),
                 instance_type=instances.for_predicting(settings.training.instance),
                 metadata={

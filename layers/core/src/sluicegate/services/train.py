@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from sluicegate.domain import algorithms, names
-from sluicegate.domain.errors import NotFound, Refused, UserError
+from sluicegate.domain.errors import NotFound, Refused, SettingsError, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, moment, stamp
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
@@ -26,6 +26,14 @@ log = logging.getLogger(__name__)
 
 #: a function's preparation that has not ended after this time was interrupted: none runs longer
 STALE = timedelta(minutes=15)
+#: what has happened, by the kind of cause that asks for a run; an upload's id has none
+_NEWS = {
+    "settings": "model.yaml was saved",
+    "schedule": "the time of retrain.schedule has come",
+    "code": "the model's code was changed",
+    "gone": "data were deleted or replaced",
+    "run": "another run ended",
+}
 
 
 class Start:
@@ -63,15 +71,13 @@ class Start:
         elif (reason := self._no_reason(item, cause)) is not None:
             return reason
         else:
-            settings = parse_settings(item.get("settings") or "")
-            accepted = [upload for upload in self._registry.uploads(model) if upload["status"] == "accepted"]
-            selection = select(accepted, settings, now)
-            waits = waits_for(self._registry, item, selection, settings, cause)
-            if waits is not None:
-                return self._rest(item, *waits, now)
-            if (wanted := code.waits(item, algorithms.of(settings))) is not None:
-                return code.wait(self._ledger, model, wanted, now)
-            claimed = self._claim(item, settings, selection, message_id, now)
+            try:
+                asked = self._asked(item, cause, message_id, now)
+            except (UserError, Refused) as error:
+                return self._no_run(item, error, now)
+            if isinstance(asked, str):
+                return asked
+            claimed = asked
         if claimed is None:
             return self._rest(item, "nothing", "There is nothing new to train on.", now)
         try:
@@ -86,6 +92,30 @@ class Start:
             # the job's end goes on; but it may have ended before an earlier delivery of this message came so far
             self._finish.job_ended(names.preparation_job(self._ledger.prefix, model, claimed["run"]), now)
         return claimed["run"]
+
+    def _asked(self, item: ModelItem, cause: str, message_id: str, now: datetime) -> RunItem | str | None:
+        """The run that was asked for, ours to prepare; None when there is nothing new; a word when it has to wait."""
+        settings = parse_settings(item.get("settings") or "")
+        accepted = [upload for upload in self._registry.uploads(item["model"]) if upload["status"] == "accepted"]
+        selection = select(accepted, settings, now)
+        waits = waits_for(self._registry, item, selection, settings, cause)
+        if waits is not None:
+            return self._rest(item, *waits, now)
+        if (wanted := code.waits(item, algorithms.of(settings))) is not None:
+            return code.wait(self._ledger, item["model"], wanted, now)
+        return self._claim(item, settings, selection, cause, message_id, now)
+
+    def _no_run(self, seen: ModelItem, error: UserError | Refused, now: datetime) -> str:
+        """What keeps every run from beginning (settings that a newer version no longer takes, code that can't be kept)
+        is told of the model: there is no run to tell it of."""
+        told = refusal(error)
+
+        def plan(_: ModelItem) -> Step | None:
+            fields = {"settings_problem": told} if isinstance(error, SettingsError) else {}
+            return Step(f"No run starts: {told['detail']}", fields, state="failed")
+
+        self._ledger.step(seen["model"], now, plan)
+        return "failed"
 
     def _rest(self, seen: ModelItem, outcome: str, message: str, now: datetime) -> str:
         """``outcome``, with the model's state told as what it is when nothing starts: no longer "working"."""
@@ -140,7 +170,13 @@ class Start:
         return None if self._ledger.step(model, now, plan) is None else self._registry.run(model, run["run"])
 
     def _claim(
-        self, seen: ModelItem, settings: ModelSettings, selection: Selection, message_id: str, now: datetime
+        self,
+        seen: ModelItem,
+        settings: ModelSettings,
+        selection: Selection,
+        cause: str,
+        message_id: str,
+        now: datetime,
     ) -> RunItem | None:
         """The run, ours to prepare; None when there is nothing new, or another run is under way."""
         model, at = seen["model"], stamp(now)
@@ -167,7 +203,7 @@ class Start:
             changes: list[Change] = []
             active = item.get("active_run")
             if active is not None:
-                interrupted = self._interrupted(model, active, now)
+                interrupted = self._interrupted(model, active, cause, now)
                 if interrupted is None:
                     return None
                 changes.append(interrupted)
@@ -212,14 +248,14 @@ class Start:
             return None
         return self._registry.run(model, run)
 
-    def _interrupted(self, model: str, active: str, now: datetime) -> Change | None:
+    def _interrupted(self, model: str, active: str, cause: str, now: datetime) -> Change | None:
         """The end of a preparation that nobody works on any more; None when the active run is alive."""
         found = self._registry.run(model, active)
         if found["status"] != "preparing" or not _stale(found, now) or self._processing.under_way(found):
             return None
         error = ErrorItem(
             title="Interrupted",
-            detail="The preparation was interrupted and newer data has come since.",
+            detail=f"The preparation was interrupted, and {_news(cause)} since.",
             remedy="Nothing to do: a new run takes its place.",
         )
         return move_run(found, "failed", now, error["detail"], error=error, claim=None)
@@ -229,6 +265,14 @@ class Start:
             return self._registry.run(model, run)
         except NotFound:
             return None
+
+
+def _news(cause: str) -> str:
+    """
+    >>> _news("schedule:2026-01-02T03:00:00Z"), _news("0a1b2c3d4e5f")
+    ('the time of retrain.schedule has come', 'newer data have come')
+    """
+    return _NEWS.get(cause.partition(":")[0] if ":" in cause else "", "newer data have come")
 
 
 def _counted(attempt: int) -> str:

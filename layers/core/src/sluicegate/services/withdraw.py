@@ -53,7 +53,8 @@ class Withdraw:
             changes = self.changes(where.model, (upload["upload"] for upload in found), now)
             if not changes:
                 return None
-            message = f"{found[0]['key']} was deleted."
+            told = {change.set["withdrawn"]["reason"] for change in changes}
+            message = f"{found[0]['key']} was {' or '.join(sorted(told))}."
             return Step(message, {"latest_cause": cause}, changes, state="working")
 
         done = self._ledger.step(where.model, now, plan)
