@@ -100,7 +100,7 @@ class Flow:
         priced = Costs(self.registry, self.prices, REGION)
         return Training(ledger, self.storage, self.jobs, priced, REGION, PREFIX)
 
-    def start(self, ledger: Ledger) -> Start:
+    def starter(self, ledger: Ledger) -> Start:
         processing = self.processing(ledger)
         preparation = Preparation(ledger, self.storage, self.workspace, processing, self.limit)
         return Start(ledger, self.storage, preparation, processing, self.training(ledger))
@@ -118,7 +118,7 @@ class Flow:
             key, sequencer = about
             return Withdraw(ledger, self.storage).object_deleted(Arrived(key, "", now, sequencer))
         if kind == "message":
-            return self.start(ledger).look(about["model"], about["cause"], identity, now)
+            return self.starter(ledger).look(about["model"], about["cause"], identity, now)
         if kind == "processing":
             finish_preparation = FinishPreparation(ledger, self.processing(ledger), self.training(ledger))
             return finish_preparation.job_ended(about, now)
