@@ -1,4 +1,5 @@
-"""Brings models to what was decided for them: one that was just decided, and every minute all that are on the way."""
+"""Brings models to what was decided for them: one that was decided, or whose alarm is raised, and every minute all that
+are on the way."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from sluicegate import bootstrap
+from sluicegate.domain import names
 from sluicegate.events import bus_event
 
 logger = Logger()
@@ -17,8 +19,9 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     if woken.kind == "Scheduled Event":
         outcomes = bootstrap.advance().all(woken.at)
     else:
-        model = woken.text("model")
-        outcomes = {model: bootstrap.advance().one(model, woken.at)}
+        alarm = woken.optional("alarmName")
+        model = names.alarm_model(bootstrap.prefix(), alarm) if alarm else woken.text("model")
+        outcomes = {model: bootstrap.advance().one(model, woken.at)} if model else {}
     if outcomes:
         logger.info("rollouts", extra={"outcomes": outcomes})
     return outcomes

@@ -19,6 +19,9 @@ from typing import Any
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound
 from sluicegate.domain.items import SummaryItem
 from sluicegate.ports import (
+    AlarmSpec,
+    AlarmState,
+    BlueGreen,
     Change,
     EndpointState,
     Instances,
@@ -417,6 +420,7 @@ class FakeEndpoints:
         self.endpoint_configs: dict[str, tuple[str, str, Serverless | Instances]] = {}
         self.states: dict[str, EndpointState] = {}
         self.orders: list[str] = []
+        self.guards: dict[str, BlueGreen | None] = {}
 
     def create_config(
         self, name: str, model_name: str, variant: str, size: Serverless | Instances, tags: Mapping[str, str]
@@ -426,8 +430,10 @@ class FakeEndpoints:
         self.endpoint_configs[name] = (model_name, variant, size)
         self.world.effect(f"config {name}")
 
-    def configs(self, prefix: str) -> Iterator[str]:
-        yield from (name for name in self.endpoint_configs if name.startswith(prefix))
+    def config_variant(self, name: str) -> str:
+        if name not in self.endpoint_configs:
+            raise NotFound(name)
+        return self.endpoint_configs[name][1]
 
     def delete_config(self, name: str) -> None:
         if name not in self.endpoint_configs:
@@ -450,10 +456,15 @@ class FakeEndpoints:
         self.orders.append(config)
         self.world.effect(f"create endpoint {name} {config}")
 
-    def update(self, name: str, config: str) -> None:
+    def update(self, name: str, config: str, guard: BlueGreen | None = None) -> None:
         if self.endpoint(name).status != "InService":
             raise Conflict(name)
         assert config in self.endpoint_configs
+        if guard is not None:
+            old, new = self.endpoint_configs[self.states[name].config], self.endpoint_configs[config]
+            assert old[1] == new[1], "a guarded update wants one variant name"
+            assert isinstance(old[2], Instances) and isinstance(new[2], Instances), "not for serverless"
+        self.guards[config] = guard
         self.states[name] = replace(self.states[name], status="Updating", pending_config=config, failure_reason="")
         self.orders.append(config)
         self.world.effect(f"update endpoint {name} {config}")
@@ -473,6 +484,32 @@ class FakeEndpoints:
             state = replace(state, status="InService", pending_config=None, failure_reason=failure)
         self.states[name] = state
         self.world.say("endpoint", name)
+
+
+class FakeAlarms:
+    """``values`` are the states of alarms that are not OK, ``usual_ms`` what the champion took until now."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.specs: dict[str, AlarmSpec] = {}
+        self.values: dict[str, str] = {}
+        self.usual_ms: float | None = None
+
+    def put(self, spec: AlarmSpec, tags: Mapping[str, str]) -> None:
+        self.specs[spec.name] = spec
+        self.world.effect(f"alarm {spec.name}")
+
+    def states(self, names: Sequence[str]) -> list[AlarmState]:
+        found = [name for name in names if name in self.specs]
+        return [AlarmState(name, self.values.get(name, "OK"), "Threshold Crossed") for name in found]
+
+    def delete(self, names: Sequence[str]) -> None:
+        for name in names:
+            self.specs.pop(name, None)
+        self.world.effect(f"delete alarms {', '.join(names)}")
+
+    def latency_ms(self, endpoint: str, variant: str, until: datetime, span: timedelta) -> float | None:
+        return self.usual_ms
 
 
 class FakeBell:

@@ -34,6 +34,7 @@ from sluicegate.services.training import Training
 from sluicegate.services.withdraw import Withdraw
 from tests.support.fakes import (
     Crash,
+    FakeAlarms,
     FakeBell,
     FakeEndpoints,
     FakeJobs,
@@ -77,6 +78,7 @@ class Flow:
         self.jobs = FakeJobs(world)
         self.packages = FakePackages(world)
         self.endpoints = FakeEndpoints(world)
+        self.alarms = FakeAlarms(world)
         self.workspace = FakeWorkspace()
         self.prices = FakePrices()
         self.pending: list[tuple[str, str, Any]] = []
@@ -89,7 +91,7 @@ class Flow:
         return Ledger(self.registry, FakeQueue(self.world), PREFIX, self.quiet, pause=lambda _: None)
 
     def rollout(self) -> Rollout:
-        return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, PREFIX, REGION)
+        return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, self.alarms, PREFIX, REGION)
 
     def processing(self, ledger: Ledger) -> Processing:
         priced = Costs(self.registry, self.prices, REGION)

@@ -5,6 +5,8 @@ Milliseconds instead of the whole flow, for what is about versions and endpoints
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from sluicegate.domain.items import ModelItem, VersionItem, is_moving, stamp
@@ -16,6 +18,7 @@ from sluicegate.services.steer import By, Steer
 from sluicegate.services.track import Track
 from tests.support.fakes import (
     Crash,
+    FakeAlarms,
     FakeBell,
     FakeEndpoints,
     FakeJobs,
@@ -41,7 +44,7 @@ class Stage:
         self.settings = settings
         self.registry, self.storage = FakeRegistry(self.world), FakeStorage(self.world)
         self.endpoints, self.jobs = FakeEndpoints(self.world), FakeJobs(self.world)
-        self.packages = FakePackages(self.world)
+        self.packages, self.alarms = FakePackages(self.world), FakeAlarms(self.world)
         self.packages.groups.add(ENDPOINT)
         self.pending: list[tuple[str, str]] = []
         self._seen = 0
@@ -128,7 +131,7 @@ class Stage:
         return Ledger(self.registry, FakeQueue(self.world), PREFIX, 0, pause=lambda _: None)
 
     def rollout(self) -> Rollout:
-        return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, PREFIX, REGION)
+        return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, self.alarms, PREFIX, REGION)
 
     def steer(self) -> Steer:
         return Steer(self.ledger(), FakeBell(self.world))
@@ -166,6 +169,7 @@ class Stage:
             elif not self.sagemaker():
                 if not is_moving(self.model()):
                     return
+                self.world.now += timedelta(seconds=59)
                 self.attempt("tick", "")
         raise AssertionError("it does not come to rest")
 
@@ -175,6 +179,19 @@ class Stage:
                 self.endpoints.settle(name, failure)
                 return True
         return False
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        """As ``play``, but only until ``reached``."""
+        for _ in range(400):
+            if reached():
+                return
+            self.collect()
+            if self.pending:
+                self.attempt(*self.pending.pop(0))
+            elif not self.sagemaker():
+                self.world.now += timedelta(seconds=59)
+                self.attempt("tick", "")
+        raise AssertionError("it does not get there")
 
     def serves(self) -> int | None:
         """The version that the endpoint serves, as SageMaker would say."""

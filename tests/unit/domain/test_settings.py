@@ -68,7 +68,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         split: {validation: 0.5, holdout: 0.5}
         endpoint: {serverless: {memory_mb: 100}, max: 4}
         retrain: {quiet_period: 20m}
-        deployment: {strategy: canary}
+        deployment: {strategy: canary, percent: 60, bake: 2h}
         experiment: {mode: abc}
         """
     )
@@ -89,11 +89,12 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         "endpoint.serverless.memory_mb: given 100; accepted is 1024, 2048",
         "endpoint.max: not available in this version",
         'retrain.quiet_period: given "20m": accepted is a duration between 0s and 15m',
-        'deployment.strategy: "canary" is not available in this version; accepted is all_at_once',
+        "deployment.percent: given 60; accepted is at most 50",
+        'deployment.bake: given "2h": accepted is a duration between 0s and 1h',
         'experiment.mode: given "abc"; accepted is ab or bandit',
     ):
         assert expected in joined
-    assert len(found) == 17
+    assert len(found) == 18
 
 
 @pytest.mark.parametrize(

@@ -175,3 +175,9 @@ def test_an_endpoint_that_was_switched_by_hand_goes_back() -> None:
     found.endpoints.update("sluicegate-churn", "sluicegate-churn-v1")
     found.play()
     assert (found.live, found.serves(), found.status(1)) == (2, 2, "retired")
+
+
+def test_as_many_versions_as_the_settings_say_can_come_back_without_being_made_again() -> None:
+    found = stage(*["approved"] * 5, settings="deployment: {keep: 2}\n")
+    assert sorted(found.endpoints.endpoint_configs) == [f"sluicegate-churn-v{number}" for number in (3, 4, 5)]
+    assert len(found.jobs.models) == 3

@@ -104,13 +104,14 @@ def test_a_sample_event_passes_its_rule_and_no_other(name: str, rule: dict[str, 
         return [filled(item) for item in value] if isinstance(value, list) else value
 
     pattern = EventPattern.load(json.dumps(filled(rule["Pattern"])))
-    pattern_of = {other: found["Pattern"] for other, found in RULES}
     for other, _ in RULES:
         folder = Path(FUNCTIONS[other]["CodeUri"]).name
-        event = json.loads((ROOT / "events" / f"{folder}.json").read_text())
+        # a function with several rules has a sample for each
+        files = [path for path in (ROOT / "events").glob(f"{folder}.*json") if "malformed" not in path.name]
+        passed = any(pattern.matches_event(json.loads(path.read_text())) for path in files)
         # a decision about versions is one for rollouts and for experiments: the same ring wakes both
-        mine = other == name or pattern_of[other] == rule["Pattern"]
-        assert pattern.matches_event(event) is mine, f"{folder}.json and the rule of {name}"
+        mine = other == name or any(found["Pattern"] == rule["Pattern"] for one, found in RULES if one == other)
+        assert passed is mine, f"the samples of {folder} and the rule of {name}"
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

@@ -20,7 +20,7 @@ WOKEN_BY_EVENTS = (
 )
 #: actions for which IAM knows no resource
 NO_RESOURCE_LEVEL = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData", "sagemaker:ListModelPackages"}
-NO_RESOURCE_LEVEL |= {"pricing:GetProducts"}
+NO_RESOURCE_LEVEL |= {"pricing:GetProducts", "cloudwatch:GetMetricStatistics"}
 
 
 def listed(value: Any) -> list[Any]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from functools import cache
 
+from sluicegate.adapters.alarms import CloudWatchAlarms
 from sluicegate.adapters.aws import client
 from sluicegate.adapters.bell import EventBridgeBell
 from sluicegate.adapters.endpoints import SageMakerEndpoints
@@ -97,8 +98,12 @@ def jobs() -> SageMakerJobs:
     return SageMakerJobs(client("sagemaker"), setting("SAGEMAKER_ROLE_ARN"))
 
 
+def alarms() -> CloudWatchAlarms:
+    return CloudWatchAlarms(client("cloudwatch"))
+
+
 def rollout() -> Rollout:
-    return Rollout(ledger(), storage(), SageMakerEndpoints(client("sagemaker")), jobs(), prefix(), region())
+    return Rollout(ledger(), storage(), SageMakerEndpoints(client("sagemaker")), jobs(), alarms(), prefix(), region())
 
 
 @cache

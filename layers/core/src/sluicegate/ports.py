@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -355,16 +355,55 @@ class Instances:
     count: int
 
 
+@dataclass(frozen=True)
+class BlueGreen:
+    """SageMaker's own guarded update. ``strategy``: all_at_once | canary | linear; ``percent`` is the first share, or
+    each step; each is kept for ``wait_seconds``; an alarm of ``alarms`` takes the update back."""
+
+    strategy: str
+    percent: int
+    wait_seconds: int
+    alarms: Sequence[str]
+
+
 class Endpoints(Protocol):
     def create_config(
         self, name: str, model_name: str, variant: str, size: Serverless | Instances, tags: Mapping[str, str]
     ) -> None: ...  # AlreadyExists
-    def configs(self, prefix: str) -> Iterator[str]: ...
+    def config_variant(self, name: str) -> str: ...  # NotFound
     def delete_config(self, name: str) -> None: ...  # NotFound
     def endpoint(self, name: str) -> EndpointState: ...  # NotFound
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None: ...  # AlreadyExists
-    def update(self, name: str, config: str) -> None: ...  # Conflict: busy
+    def update(self, name: str, config: str, guard: BlueGreen | None = None) -> None: ...  # Conflict: busy
     def delete(self, name: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class AlarmSpec:
+    """Raised when ``statistic`` (Sum, Maximum, p99) of a minute reaches ``threshold``; silence is good."""
+
+    name: str
+    description: str
+    namespace: str
+    metric: str
+    dimensions: Mapping[str, str]
+    statistic: str
+    threshold: float
+
+
+@dataclass(frozen=True)
+class AlarmState:
+    name: str
+    value: str  # OK | ALARM | INSUFFICIENT_DATA
+    reason: str = ""
+
+
+class Alarms(Protocol):
+    def put(self, spec: AlarmSpec, tags: Mapping[str, str]) -> None: ...
+    def states(self, names: Sequence[str]) -> list[AlarmState]: ...  # of those that there are
+    def delete(self, names: Sequence[str]) -> None: ...  # those that there are
+    def latency_ms(self, endpoint: str, variant: str, until: datetime, span: timedelta) -> float | None:
+        """The 99th percentile of the model's latency over ``span``; None when nothing was asked."""
 
 
 class RolloutBell(Protocol):

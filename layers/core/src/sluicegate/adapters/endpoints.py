@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from sluicegate.adapters.aws import translated
 from sluicegate.adapters.jobs import tag_list
 from sluicegate.domain.errors import AlreadyExists, Conflict
-from sluicegate.ports import EndpointState, Instances, Serverless
+from sluicegate.ports import BlueGreen, EndpointState, Instances, Serverless
+
+_TERMINATION_SECONDS = 120
+_START_SECONDS = 1800
+_LONGEST_UPDATE = 28_800
 
 
 class SageMakerEndpoints:
@@ -37,12 +41,10 @@ class SageMakerEndpoints:
                 EndpointConfigName=name, ProductionVariants=[production], Tags=tag_list(tags)
             )
 
-    def configs(self, prefix: str) -> Iterator[str]:
+    def config_variant(self, name: str) -> str:
         with translated():
-            for page in self._sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=prefix):
-                for found in page["EndpointConfigs"]:
-                    if found["EndpointConfigName"].startswith(prefix):
-                        yield found["EndpointConfigName"]
+            found = self._sagemaker.describe_endpoint_config(EndpointConfigName=name)
+        return str(found["ProductionVariants"][0]["VariantName"])
 
     def delete_config(self, name: str) -> None:
         with translated():
@@ -64,14 +66,42 @@ class SageMakerEndpoints:
         with translated():
             self._sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=tag_list(tags))
 
-    def update(self, name: str, config: str) -> None:
+    def update(self, name: str, config: str, guard: BlueGreen | None = None) -> None:
         """``Conflict`` while another update is under way (SageMaker says ValidationException or ResourceInUse)."""
+        guarded = {} if guard is None else {"DeploymentConfig": deployment_config(guard)}
         try:
             with translated():
-                self._sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config)
+                self._sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config, **guarded)
         except AlreadyExists as error:
             raise Conflict(str(error)) from error
 
     def delete(self, name: str) -> None:
         with translated():
             self._sagemaker.delete_endpoint(EndpointName=name)
+
+
+def deployment_config(guard: BlueGreen) -> dict[str, Any]:
+    """SageMaker's DeploymentConfig. The old fleet stays for ``TerminationWaitInSeconds`` after it lost all traffic, and
+    alarms still count then; everything has to be over within ``MaximumExecutionTimeoutInSeconds``, so fleets that come
+    up slowly get half an hour beside the waits."""
+    routing: dict[str, Any] = {"Type": guard.strategy.upper()}
+    waits = 1
+    if guard.strategy == "canary":
+        routing["CanarySize"] = {"Type": "CAPACITY_PERCENT", "Value": guard.percent}
+    elif guard.strategy == "linear":
+        routing["LinearStepSize"] = {"Type": "CAPACITY_PERCENT", "Value": guard.percent}
+        waits = -(-100 // guard.percent)
+    routing["WaitIntervalInSeconds"] = guard.wait_seconds
+    termination = guard.wait_seconds if guard.strategy == "all_at_once" else _TERMINATION_SECONDS
+    found: dict[str, Any] = {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": routing,
+            "TerminationWaitInSeconds": termination,
+            "MaximumExecutionTimeoutInSeconds": min(
+                _LONGEST_UPDATE, waits * guard.wait_seconds + termination + _START_SECONDS
+            ),
+        }
+    }
+    if guard.alarms:
+        found["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in guard.alarms]}
+    return found

@@ -88,6 +88,7 @@ class RolloutItem(TypedDict):
     steps: list[int]
     step: int
     bake: int
+    strategy: str
     rollback_on: list[str]
     latency_ms: int | None
     alarms: list[str]
@@ -239,6 +240,7 @@ class VersionItem(TypedDict, total=False):
     released: bool  # its endpoint config and SageMaker Model are gone
     variant: str  # the production variant it serves under, where that isn't v<version>
     decision: VerdictOfPerson | None
+    alarms: list[str]  # that watch it while it comes in
 
 
 class BatchItem(TypedDict, total=False):
@@ -351,7 +353,7 @@ KEPT: dict[str, frozenset[str]] = {
     "run": frozenset(
         {"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads", "since", "skipped", "code"}
     ),
-    "version": frozenset({"model", "reason", "released", "variant"}),
+    "version": frozenset({"model", "reason", "released", "variant", "alarms"}),
     "batch": frozenset({"model", "etag", "sequencer"}),
     "experiment": frozenset({"model", "looked_at", "information", "settled_at"}),
 }

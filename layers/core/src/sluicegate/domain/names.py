@@ -244,6 +244,16 @@ def batch_owner(prefix: str, name: str) -> BatchName | None:
     return BatchName(match[1], match[2]) if match else None
 
 
+def alarm_model(prefix: str, alarm: str) -> str | None:
+    """The model whose version an alarm of ours watches while it comes in, or None.
+
+    >>> alarm_model("sluicegate", "sluicegate-churn-v3-errors"), alarm_model("sluicegate", "sluicegate-PredictErrors")
+    ('churn', None)
+    """
+    match = re.fullmatch(rf"{re.escape(prefix)}-(.+)-v[1-9][0-9]*-(errors|latency|predictions)", alarm)
+    return match[1] if match and is_model(match[1]) else None
+
+
 def group_model(prefix: str, name: str) -> str | None:
     """The model that a package group belongs to, or None."""
     rest = name.removeprefix(prefix + "-")

@@ -11,6 +11,7 @@ from sluicegate.domain import algorithms, hyperparameters, settings_script
 from sluicegate.domain.durations import Duration, within
 from sluicegate.domain.names import digest
 from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
+from sluicegate.domain.settings_deployment import Deployment
 from sluicegate.domain.settings_experiment import Experiment
 from sluicegate.domain.settings_retrain import Retrain
 from sluicegate.domain.settings_rows import Split, Weights
@@ -75,9 +76,6 @@ AlgorithmName = Literal[
 #: What the design has and this version doesn't, by path. The reader says so instead of calling them unknown.
 NOT_YET: frozenset[str] = frozenset(
     {
-        "deployment.bake",
-        "deployment.percent",
-        "deployment.rollback_on",
         "endpoint.max",
         "idle_shutdown",
     }
@@ -171,16 +169,6 @@ class Evaluation(_Part):
     )
     against_champion: Literal["not_worse", "ignore"] = "not_worse"
     tolerance: float = Field(default=0.0, ge=0, allow_inf_nan=False, description="How much worse still passes.")
-
-
-class Deployment(_Part):
-    """How a new version takes over."""
-
-    strategy: Literal["all_at_once", "experiment", "shadow"] = Field(
-        default="all_at_once",
-        description="all_at_once: it replaces the one that serves; experiment: it is compared with that one first, on "
-        "a share of the traffic; shadow: it sees copies of requests first.",
-    )
 
 
 class Serverless(_Part):

@@ -21,7 +21,6 @@ from sluicegate.domain.yaml_text import YamlError, load
 
 #: Values that the design has and this version doesn't, by path.
 _LATER_VALUES: dict[str, frozenset[str]] = {
-    "deployment.strategy": frozenset({"canary", "linear"}),
     "retrain.on": frozenset({"drift"}),
 }
 _KINDS = {

@@ -10,6 +10,7 @@ import logging
 from sluicegate.domain import names
 from sluicegate.domain.errors import Conflict, NotFound
 from sluicegate.domain.items import ModelItem, VersionItem
+from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Endpoints, EndpointState, Jobs, Registry
 
 log = logging.getLogger(__name__)
@@ -31,6 +32,14 @@ class Cleanup:
         kept: set[object] = {
             item.get(name) for name in ("live_version", "previous_version", "desired_version", "deploying_version")
         }
+        versions = self._registry.versions(model)
+        served = sorted(
+            (one for one in versions if one["status"] == "retired" and one.get("live_since")),
+            key=lambda one: one.get("live_since") or "",
+            reverse=True,
+        )
+        keep = parse_settings(item.get("settings") or "").deployment.keep
+        kept |= {one["version"] for one in served[:keep]}
         traffic = item.get("traffic")
         if traffic is not None:
             shadow = traffic["shadow"]
@@ -42,7 +51,7 @@ class Cleanup:
             kept |= {lane["version"] for lane in self._registry.experiment(model, experiment)["lanes"]}
         if state is not None:
             kept |= {names.config_version(self._prefix, model, name) for name in (state.config, state.pending_config)}
-        for version in self._registry.versions(model):
+        for version in versions:
             number = version["version"]
             if version["status"] not in _DONE_WITH or number in kept or version.get("released"):
                 continue

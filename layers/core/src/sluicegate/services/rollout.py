@@ -21,12 +21,14 @@ from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused,
 from sluicegate.domain.items import ErrorItem, LiveItem, ModelItem, VersionItem, stamp
 from sluicegate.domain.settings import Endpoint
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Change, Endpoints, EndpointState, Jobs, Storage
+from sluicegate.ports import Alarms, BlueGreen, Change, Endpoints, EndpointState, Jobs, Storage
 from sluicegate.services import datasets
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.cleanup import Cleanup
+from sluicegate.services.guards import DIRECT, Guards, Way
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags
+from sluicegate.services.ramp import SWITCH, Ramp
 from sluicegate.services.routing import RoutingTable
 
 log = logging.getLogger(__name__)
@@ -42,7 +44,14 @@ class _Overtaken(Exception):
 
 class Rollout:
     def __init__(
-        self, ledger: Ledger, storage: Storage, endpoints: Endpoints, jobs: Jobs, prefix: str, region: str
+        self,
+        ledger: Ledger,
+        storage: Storage,
+        endpoints: Endpoints,
+        jobs: Jobs,
+        alarms: Alarms,
+        prefix: str,
+        region: str,
     ) -> None:
         self._ledger = ledger
         self._registry = ledger.registry
@@ -51,6 +60,8 @@ class Rollout:
         self._prefix = prefix
         self._blueprint = Blueprint(ledger.registry, storage, endpoints, jobs, prefix, region)
         self.lanes = Lanes(ledger.registry, endpoints, self._blueprint, prefix)
+        self._guards = Guards(ledger.registry, storage, endpoints, alarms, self._blueprint, prefix)
+        self._ramp = Ramp(ledger, self._guards, self.lanes, self.publish, prefix)
         self._routing = RoutingTable(ledger.registry, storage, prefix)
         self._cleanup = Cleanup(ledger.registry, endpoints, jobs, prefix)
 
@@ -67,8 +78,11 @@ class Rollout:
         raise Transient(f"{model} moved on {_LOOKS} times while it was looked at")
 
     def _advance(self, model: str, now: datetime, recover: bool) -> str:
+        ramp = self._ramp.advance(model, now)
         item = self._registry.model(model)  # before the endpoint is looked at, see above
         state = self._endpoint(model)
+        if ramp is not None and ramp != SWITCH:
+            return ramp
         if state is not None and not state.free and not state.broken:
             self._adopt(item, state, now)
             return "busy"
@@ -78,12 +92,21 @@ class Rollout:
         if desired is None or desired == item.get("live_version"):
             return self._restore(item, state) or settled
         version = self._registry.version(model, desired)
-        if version["status"] != "approved":
-            return settled
         try:
-            return self._deploy(item, version, state, now)
+            if ramp == SWITCH:
+                return self._order(item, version, state, DIRECT, now)
+            if version["status"] != "approved":
+                return settled
+            way = self._guards.way(item, version, state)
+            if way.kind == "lanes":
+                assert way.guard is not None
+                return self._ramp.begin(model, desired, way.guard, now)
+            return self._order(item, self._registry.version(model, desired), state, way, now)
         except Refused as error:
-            self.undeployable(model, desired, now, refusal(error))
+            if ramp == SWITCH:
+                self._ramp.fail(item, str(error), now)
+            else:
+                self.undeployable(model, desired, now, refusal(error))
             return "failed"
 
     def _restore(self, item: ModelItem, state: EndpointState | None) -> str | None:
@@ -141,7 +164,9 @@ class Rollout:
 
     # deploy
 
-    def _deploy(self, item: ModelItem, version: VersionItem, state: EndpointState | None, now: datetime) -> str:
+    def _order(
+        self, item: ModelItem, version: VersionItem, state: EndpointState | None, way: Way, now: datetime
+    ) -> str:
         model, number = item["model"], version["version"]
         name = names.endpoint(self._prefix, model)
         config = self._blueprint.config(version)
@@ -152,12 +177,20 @@ class Rollout:
             if state is None:
                 self._endpoints.create(name, config, tags(model))
             else:
-                self._endpoints.update(name, config)
+                self._endpoints.update(name, config, self._watched(item, version, config, way, now))
         except (AlreadyExists, Conflict) as error:
             log.info("endpoint %s is busy: %s", name, error)
             return "busy"  # it sends an event when it is free
         self._mark_deploying(model, number, now)
         return "deploying"
+
+    def _watched(self, item: ModelItem, version: VersionItem, config: str, way: Way, now: datetime) -> BlueGreen | None:
+        """SageMaker's own guarded update, with the alarms that it is to look at."""
+        if way.kind != "native" or way.guard is None:
+            return None
+        guard, endpoint = way.guard, names.endpoint(self._prefix, item["model"])
+        alarms = self._guards.watch(item, version, endpoint, guard, now, config)
+        return BlueGreen(guard.strategy, guard.steps[0], guard.bake, alarms)
 
     def _remove_broken(self, name: str) -> EndpointState | None:
         """A failed endpoint can only be deleted; another delivery goes on if that takes time."""
@@ -180,13 +213,17 @@ class Rollout:
             if item.get("live_version") == number:
                 return None
             version = self._registry.version(model, number)
+            fields: dict[str, Any] = {"deploying_version": number, "ordered_at": stamp(now)}
+            rollout = item.get("rollout")
+            if rollout is not None and rollout["version"] == number and rollout["stage"] == "shifting":
+                fields["rollout"] = {**rollout, "stage": "switching", "since": stamp(now)}
+                return Step(f"Version {number} takes over the endpoint.", fields)
             # one that left meanwhile is not brought back by an old order
             if version["status"] not in ("pending_approval", "approved"):
                 return None
             moved = move_version(version, "deploying", now, "")
             if moved is None:
                 return None
-            fields = {"deploying_version": number, "ordered_at": stamp(now)}
             return Step(f"Version {number} is being deployed.", fields, [moved])
 
         self._ledger.step(model, now, plan)
@@ -200,17 +237,28 @@ class Rollout:
         if serving is not None and serving != item.get("live_version"):
             self._live(item, serving, now)
         elif deploying is not None and deploying not in (serving, item.get("live_version")):
-            reason = state.failure_reason if state is not None else "The endpoint was deleted."
-            self._failed(item, deploying, reason or "SageMaker gave no reason.", now)
+            self._failed(item, deploying, self._why(model, deploying, state), now)
         elif serving is None or not recover:
             return "nothing"
         self.publish(model)
         current = self._registry.model(model)
         self._cleanup.clean(current, state)
+        self._guards.forget(model)
         last = self._ended_run(model, serving if deploying is None else deploying)
         if last is not None:
             self._ledger.look_again(model, f"run:{last}", now)
         return "live" if current.get("live_version") == serving and serving is not None else "failed"
+
+    def _why(self, model: str, number: int, state: EndpointState | None) -> str:
+        """Why the endpoint does not serve version ``number``, with the alarm that took it back."""
+        if state is None:
+            return "The endpoint was deleted."
+        reason = state.failure_reason or "SageMaker gave no reason."
+        alarms = self._registry.version(model, number).get("alarms")
+        if not alarms:
+            return reason
+        raised = self._guards.raised(alarms)
+        return f"Rolled back: {reason}" + (f" ({raised})" if raised is not None else "")
 
     def _ended_run(self, model: str, number: int | None) -> str | None:
         if number is None:
@@ -265,6 +313,7 @@ class Rollout:
             if _endpoint_settings(item.get("settings")) == _endpoint_settings(run_item.get("settings")):
                 fields["settings_note"] = None
             changes += self._failed_changes(item, number, fields, now)
+            fields |= self._ramp.over(item, now)
             fields |= self._released(item, version["run"])
             return Step(message, fields, changes)
 
@@ -292,7 +341,7 @@ class Rollout:
         def plan(item: ModelItem) -> Step | None:
             _still(item, seen)
             version = self._registry.version(model, number)
-            fields: dict[str, Any] = {"deploying_version": None}
+            fields: dict[str, Any] = {"deploying_version": None, **self._ramp.over(item, now)}
             if item.get("desired_version") == number:
                 fields["desired_version"] = item.get("live_version")
             changes = [

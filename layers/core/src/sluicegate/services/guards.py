@@ -1,0 +1,186 @@
+"""How a version comes in, and what watches it meanwhile.
+
+Three ways: *direct*, one order and no watching; *native*, SageMaker's deployment guardrails, which shift the traffic of
+one endpoint between two fleets; *lanes*, an endpoint beside the champion's that gets its share from ``predict``.
+SageMaker's own way wants instances and one variant name in both fleets, so both versions must read requests alike: a
+request that was encoded for one may be answered by the other. For all else there are lanes.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Literal
+
+from sluicegate.domain import algorithms, names
+from sluicegate.domain.dataset import Wires
+from sluicegate.domain.errors import NotFound, Refused
+from sluicegate.domain.items import ModelItem, VersionItem
+from sluicegate.domain.settings_deployment import Guard
+from sluicegate.domain.settings_reader import parse_settings
+from sluicegate.ports import Alarms, AlarmSpec, Change, Endpoints, EndpointState, Instances, Registry, Storage
+from sluicegate.services import datasets
+from sluicegate.services.blueprint import Blueprint
+from sluicegate.services.ledger import tags
+from sluicegate.services.routing import variant_of
+
+log = logging.getLogger(__name__)
+
+SIGNS = ("errors", "latency", "predictions")
+NAMESPACE, SHIFT = "Sluicegate", "PredictionShift"
+#: a population stability index from which a distribution counts as another one (``domain.drift``)
+SHIFTED = 0.25
+#: by how much a version may be slower than the one that serves, when model.yaml names no limit
+_SLOWER = 2.0
+_LEAST_MS, _USUAL_MS = 50.0, 1000.0
+_LOOK_BACK = timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Way:
+    kind: Literal["direct", "native", "lanes"]
+    guard: Guard | None = None
+
+
+DIRECT = Way("direct")
+
+
+class Guards:
+    def __init__(
+        self,
+        registry: Registry,
+        storage: Storage,
+        endpoints: Endpoints,
+        alarms: Alarms,
+        blueprint: Blueprint,
+        prefix: str,
+    ) -> None:
+        self._registry = registry
+        self._storage = storage
+        self._endpoints = endpoints
+        self._alarms = alarms
+        self._blueprint = blueprint
+        self._prefix = prefix
+
+    def way(self, item: ModelItem, version: VersionItem, state: EndpointState | None) -> Way:
+        """How ``version`` is to come in, seeing what serves now."""
+        guard = parse_settings(item.get("settings") or "").deployment.guard()
+        live = item.get("live_version")
+        # without a version that serves there is nothing to go back to; the lanes of an experiment have shown enough
+        if guard is None or live is None or state is None or not state.free or item.get("traffic") is not None:
+            return DIRECT
+        champion = self._registry.version(item["model"], live)
+        sizes = [self._blueprint.size(champion), self._blueprint.size(version)]
+        if not all(isinstance(size, Instances) for size in sizes) or self._reading(champion) != self._reading(version):
+            return Way("lanes", guard)
+        return Way("native" if self._share_variant(champion, version) else "lanes", guard)
+
+    def _share_variant(self, champion: VersionItem, version: VersionItem) -> bool:
+        """Let the version serve under the champion's variant; False when its config has another one already."""
+        wanted = variant_of(champion)
+        config = names.endpoint_config(self._prefix, version["model"], version["version"])
+        try:
+            return self._endpoints.config_variant(config) == wanted
+        except NotFound:
+            self._registry.commit(
+                [
+                    Change(
+                        "version",
+                        version["model"],
+                        version["version"],
+                        set={"variant": wanted},
+                        status_in=("approved",),
+                    )
+                ]
+            )
+            return True
+
+    def _reading(self, version: VersionItem) -> dict[str, Any]:
+        """All that decides what is sent to the version and how its answer is read."""
+        model = version["model"]
+        document = datasets.of_version(self._storage, model, version["version"], version["dataset_version"])
+        settings = parse_settings(self._registry.run(model, version["run"]).get("settings") or "")
+        return {
+            "encoder": document["encoder"],
+            "problem": datasets.problem_of(document, version),
+            "wire": Wires.from_json(document.get("wire")).infer,
+            **algorithms.of(settings).lane(),
+        }
+
+    # watching
+
+    def names(self, version: VersionItem, rollback_on: tuple[str, ...]) -> list[str]:
+        base = names.endpoint_config(self._prefix, version["model"], version["version"])
+        return [f"{base}-{sign}" for sign in SIGNS if sign in rollback_on]
+
+    def watch(
+        self,
+        item: ModelItem,
+        version: VersionItem,
+        endpoint: str,
+        guard: Guard,
+        now: datetime,
+        config: str | None = None,
+    ) -> list[str]:
+        """Make the alarms that watch ``version`` on ``endpoint`` (with ``config``: only the fleet that has it); their
+        names. They are written down first, so that they go when the version has come in or not."""
+        model, number, variant = item["model"], version["version"], variant_of(version)
+        found = self.names(version, guard.rollback_on)
+        if version.get("alarms") != found:
+            self._registry.commit([Change("version", model, number, set={"alarms": found})])
+        fleet = {"EndpointName": endpoint, "VariantName": variant}
+        if config is not None:
+            fleet["EndpointConfigName"] = config
+        base = names.endpoint_config(self._prefix, model, number)
+        said = f"Takes version {number} of {model} back while it comes in: "
+        specs = {
+            "errors": AlarmSpec(
+                f"{base}-errors", f"{said}its model failed.", "AWS/SageMaker", "Invocation5XXErrors", fleet, "Sum", 1
+            ),
+            "latency": AlarmSpec(
+                f"{base}-latency",
+                f"{said}it is too slow.",
+                "AWS/SageMaker",
+                "ModelLatency",
+                fleet,
+                "p99",
+                1000 * self._slowest_ms(item, guard, now) if "latency" in guard.rollback_on else 0,
+            ),
+            "predictions": AlarmSpec(
+                f"{base}-predictions",
+                f"{said}its predictions are spread otherwise than in its evaluation.",
+                NAMESPACE,
+                SHIFT,
+                {"Model": f"{self._prefix}-{model}", "Version": str(number)},
+                "Maximum",
+                SHIFTED,
+            ),
+        }
+        for sign in guard.rollback_on:
+            self._alarms.put(specs[sign], tags(model))
+        return found
+
+    def _slowest_ms(self, item: ModelItem, guard: Guard, now: datetime) -> float:
+        if guard.latency_ms is not None:
+            return guard.latency_ms
+        champion = self._registry.version(item["model"], item.get("live_version") or 0)
+        endpoint = names.endpoint(self._prefix, item["model"])
+        try:
+            usual = self._alarms.latency_ms(endpoint, variant_of(champion), now, _LOOK_BACK)
+        except Refused as error:
+            log.warning("the latency of %s is not known: %s", endpoint, error)
+            usual = None
+        return max(_LEAST_MS, _SLOWER * usual) if usual is not None else _USUAL_MS
+
+    def raised(self, alarms: list[str]) -> str | None:
+        """What the alarms say, when one says anything."""
+        raised = [state for state in self._alarms.states(alarms) if state.value == "ALARM"]
+        return "; ".join(f"alarm {state.name}: {state.reason}" for state in raised) or None
+
+    def forget(self, model: str) -> None:
+        """Delete the alarms of versions that are not coming in any more."""
+        for version in self._registry.versions(model):
+            if version.get("alarms") and version["status"] not in ("approved", "deploying"):
+                self._alarms.delete(version["alarms"])
+                self._registry.commit([Change("version", model, version["version"], set={"alarms": None})])

@@ -1,0 +1,103 @@
+"""Guarded updates and their alarms, as botocore's models and CloudWatch (moto) take them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import boto3
+import botocore.session
+import pytest
+from botocore.validate import ParamValidator
+from moto import mock_aws
+
+from sluicegate.adapters.alarms import CloudWatchAlarms
+from sluicegate.adapters.bell import EventBridgeBell
+from sluicegate.adapters.endpoints import deployment_config
+from sluicegate.domain.errors import Transient
+from sluicegate.ports import AlarmSpec, BlueGreen
+
+NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+FLEET = {"EndpointName": "sluicegate-churn", "VariantName": "v1"}
+
+
+@pytest.mark.parametrize(
+    ("guard", "routing", "longest"),
+    [
+        (BlueGreen("canary", 10, 300, ("a",)), {"CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10}}, 2220),
+        (BlueGreen("linear", 33, 300, ("a",)), {"LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 33}}, 3120),
+        (BlueGreen("linear", 10, 3600, ()), {"LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 10}}, 28_800),
+        (BlueGreen("all_at_once", 100, 600, ("a", "b")), {}, 3000),
+    ],
+)
+def test_a_guarded_update_has_the_shape_and_bounds_of_sagemaker(guard: BlueGreen, routing: Any, longest: int) -> None:
+    config = deployment_config(guard)
+    shape = botocore.session.get_session().get_service_model("sagemaker").shape_for("DeploymentConfig")
+    assert not ParamValidator().validate(config, shape).has_errors()
+    policy = config["BlueGreenUpdatePolicy"]
+    assert policy["TrafficRoutingConfiguration"] == {
+        "Type": guard.strategy.upper(),
+        "WaitIntervalInSeconds": guard.wait_seconds,
+        **routing,
+    }
+    assert policy["MaximumExecutionTimeoutInSeconds"] == longest
+    named = [alarm["AlarmName"] for alarm in config.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
+    assert named == list(guard.alarms)
+
+
+@pytest.fixture
+def alarms(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "test")
+    with mock_aws():
+        yield CloudWatchAlarms(boto3.client("cloudwatch", region_name="us-east-1"))
+
+
+def test_alarms_are_made_once_seen_and_deleted_whatever_is_there(alarms: CloudWatchAlarms) -> None:
+    errors = AlarmSpec("c-v2-errors", "It failed.", "AWS/SageMaker", "Invocation5XXErrors", FLEET, "Sum", 1)
+    latency = AlarmSpec("c-v2-latency", "It is slow.", "AWS/SageMaker", "ModelLatency", FLEET, "p99", 5e5)
+    for _ in range(2):
+        for spec in (errors, latency):
+            alarms.put(spec, {"sluicegate:model": "churn"})
+    assert {state.name for state in alarms.states(["c-v2-errors", "c-v2-latency", "other"])} == {
+        "c-v2-errors",
+        "c-v2-latency",
+    }
+    assert alarms.states([]) == []
+    alarms.delete(["c-v2-errors", "other"])
+    assert [state.name for state in alarms.states(["c-v2-errors", "c-v2-latency"])] == ["c-v2-latency"]
+    alarms.delete(["other"])
+
+
+def test_a_latency_that_nobody_measured_is_none(alarms: CloudWatchAlarms) -> None:
+    assert alarms.latency_ms("sluicegate-churn", "v1", NOW, timedelta(days=1)) is None
+
+
+def test_the_latency_is_in_milliseconds() -> None:
+    class CloudWatch:
+        def get_metric_statistics(self, **asked: Any) -> Any:
+            assert asked["Period"] == 86_400
+            assert asked["EndTime"] - asked["StartTime"] == timedelta(days=1)
+            return {"Datapoints": [{"ExtendedStatistics": {"p99": 12_500.0}}]}
+
+    assert CloudWatchAlarms(CloudWatch()).latency_ms("e", "v", NOW, timedelta(days=1)) == 12.5
+
+
+def test_the_bell_is_an_event_of_the_models_time() -> None:
+    class Events:
+        failed = 0
+
+        def put_events(self, Entries: list[dict[str, Any]]) -> Any:
+            self.entry = Entries[0]
+            return {"FailedEntryCount": self.failed, "Entries": [{"ErrorMessage": "full"}]}
+
+    events = Events()
+    EventBridgeBell(events, "sluicegate").ring("churn", NOW)
+    assert (events.entry["Source"], events.entry["DetailType"]) == ("sluicegate", "Rollout Asked")
+    assert json.loads(events.entry["Detail"]) == {"prefix": "sluicegate", "model": "churn"}
+    assert events.entry["Time"] == NOW
+    events.failed = 1
+    with pytest.raises(Transient, match="full"):
+        EventBridgeBell(events, "sluicegate").ring("churn", NOW)

@@ -1,0 +1,52 @@
+"""``deployment`` of model.yaml: what it means, and what is refused."""
+
+from __future__ import annotations
+
+import pytest
+
+from sluicegate.domain.errors import SettingsError
+from sluicegate.domain.settings_deployment import Guard
+from sluicegate.domain.settings_reader import parse_settings
+
+SIGNS = ("errors", "latency")
+
+
+@pytest.mark.parametrize(
+    ("text", "guard"),
+    [
+        ("", None),
+        ("{strategy: experiment}", None),
+        ("{strategy: shadow}", None),
+        ("{bake: 10m}", Guard("all_at_once", (100,), 600, SIGNS, None)),
+        ("{strategy: canary}", Guard("canary", (10, 100), 300, SIGNS, None)),
+        ("{strategy: canary, percent: 50, bake: 1h}", Guard("canary", (50, 100), 3600, SIGNS, None)),
+        ("{strategy: linear}", Guard("linear", (33, 66, 100), 300, SIGNS, None)),
+        ("{strategy: linear, percent: 50}", Guard("linear", (50, 100), 300, SIGNS, None)),
+        (
+            "{strategy: canary, rollback_on: [predictions], latency_ms: 80}",
+            Guard("canary", (10, 100), 300, ("predictions",), 80),
+        ),
+        ("{strategy: canary, rollback_on: []}", Guard("canary", (10, 100), 300, (), None)),
+    ],
+)
+def test_what_it_means(text: str, guard: Guard | None) -> None:
+    assert parse_settings(f"deployment: {text}\n" if text else "").deployment.guard() == guard
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{percent: 10}", "percent: needs strategy canary or linear"),
+        ("{strategy: linear, percent: 5}", "of linear, accepted is 10 to 50"),
+        ("{strategy: experiment, bake: 5m}", "bake: needs strategy all_at_once, canary or linear"),
+        ("{strategy: canary, bake: 30s}", "accepted is 1m to 1h"),
+        ("{strategy: canary, rollback_on: [errors, errors]}", "each sign once"),
+        ("{strategy: canary, rollback_on: [weather]}", "accepted is errors, latency or predictions"),
+        ("{strategy: bluegreen}", "all_at_once, canary, linear, experiment or shadow"),
+        ("{keep: 0}", "at least 1"),
+    ],
+)
+def test_what_is_refused_with_the_reason(text: str, words: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parse_settings(f"deployment: {text}\n")
+    assert words in refused.value.detail
