@@ -58,6 +58,12 @@ class Api:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._send("POST", path, json.dumps(body).encode(), {"content-type": "application/json"})
 
+    def put(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._send("PUT", path, json.dumps(body).encode(), {"content-type": "application/json"})
+
+    def delete(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        return self._send("DELETE", path, json.dumps(body).encode(), {"content-type": "application/json"})
+
     def predict(self, model: str, body: bytes, content_type: str) -> dict[str, Any]:
         path = f"models/{urllib.parse.quote(model, safe='')}/predictions"
         return self._send("POST", path, body, {"content-type": content_type})

@@ -39,6 +39,7 @@ COMMANDS = {
         "approve": "versions",
         "reject": "versions",
         "rollback": "versions",
+        "experiment": "experiment",
         "lineage": "lineage",
         "report": "reports",
         "predict": "models",

@@ -142,8 +142,14 @@ def _events(operation: str, params: Params, place: Place) -> list[Need]:
         return name if name.startswith("arn:") else place.arn("events", f"event-bus/{name}")
 
     if operation == "PutEvents":
-        names = sorted({entry.get("EventBusName") or "default" for entry in params.get("Entries", [])})
-        return [Need("events:PutEvents", bus(name)) for name in names]
+        asked = {
+            tuple(str(entry.get(member) or "") for member in ("EventBusName", "Source", "DetailType"))
+            for entry in params.get("Entries", [])
+        }
+        return [
+            Need("events:PutEvents", bus(name or "default"), {"events:source": source, "events:detail-type": kind})
+            for name, source, kind in sorted(asked)
+        ]
     rule = params.get("Rule") or params.get("Name")
     return [Need(f"events:{operation}", place.arn("events", f"rule/{rule}") if rule else "*")]
 

@@ -130,3 +130,16 @@ def test_a_transactions_items_are_told_by_their_leading_keys() -> None:
         ("dynamodb:PutItem", {"dynamodb:LeadingKeys": "COUNTED#churn#a"}),
     ]
     assert needs("dynamodb", "GetItem", {"TableName": "t", "Key": {"id": {"S": "x"}}}, PLACE)[0].context == {}
+
+
+def test_an_event_is_told_by_its_source_and_kind() -> None:
+    entries = [
+        {"Source": "mine", "DetailType": "Asked"},
+        {"Source": "mine", "DetailType": "Asked"},
+        {"Source": "other"},
+    ]
+    found = needs("events", "PutEvents", {"Entries": entries}, PLACE)
+    assert [need.context for need in found] == [
+        {"events:source": "mine", "events:detail-type": "Asked"},
+        {"events:source": "other", "events:detail-type": ""},
+    ]

@@ -111,13 +111,14 @@ class Steps:
         """The version is a challenger: approved, by the person of ``verdict`` if it waited for one, and its run makes
         room for the next. Extends ``fields`` of the model."""
         changes = []
-        if version["status"] in ("pending_approval", "retired", "failed"):
+        waits = version["status"] == "pending_approval"
+        if waits or version["status"] in ("retired", "failed"):
             # what it left behind when it went, if it did, is made again for its lane
-            message = "A challenger now."
-            decision = dict(verdict) if verdict is not None else version.get("decision")
-            changes += _moves(move_version(version, "approved", now, message, released=None, decision=decision))
-            if verdict is not None and version["status"] == "pending_approval":
+            said: dict[str, Any] = {"released": None}
+            if waits and verdict is not None:
+                said |= {"decision": verdict}
                 fields["telling"] = sorted({*(fields.get("telling") or item.get("telling") or []), version["version"]})
+            changes += _moves(move_version(version, "approved", now, "A challenger now.", **said))
         try:
             run = self._registry.run(version["model"], version["run"])
         except NotFound:
