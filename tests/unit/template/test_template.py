@@ -16,6 +16,7 @@ FUNCTIONS = {name: item for name, item in RESOURCES.items() if item["Type"] == "
 WOKEN_BY_EVENTS = (
     *("IngestDataFunction", "EvaluateModelFunction", "RegisterModelFunction"),
     *("DeployModelFunction", "TrackEndpointFunction", "StartBatchFunction", "FinishBatchFunction"),
+    "CollectFeedbackFunction",
     *("FollowTuningFunction", "FinishPreparationFunction"),
 )
 #: actions for which IAM knows no resource
@@ -70,9 +71,9 @@ def test_what_prepares_can_be_passed_only_by_what_starts_it_and_trains_nothing()
     assert written == {f"${{DataBucket.Arn}}/{folder}/*" for folder in ("artifacts", "evaluations", "batches")}
 
 
-def test_only_predict_reads_the_secret() -> None:
+def test_only_those_who_issue_and_check_inference_ids_read_the_secret() -> None:
     readers = [owner for owner, item in statements() if "secretsmanager:GetSecretValue" in listed(item["Action"])]
-    assert readers == ["PredictFunction"]
+    assert sorted(readers) == ["PredictFunction", "RecordFeedbackFunction"]
 
 
 @pytest.mark.parametrize("name", WOKEN_BY_EVENTS)

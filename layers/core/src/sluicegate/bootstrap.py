@@ -6,6 +6,7 @@ A service and its adapters are built once a process. boto3's clients are made wh
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 
 from sluicegate.adapters.alarms import CloudWatchAlarms
@@ -22,6 +23,7 @@ from sluicegate.adapters.program import PackageProgram
 from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.routes import S3Routes
+from sluicegate.adapters.secret import SecretKey
 from sluicegate.adapters.signed_http import SignedHttp
 from sluicegate.adapters.storage import S3Storage
 from sluicegate.adapters.tallies import DynamoTallies
@@ -29,12 +31,14 @@ from sluicegate.adapters.workspace import LambdaWorkspace
 from sluicegate.services.advance import Advance
 from sluicegate.services.batch import StartBatch
 from sluicegate.services.blueprint import Blueprint
+from sluicegate.services.collect import Collect
 from sluicegate.services.contests import Contests
 from sluicegate.services.costs import Costs
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.evaluate import Evaluate
 from sluicegate.services.experiment import Experiments
 from sluicegate.services.experiment_looks import Looks
+from sluicegate.services.feedback import Feedback
 from sluicegate.services.finish_batch import FinishBatch
 from sluicegate.services.finish_preparation import FinishPreparation
 from sluicegate.services.follow import Follow
@@ -216,6 +220,20 @@ def record() -> Record:
     http = SignedHttp()
     routes = S3Routes(http, setting("DATA_BUCKET"), EncodedLane.from_json)
     return Record(storage(), tallies(), Shadow(routes, InvokedEndpoints(http)))
+
+
+@cache
+def inference_key() -> SecretKey:
+    return SecretKey(SignedHttp(), setting("INFERENCE_SECRET_ARN"))
+
+
+@cache
+def collect() -> Collect:
+    return Collect(registry(), storage(), tallies())
+
+
+def feedback(keep: Callable[[str], None]) -> Feedback:
+    return Feedback(storage(), tallies(), inference_key(), keep)
 
 
 @cache
