@@ -43,6 +43,7 @@ COMMANDS = {
         "lineage": "lineage",
         "report": "reports",
         "predict": "models",
+        "feedback": "feedback",
         "batch": "batches",
         "batches": "batches",
         "open": "models",

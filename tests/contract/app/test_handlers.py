@@ -79,7 +79,13 @@ def forget() -> None:
         function.cache_clear()
     for function in (bootstrap.start, bootstrap.evaluate, bootstrap.register, bootstrap.deploy, bootstrap.track):
         function.cache_clear()
-    for function in (bootstrap.start_batch, bootstrap.finish_batch, bootstrap.record, bootstrap.tallies):
+    for function in (
+        bootstrap.start_batch,
+        bootstrap.finish_batch,
+        bootstrap.record,
+        bootstrap.tallies,
+        bootstrap.collect,
+    ):
         function.cache_clear()
 
 
@@ -160,7 +166,16 @@ def test_an_object_that_is_gone_is_remembered_as_ignored(account: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["evaluate_model", "register_model", "track_endpoint", "deploy_model", "start_batch", "finish_batch"]
+    "name",
+    [
+        "evaluate_model",
+        "register_model",
+        "track_endpoint",
+        "deploy_model",
+        "start_batch",
+        "finish_batch",
+        "collect_feedback",
+    ],
 )
 def test_news_of_what_nobody_here_started_is_ignored(account: str, name: str) -> None:
     assert handler(name)(sample(name), None) == {"outcome": "ignored"}

@@ -9,8 +9,13 @@ from typing import Any
 
 import pytest
 
+from sluicegate import bootstrap
+from sluicegate.adapters.secret import SecretKey
+from sluicegate.adapters.signed_http import SignedHttp
+from sluicegate.domain.log_lines import read
 from sluicegate.http.catalog import ROUTES
 from sluicegate.services.catalog import Catalog
+from sluicegate.services.feedback import Feedback
 from tests.contract.http.samples import (
     LambdaContext,
     MemoryRegistry,
@@ -24,7 +29,9 @@ from tests.contract.http.samples import (
 from tests.contract.http.stub_aws import StubAws, running
 from tests.contract.http.test_predict_over_http import load
 from tests.contract.http.test_steering import steering_routes
+from tests.support.fakes import FakeStorage, World
 from tests.support.stage import Stage
+from tests.support.tallies import FakeTallies
 
 ROOT = Path(__file__).parents[3]
 STEERING = steering_routes(Stage())
@@ -71,7 +78,14 @@ def test_the_document_is_openapi_3_1() -> None:
 
 
 def test_it_names_the_routes_that_there_are() -> None:
-    routes = {*ROUTES, "/models/{model}/predictions", "/openapi.json", "/", *(path for _, path in STEERING)}
+    routes = {
+        *ROUTES,
+        "/models/{model}/predictions",
+        "/models/{model}/feedback",
+        "/openapi.json",
+        "/",
+        *(path for _, path in STEERING),
+    }
     assert set(DOCUMENT["paths"]) == routes
 
 
@@ -211,6 +225,58 @@ def test_prediction_answers_have_their_shape(predict: Any) -> None:
     check(predict(prediction_event({"records": [record] * 1001}), CONTEXT), "post", path)
 
 
+@pytest.fixture
+def feedback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The function record_feedback against wire formats for the secret, and memory for what it counts."""
+    app = load("record_feedback")
+    stub = StubAws(secret="0123456789abcdef" * 3)
+    storage = FakeStorage(World())
+    storage.put("routing/churn.json", routing([lane(3)]))
+    with running(stub):
+        for name, value in stub.environment().items():
+            monkeypatch.setenv(name, value)
+        key = SecretKey(SignedHttp(), stub.environment()["INFERENCE_SECRET_ARN"])
+        tallies = FakeTallies()
+        monkeypatch.setattr(bootstrap, "feedback", lambda keep: Feedback(storage, tallies, key, keep))
+        yield app.handler
+
+
+def test_feedback_answers_have_their_shape(feedback: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    path = "/models/{model}/feedback"
+    event = sample("record_feedback.json")
+    said = json.loads(event["body"])
+    assert check(feedback(event, CONTEXT), "post", path)["version"] == 3
+    [written] = [read(text) for text in capsys.readouterr().out.splitlines() if text.startswith('{"log"')]
+    assert written is not None
+    assert [item["label"] for item in written["content"]["items"]] == ["yes"]
+    assert check(feedback(event, CONTEXT), "post", path)["status"] == 409
+    several = feedback(event | {"body": json.dumps({"feedback": [said, 5, {**said, "label": "x"}]})}, CONTEXT)
+    assert [one["reason"] for one in check(several, "post", path)["results"]] == [
+        "doubled",
+        "malformed",
+        "unknown_label",
+    ]
+    for body, status in (({}, 400), ({**said, "reward": 1, "label": None}, 400), ({"feedback": [{}] * 101}, 413)):
+        assert check(feedback(event | {"body": json.dumps(body)}, CONTEXT), "post", path)["status"] == status
+    later = {
+        **event["requestContext"],
+        "requestTimeEpoch": event["requestContext"]["requestTimeEpoch"] + 10 * 86_400_000,
+    }
+    assert check(feedback(event | {"requestContext": later}, CONTEXT), "post", path)["status"] == 410
+    nobodys = event | {"pathParameters": {"model": "nobodys"}}
+    assert check(feedback(nobodys, CONTEXT), "post", path)["status"] == 404
+    malformed = check(feedback(sample("record_feedback.malformed.json"), CONTEXT), "post", path)
+    assert [one["reason"] for one in malformed["results"]] == ["forged", "malformed", "malformed"]
+
+
+def test_feedback_says_neither_label_nor_secret_in_the_log(feedback: Any, caplog: pytest.LogCaptureFixture) -> None:
+    feedback(sample("record_feedback.json"), CONTEXT)
+    [line] = [vars(record) for record in caplog.records if record.getMessage() == "feedback"]
+    assert (line["model"], line["accepted"], line["refused"]) == ("churn", 1, [])
+    assert "yes" not in json.dumps(line, default=str)
+    assert "0123456789abcdef" not in json.dumps(line, default=str)
+
+
 # --- the samples in events/
 
 
@@ -231,7 +297,7 @@ def test_sample_events_are_answered(manage: Any, predict: Any) -> None:
     assert check(manage(sample("manage_models.malformed.json"), CONTEXT), "get", path)["status"] == 400
 
 
-@pytest.mark.parametrize("name", ["predict.json", "manage_models.json", "serve_web.json"])
+@pytest.mark.parametrize("name", ["predict.json", "manage_models.json", "serve_web.json", "record_feedback.json"])
 def test_sample_events_have_the_shape_that_sam_gives_them(name: Any) -> None:
     """``sam local start-api`` makes events of this shape; it leaves out nothing that our samples have."""
     constructor = pytest.importorskip("samcli.local.apigw.event_constructor")

@@ -42,9 +42,11 @@ def test_a_reward_is_one_in_its_range_and_labels_are_then_for_learning_only() ->
     assert (judge(REWARDS, label="yes").value, judge(REWARDS, label="yes").outcome) == ("yes", None)
 
 
-@pytest.mark.parametrize(("label", "read"), [(1, "1"), (1.0, "1"), ("1", "1"), (True, "true")])
+@pytest.mark.parametrize(
+    ("label", "read"), [(1, "1"), (1.0, "1"), ("1", "1"), (True, "true"), (1.5, "1.5"), (2, "2.0")]
+)
 def test_classes_may_come_as_what_they_look_like(label: Any, read: str) -> None:
-    assert judge(Rules(kind="multiclass", classes=("0", "1", "true")), label=label).value == read
+    assert judge(Rules(kind="multiclass", classes=("0", "1", "true", "1.5", "2.0")), label=label).value == read
 
 
 def test_numbers_are_labels_of_a_regression() -> None:
@@ -56,6 +58,8 @@ def test_numbers_are_labels_of_a_regression() -> None:
     [
         (BINARY, {"label": "maybe"}, "unknown_label", 'one of no, yes, not "maybe"'),
         (BINARY, {"label": None}, "unknown_label", "not null"),
+        (BINARY, {"label": 10**400}, "unknown_label", "one of no, yes"),
+        (BINARY, {"label": float("nan")}, "unknown_label", "not NaN"),
         (BINARY, {"label": ["yes"]}, "unknown_label", "one of no, yes"),
         (BINARY, {"label": "x" * 5000}, "unknown_label", "a text of 5,000 characters"),
         (BINARY, {"reward": 1}, "wrong_kind", "feedback.reward in model.yaml"),

@@ -136,8 +136,8 @@ def _reward(value: object, rules: Rules) -> float:
 
 def _label(value: object, rules: Rules) -> str | float:
     if rules.classes:
-        name = _class_name(value)
-        if name not in rules.classes:
+        name = _class_name(value, rules.classes)
+        if name is None:
             raise Refused("unknown_label", f"label must be {_listed(rules.classes)}, not {_shown(value)}", "label")
         return name
     if rules.kind not in SUPERVISED:
@@ -148,13 +148,17 @@ def _label(value: object, rules: Rules) -> str | float:
     return number
 
 
-def _class_name(value: object) -> str:
-    """A class as the model names it: {"label": 1} and {"label": "1"} are the same."""
+def _class_name(value: object, classes: Sequence[str]) -> str | None:
+    """A class as the model names it: of {"label": 1}, "1" or, if that is none, "1.0". None when it is no class."""
     if isinstance(value, str):
-        return value
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return json.dumps(value) if isinstance(value, (bool, int, float)) else ""
+        names = [value]
+    elif isinstance(value, bool):
+        names = [json.dumps(value), str(value)]
+    elif isinstance(value, (int, float)) and (number := _number(value)) is not None:
+        names = [json.dumps(value), f"{number:.0f}" if number.is_integer() else "", json.dumps(number)]
+    else:
+        names = []
+    return next((name for name in names if name in classes), None)
 
 
 def _number(value: object) -> float | None:
