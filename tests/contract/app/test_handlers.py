@@ -147,7 +147,8 @@ def test_what_was_logged_goes_into_the_bucket_and_the_sums_once(account: str) ->
 def test_a_batch_of_a_log_that_is_none_is_refused(account: str) -> None:
     with pytest.raises(MalformedEvent, match="not gzipped JSON"):
         handler("record_predictions")(sample("record_predictions.malformed"), None)
-    for event in (None, {}, {"awslogs": {}}, awslogs([]), awslogs({"logEvents": [{"id": "1"}]})):
+    malformed: list[Any] = [None, {}, {"awslogs": {}}, awslogs([]), awslogs({"logEvents": [{"id": "1"}]})]
+    for event in malformed:
         with pytest.raises(MalformedEvent, match="awslogs"):
             handler("record_predictions")(event, None)
     control = awslogs({"messageType": "CONTROL_MESSAGE", "logEvents": []})
