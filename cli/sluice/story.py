@@ -244,7 +244,8 @@ def outcome_of(run: Json) -> Outcome:
     if status == "live":
         return Outcome(0, f"live: version {version}", version=version)
     if status == "awaiting_approval":
-        return Outcome(3, f"version {version} waits for a person's approval", "Approve its model package.", version)
+        remedy = f"`sluice approve MODEL {version}` approves it."
+        return Outcome(3, f"version {version} waits for a person's approval", remedy, version)
     if status == "rejected":
         reason = str((run.get("verdict") or {}).get("reason") or "it did not pass the gate")
         return Outcome(1, f"rejected: {reason}", "What was live stays live; give more or better data.", version)

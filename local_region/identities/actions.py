@@ -248,6 +248,29 @@ def _sagemaker_arns(operation: str, params: Params, place: Place) -> list[str]:
     return [arn(_SAGEMAKER_RESOURCES[m], params[m]) for m in members if params.get(m)]
 
 
+# --- CloudWatch -----------------------------------------------------------------------------------------------------
+
+_ON_ALARMS = frozenset(
+    {"PutMetricAlarm", "DeleteAlarms", "DescribeAlarms", "DescribeAlarmHistory", "SetAlarmState"}
+    | {"EnableAlarmActions", "DisableAlarmActions"}
+)
+
+
+def _cloudwatch(operation: str, params: Params, place: Place) -> list[Need]:
+    """Alarms have ARNs; metrics have none, and a condition names their namespace."""
+    action = f"cloudwatch:{operation}"
+    if operation in _ON_ALARMS:
+        names = params.get("AlarmNames") or [params.get("AlarmName") or "*"]
+        found = [Need(action, place.arn("cloudwatch", f"alarm:{name}")) for name in names]
+        if operation == "PutMetricAlarm" and params.get("Tags"):
+            found += [Need("cloudwatch:TagResource", need.resource) for need in found]
+        return found
+    if operation in ("TagResource", "UntagResource", "ListTagsForResource"):
+        return [Need(action, str(params.get("ResourceARN", "*")))]
+    namespace = params.get("Namespace") if operation == "PutMetricData" else None
+    return [Need(action, "*", {"cloudwatch:namespace": str(namespace)} if namespace else {})]
+
+
 # --- Application Auto Scaling ---------------------------------------------------------------------------------------
 
 
@@ -274,6 +297,7 @@ _SERVICES: dict[str, Callable[[str, Params, Place], list[Need]]] = {
     "secretsmanager": _secrets,
     "ssm": _ssm,
     "lambda": _lambda,
+    "cloudwatch": _cloudwatch,
     "application-autoscaling": _autoscaling,
     "sagemaker": _sagemaker,
     "sagemaker-runtime": _sagemaker,

@@ -233,6 +233,8 @@ def events_command(context: Context, as_json: bool, last: int) -> None:
 def summary(event: dict[str, Any]) -> str:
     """What an event is about: an object, or a resource and its new state."""
     detail = event.get("detail") or {}
+    if isinstance(detail, str):  # as it was put, before the bus read it
+        return detail
     if "object" in detail:
         return f"s3://{detail.get('bucket', {}).get('name')}/{detail['object'].get('key')}"
     name = next((str(value) for key, value in detail.items() if key.endswith("Name") and isinstance(value, str)), "")

@@ -54,6 +54,25 @@ ROLE = "arn:aws:iam::111122223333:role/sagemaker"
             [("sqs:SendMessage", "arn:aws:sqs:eu-west-1:111122223333:q")],
         ),
         (
+            "cloudwatch",
+            "PutMetricAlarm",
+            {"AlarmName": "a", "Tags": [{"Key": "k", "Value": "v"}]},
+            [
+                ("cloudwatch:PutMetricAlarm", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:a"),
+                ("cloudwatch:TagResource", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:a"),
+            ],
+        ),
+        (
+            "cloudwatch",
+            "DeleteAlarms",
+            {"AlarmNames": ["a", "b"]},
+            [
+                ("cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:a"),
+                ("cloudwatch:DeleteAlarms", "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:b"),
+            ],
+        ),
+        ("cloudwatch", "PutMetricData", {"Namespace": "n"}, [("cloudwatch:PutMetricData", "*")]),
+        (
             "events",
             "PutEvents",
             {"Entries": [{}, {"EventBusName": "other"}]},
@@ -143,3 +162,8 @@ def test_an_event_is_told_by_its_source_and_kind() -> None:
         {"events:source": "mine", "events:detail-type": "Asked"},
         {"events:source": "other", "events:detail-type": ""},
     ]
+
+
+def test_a_condition_may_name_a_metrics_namespace() -> None:
+    (metric,) = needs("cloudwatch", "PutMetricData", {"Namespace": "n"}, PLACE)
+    assert metric.context == {"cloudwatch:namespace": "n"}

@@ -114,9 +114,10 @@ def _run(request: Request, routes: Routes, caller: str) -> tuple[int, Json]:
     try:
         return route.run(call)
     except NotFound as error:
-        raise Problem(
-            404, f"There is no {str(error)[:200]}. GET models lists the models, with their versions."
-        ) from error
+        what = f"There is no model {call.parameters.get('model', '')[:80]!r}"
+        version = call.parameters.get("version")
+        detail = f"{what}." if version is None else f"{what}, or it has no version {version[:10]}."
+        raise Problem(404, f"{detail} GET models lists the models.") from error
     except NotPossible as error:
         raise Problem(409, str(error)[:1000], title="Not possible") from error
     except UserError as error:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from sluicegate.domain.errors import SluicegateError, Transient
+from sluicegate.domain.errors import SluicegateError
 from sluicegate.domain.items import ModelItem, VerdictOfPerson, VersionItem, stamp
 from sluicegate.ports import Change, RolloutBell
 from sluicegate.services.experiment_steps import Steps
@@ -145,8 +145,8 @@ class Steer:
         # also when it was so already: a first call may have ended before the event
         try:
             self._bell.ring(model, now)
-        except Transient as error:
-            log.warning("%s: nobody is told, the next tick finds it: %s", model, error)
+        except SluicegateError:
+            log.exception("nobody is told of %s; the next tick finds it", model)
         return Decided(self._registry.version(model, number), done, said[0])
 
 
