@@ -66,7 +66,7 @@ def serving(routes: dict[tuple[str, str], Handler], public: set[str]) -> Iterato
                 return found["statusCode"], found["headers"], found["body"].encode()
             return 403, {}, b'{"message":"Missing Authentication Token"}'
 
-        do_GET = do_POST = answer
+        do_GET = do_POST = do_PUT = answer
 
         def log_message(self, format: str, *args: object) -> None:
             """Quiet."""

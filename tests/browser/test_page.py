@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 from sluicegate.domain.schema import Column, Problem, Schema
+from sluicegate.http.answers import answer
 from sluicegate.http.catalog import ROUTES
 from sluicegate.report.page import render
 from sluicegate.services.catalog import Catalog
@@ -54,6 +56,12 @@ class World:
 
     def __init__(self, registry: samples.MemoryRegistry, aws: StubAws) -> None:
         self.registry, self.aws, self.url = registry, aws, ""
+        self.decided: list[Any] = []
+
+    def decide(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        """What people ask of experiments, written down and answered."""
+        self.decided.append(json.loads(event["body"]))
+        return answer(202, {"experiment": "c0ffee12", "status": "starting"})
 
 
 @pytest.fixture
@@ -66,6 +74,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     models.catalog = lambda: Catalog(here.registry, "sluicegate-data", samples.MemoryReports(here.url))
     routes = {("GET", route): models.handler for route in ROUTES}
     routes["POST", "/models/{model}/predictions"] = predict.handler
+    routes |= {(method, "/models/{model}/experiment"): here.decide for method in ("PUT", "POST")}
     routes |= {("GET", resource): web.handler for resource in PUBLIC}
     with running(aws), serving(routes, PUBLIC) as url:
         for name, value in aws.environment().items():
@@ -363,3 +372,40 @@ def test_a_report_shows_without_complaint_and_never_wider_than_the_window(
         assert page.locator("figure svg[role=img]").first.bounding_box()["width"] > 200
     finally:
         context.close()
+
+
+def test_an_experiment_with_its_lanes_its_course_and_what_they_say(open_page: Any) -> None:
+    page = open_page("/#/models/churn").page
+    card = page.locator(".experiment")
+    expect(card.get_by_role("heading", name="Experiment: A/B test")).to_be_visible()
+    expect(card).to_contain_text("Nothing is shown yet")
+    challenger = card.get_by_role("row", name="challenger")
+    expect(challenger).to_contain_text("20 %")
+    expect(challenger).to_contain_text("0.03 (-0.0")
+    expect(card.get_by_role("img", name="Difference of challenger to the champion")).to_be_visible()
+    expect(card).to_contain_text("begun by ada: was the first one better?")
+
+
+def test_a_person_stops_an_experiment_with_the_admin_key(open_page: Any, world: Any) -> None:
+    page = open_page("/#/models/churn").page
+    card = page.locator(".experiment")
+    card.get_by_role("button", name="Stop").click()
+    card.get_by_label("Why").fill("the wrong one")
+    card.get_by_label("Admin key").fill(KEY)
+    card.get_by_role("button", name="Stop the experiment").click()
+    expect(card.get_by_role("alert")).to_contain_text("Written.")
+    assert world.decided == [{"decision": "stop", "why": "the wrong one"}]
+
+
+def test_without_one_a_person_may_begin_one(open_page: Any, world: Any) -> None:
+    world.registry.of["churn", "experiment"] = []
+    world.registry.items["churn"]["experiment"] = None
+    page = open_page("/#/models/churn").page
+    card = page.locator(".experiment")
+    card.get_by_role("button", name="Compare a version").click()
+    expect(card.get_by_label("Challenger")).to_have_value("1")
+    card.get_by_label("Kind").select_option("shadow")
+    card.get_by_label("Admin key").fill(KEY)
+    card.get_by_role("button", name="Start the experiment").click()
+    expect(card.get_by_role("alert")).to_contain_text("Experiment c0ffee12 is starting.")
+    assert world.decided == [{"challenger": 1, "mode": "shadow"}]

@@ -20,6 +20,7 @@ def story(how: str, crash_after: int | None = None, copies: int = 1) -> Contest:
     for _ in range(9):
         flow.world.now = flow.world.now.replace(second=0) + flow.every
         for _copy in range(copies):
+            flow.attempt("tick", "tick", None)
             flow.attempt("look", "look", flow.world.now)
         flow.play(copies)
     return flow

@@ -21,6 +21,7 @@ from sluicegate.services.experiment import Experiments
 from sluicegate.services.experiment_looks import Looks
 from sluicegate.services.experiment_terms import Wanted
 from sluicegate.services.lanes import Lanes
+from sluicegate.services.routing import RoutingTable
 from sluicegate.services.tallies import hour_of
 from tests.support.fakes import FakeBell, World
 from tests.support.flow import PREFIX, REGION, Flow, table
@@ -46,7 +47,8 @@ class Contest(Flow):
         looks = Looks(self.storage, self.tallies)
         blueprint = Blueprint(self.registry, self.storage, self.endpoints, self.jobs, PREFIX, REGION)
         lanes = Lanes(self.registry, self.endpoints, blueprint, PREFIX)
-        return Experiments(self.ledger(), looks, lanes, self.rollout())
+        routing = RoutingTable(self.registry, self.storage, PREFIX)
+        return Experiments(self.ledger(), looks, lanes, routing, FakeBell(self.world))
 
     def deliver(self, kind: str, identity: str, about: Any) -> str:
         if kind == "look":

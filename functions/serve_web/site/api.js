@@ -79,6 +79,21 @@ export function decide(name, version, action, why) {
   });
 }
 
+/** The experiment that runs, or the last; null where there never was one. */
+export async function experiment(name) {
+  const { experiments } = await call(`models/${part(name)}/experiments?limit=1`);
+  return experiments.length ? call(`models/${part(name)}/experiment`) : null;
+}
+
+/** `method`: PUT begins one, POST decides it. */
+export function askExperiment(name, method, body) {
+  return call(`models/${part(name)}/experiment`, {
+    method,
+    headers: { "content-type": "application/json", "x-api-key": adminKey() ?? "" },
+    body: JSON.stringify(body),
+  });
+}
+
 export function predictionUrl(name) {
   return new URL(`models/${part(name)}/predictions`, document.baseURI).href;
 }

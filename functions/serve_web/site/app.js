@@ -1,9 +1,10 @@
 // The page: asks for the key, lists models, shows the chosen one, and looks again while something works.
 
-import { ApiProblem, apiKey, batches, model, models, setApiKey, uploads, versions } from "./api.js";
+import { ApiProblem, apiKey, batches, experiment, model, models, setApiKey, uploads, versions } from "./api.js";
 import { anyUnderWay } from "./batches.js";
 import { showDetail } from "./detail.js";
 import { badge, command, fill, h } from "./dom.js";
+import { experimentWorks } from "./experiments.js";
 import { uploadRow } from "./uploads.js";
 
 const BUSY_MS = 1500;
@@ -101,7 +102,7 @@ async function refresh() {
     if (!name && list.models.length === 1) name = list.models[0].model;
     let shown = null;
     if (name) {
-      shown = await Promise.all([model(name), versions(name), uploads(name), batches(name)]).catch((problem) => {
+      shown = await Promise.all([model(name), versions(name), uploads(name), batches(name), experiment(name)]).catch((problem) => {
         if (problem instanceof ApiProblem && problem.status === 404) return { missing: problem.message };
         throw problem;
       });
@@ -115,13 +116,13 @@ async function refresh() {
     if (shown?.missing) {
       fill(byId("detail"), shown.missing, () => h("div", { className: "card" }, h("h1", {}, "Not here"), h("p", {}, shown.missing)));
     } else if (shown) {
-      showDetail(byId("detail"), shown[0], shown[1].versions, shown[2].uploads, shown[3].batches);
+      showDetail(byId("detail"), shown[0], shown[1].versions, shown[2].uploads, shown[3].batches, shown[4]);
       document.title = `${name} · Sluicegate`;
     } else {
       showWelcome(list);
       document.title = "Sluicegate";
     }
-    const works = busy(list, shown?.[0], shown?.[2]?.uploads) || anyUnderWay(shown?.[3]?.batches ?? []);
+    const works = busy(list, shown?.[0], shown?.[2]?.uploads) || anyUnderWay(shown?.[3]?.batches ?? []) || experimentWorks(shown?.[4]);
     byId("pulse").classList.toggle("on", works);
     if (works) wait = BUSY_MS;
   } catch (problem) {

@@ -1,6 +1,7 @@
 // What a person may decide about a version, with a reason. The admin key is asked for at the first decision.
 
-import { adminKey, decide, setAdminKey } from "./api.js";
+import { adminForm } from "./admin.js";
+import { decide } from "./api.js";
 import { h } from "./dom.js";
 
 const POSSIBLE = {
@@ -35,34 +36,9 @@ export function decisionNote(version) {
 }
 
 function form(model, number, action, place) {
-  const why = h("input", { type: "text", maxLength: 500, autocomplete: "off" });
-  const key = adminKey() ? null : h("input", { type: "password", autocomplete: "off", required: true });
-  const said = h("p", { className: "sub", role: "alert" });
-  const send = h("button", { type: "submit", className: "primary" }, `${SAID[action]} version ${number}`);
-  const made = h(
-    "form",
-    {
-      onsubmit: async (event) => {
-        event.preventDefault();
-        if (key) setAdminKey(key.value.trim());
-        send.disabled = true;
-        try {
-          said.textContent = (await decide(model, number, action, why.value.trim())).message;
-          why.disabled = true;
-        } catch (problem) {
-          if (problem.isKey) setAdminKey(null);
-          said.textContent = problem.message;
-          send.disabled = false;
-          if (problem.isKey && !key) place.replaceChildren(form(model, number, action, place), said);
-        }
-      },
-    },
-    h("p", { className: "hint" }, DOES[action]),
-    h("label", {}, "Why", why),
-    key && h("label", {}, "Admin key", key),
-    h("div", { className: "line" }, send, h("button", { type: "button", onclick: () => place.replaceChildren() }, "Cancel")),
-    said,
-  );
-  queueMicrotask(() => (key ?? why).focus());
-  return made;
+  return adminForm(place, {
+    label: `${SAID[action]} version ${number}`,
+    does: DOES[action],
+    act: async (why) => (await decide(model, number, action, why)).message,
+  });
 }

@@ -3,6 +3,7 @@
 import { showBatches } from "./batches.js";
 import { decisionButtons, decisionNote } from "./decisions.js";
 import { badge, command, fill, h } from "./dom.js";
+import { showExperiment } from "./experiments.js";
 import { buildForm } from "./form.js";
 import { count, duration, metric, number, time } from "./format.js";
 import { reportButton } from "./reports.js";
@@ -35,20 +36,23 @@ const DOING = {
 
 const sections = new WeakMap();
 
-export function showDetail(parent, model, versions, uploads, batches) {
+export function showDetail(parent, model, versions, uploads, batches, experiment) {
   let parts = sections.get(parent);
   if (parts?.name !== model.model || !parts.head.isConnected) {
     parts = { name: model.model };
-    for (const name of ["head", "predict", "run", "versions", "batches", "uploads"]) {
+    for (const name of ["head", "predict", "experiment", "run", "versions", "batches", "uploads"]) {
       parts[name] = h("section", { className: `card ${name}` });
     }
     sections.set(parent, parts);
-    fill(parent, ["detail", model.model, Math.random()], () => [parts.head, parts.predict, parts.run, parts.versions, parts.batches, parts.uploads]);
+    fill(parent, ["detail", model.model, Math.random()], () => [parts.head, parts.predict, parts.experiment, parts.run, parts.versions, parts.batches, parts.uploads]);
   }
   const target = model.upload_to ?? `s3://<bucket>/data/${model.model}/`;
   fill(parts.head, [model.state, model.message, model.live, model.live_version, model.problem, model.target, model.settings_problem, model.code_problem, model.updated_at], () => head(model));
   // The form stays while its schema and version do: what somebody typed outlives a refresh.
   fill(parts.predict, [model.live_version, model.schema, model.state !== "live" && !model.live_version], () => predictPart(model, target));
+  const comparison = [experiment, model.live_version, versions.map((version) => [version.version, version.status])];
+  fill(parts.experiment, comparison, () => showExperiment(model, experiment, versions));
+  parts.experiment.hidden = !parts.experiment.hasChildNodes();
   fill(parts.run, model.last_run, () => runPart(model.last_run, target, model.model));
   fill(parts.versions, versions, () => versionsPart(versions, model.model));
   fill(parts.batches, [batches, target], () => showBatches(batches, target.replace("/data/", "/batch/")));

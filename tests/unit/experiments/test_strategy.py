@@ -101,8 +101,7 @@ def test_a_strategy_that_changes_while_a_version_waits_counts() -> None:
     del flow.registry.items["model", MODEL, ""]["sleep"]
     flow.put("models/churn/model.yaml", b"deployment: {strategy: all_at_once}")
     flow.play()
-    flow.wait(minutes=5)
-    flow.play()
+    flow.wait(minutes=10)
     assert flow.item()["live_version"] == 2
     assert run_of(flow, 2) == "live"
 

@@ -50,6 +50,7 @@ from sluicegate.services.processing import Processing
 from sluicegate.services.record import Record
 from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
+from sluicegate.services.routing import RoutingTable
 from sluicegate.services.shadow import Shadow
 from sluicegate.services.steer import Steer
 from sluicegate.services.track import Track
@@ -197,7 +198,8 @@ def experiments() -> Experiments:
     endpoints = SageMakerEndpoints(client("sagemaker"))
     blueprint = Blueprint(registry(), storage(), endpoints, jobs(), prefix(), region())
     lanes = Lanes(registry(), endpoints, blueprint, prefix())
-    return Experiments(ledger(), Looks(storage(), tallies), lanes, rollout())
+    routing = RoutingTable(registry(), storage(), prefix())
+    return Experiments(ledger(), Looks(storage(), tallies), lanes, routing, bell())
 
 
 @cache

@@ -34,7 +34,7 @@ class Contests:
     def start(self, model: str, wanted: Wanted, now: datetime) -> ExperimentItem:
         """See ``begin``."""
         found = begin(self._ledger, model, wanted, now)
-        self._ring(model, now)
+        ring(self._bell, model, now)
         return found
 
     def decide(self, model: str, kind: str, slot: str | None, who: str, why: str, now: datetime) -> ExperimentItem:
@@ -53,14 +53,8 @@ class Contests:
             kind=kind, slot=slot, version=version, reason=why or f"{who} decided so.", by=who, at=stamp(now)
         )
         self._ledger.step(model, now, lambda item: self._steps.decided(item, found, verdict, now))
-        self._ring(model, now)
+        ring(self._bell, model, now)
         return self._registry.experiment(model, found["experiment"])
-
-    def _ring(self, model: str, now: datetime) -> None:
-        try:
-            self._bell.ring(model, now)
-        except Transient as error:
-            log.warning("%s: nobody is told, the next look finds it: %s", model, error)
 
 
 def begin(ledger: Ledger, model: str, wanted: Wanted, now: datetime) -> ExperimentItem:
@@ -91,6 +85,13 @@ def begin(ledger: Ledger, model: str, wanted: Wanted, now: datetime) -> Experime
 
     ledger.step(model, now, plan)
     return registry.experiment(model, result)
+
+
+def ring(bell: RolloutBell, model: str, now: datetime) -> None:
+    try:
+        bell.ring(model, now)
+    except Transient as error:
+        log.warning("%s: nobody is told, the next look finds it: %s", model, error)
 
 
 def known(registry: RegistryReader, model: str, experiment: str | None) -> ExperimentItem | None:

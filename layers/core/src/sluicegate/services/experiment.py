@@ -29,14 +29,14 @@ from sluicegate.domain.items import (
     stamp,
 )
 from sluicegate.domain.shadow import SHADOW
-from sluicegate.services.contests import begin, known
+from sluicegate.ports import RolloutBell
+from sluicegate.services.contests import begin, known, ring
 from sluicegate.services.experiment_looks import Looks, is_due
 from sluicegate.services.experiment_steps import CONTESTS, Steps, strategy
 from sluicegate.services.experiment_terms import CHAMPION, CannotStart, Wanted
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import Ledger
-from sluicegate.services.rollout import Rollout
-from sluicegate.services.routing import variant_of
+from sluicegate.services.routing import RoutingTable, variant_of
 
 log = logging.getLogger(__name__)
 
@@ -59,12 +59,15 @@ _DECISIONS = {
 
 
 class Experiments:
-    def __init__(self, ledger: Ledger, looks: Looks, lanes: Lanes, rollout: Rollout) -> None:
+    """``bell`` wakes the rollouts, when a version is to be promoted."""
+
+    def __init__(self, ledger: Ledger, looks: Looks, lanes: Lanes, routing: RoutingTable, bell: RolloutBell) -> None:
         self._ledger = ledger
         self._registry = ledger.registry
         self._looks = looks
         self._lanes = lanes
-        self._rollout = rollout
+        self._routing = routing
+        self._bell = bell
         self._prefix = ledger.prefix
         self._steps = Steps(ledger.registry)
 
@@ -115,7 +118,7 @@ class Experiments:
         if is_due(found, now):
             return self._look(found, now)
         if recover:
-            self._rollout.publish(model)
+            self._routing.publish(model)
         return found["status"]
 
     # beginning
@@ -139,8 +142,7 @@ class Experiments:
             log.info("version %s of %s waits: %s", number, model, error)
             return "waits"
         self._ledger.step(model, now, lambda found: self._steps.uncontested(found, number))
-        self._rollout.advance(model, now)
-        return "none"
+        return "none"  # on the way to the endpoint, if it may serve: the rollouts' next tick takes it on
 
     def _bring(self, found: ExperimentItem, now: datetime) -> str:
         model, cause = found["model"], found["experiment"]
@@ -151,7 +153,7 @@ class Experiments:
             word = f"failed:{error}"
         if word == "ready":
             self._ledger.step(model, now, lambda _: self._steps.share(found, lanes, shadow, now))
-            self._rollout.publish(model)
+            self._routing.publish(model)
             return _AGAIN
         late = now - moment(found["created_at"]) > LONGEST_START
         if word == "busy" and not late:
@@ -191,7 +193,9 @@ class Experiments:
                 kind=kind, slot=slot, version=version, reason=seen["reason"], by="experiment", at=stamp(now)
             )
         self._ledger.step(model, now, lambda one: self._steps.looked(one, found, seen, decision, new, now))
-        self._rollout.publish(model)
+        self._routing.publish(model)
+        if kind == "promote":
+            ring(self._bell, model, now)
         return _AGAIN
 
     # ending
@@ -199,14 +203,14 @@ class Experiments:
     def _decide(self, found: ExperimentItem, decision: VerdictItem, now: datetime) -> None:
         model = found["model"]
         if self._ledger.step(model, now, lambda one: self._steps.decided(one, found, decision, now)) is not None:
-            self._rollout.publish(model)
+            self._routing.publish(model)
 
     def _carry_out(self, item: ModelItem, found: ExperimentItem, now: datetime) -> str:
         model, decision, settled = found["model"], found["decision"], found.get("settled_at")
         assert decision is not None
         if settled is None:
             return self._promote(item, found, decision, now)
-        self._rollout.publish(model)  # a first try may have ended before it
+        self._routing.publish(model)  # a first try may have ended before it
         if now < moment(settled) + DRAIN:
             return "draining"
         try:
@@ -226,12 +230,10 @@ class Experiments:
         if item.get("live_version") != winner:
             version = self._registry.version(model, winner)
             if item.get("desired_version") == winner and version["status"] in ("approved", "deploying"):
-                self._rollout.advance(model, now)
-                after = self._registry.model(model)
-                return _AGAIN if after != item else "promoting"
+                return "promoting"
             failure = f"Version {winner} could not take over; version {item.get('live_version')} serves on."
         self._ledger.step(model, now, lambda one: self._steps.settled(one, found, now, failure))
-        self._rollout.publish(model)
+        self._routing.publish(model)
         return _AGAIN
 
     def _placed(self, found: ExperimentItem) -> tuple[list[LaneItem], ShadowItem | None]:

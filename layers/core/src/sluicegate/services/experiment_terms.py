@@ -114,7 +114,7 @@ def check(item: ModelItem, wanted: Wanted, registry: RegistryReader) -> None:
     coming = next((number for number in ordered if number is not None and number != champion), None)
     if coming is not None:
         raise CannotStart("A deployment is under way", f"Version {coming} is about to replace version {champion}.")
-    if item.get("traffic") is not None:
+    if item.get("traffic") is not None or item.get("rollout") is not None:
         raise CannotStart("Traffic is being shifted", f"The traffic of {model} is shared by a rollout until it ends.")
     for number in wanted.challengers:
         if number == champion:
