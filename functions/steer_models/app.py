@@ -9,13 +9,18 @@ from aws_lambda_powertools import Logger
 
 from sluicegate import bootstrap
 from sluicegate.http.experiments import experiment_routes
+from sluicegate.http.sleep_routes import sleep_routes
 from sluicegate.http.steering import handle, version_routes
 
 logger = Logger()
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    routes = {**version_routes(bootstrap.steer()), **experiment_routes(bootstrap.contests())}
+    routes = {
+        **version_routes(bootstrap.steer()),
+        **experiment_routes(bootstrap.contests()),
+        **sleep_routes(bootstrap.sleep_orders()),
+    }
     return handle(event, routes, os.environ["ADMIN_API_KEY_ID"], log)
 
 

@@ -421,6 +421,10 @@ class FakeEndpoints:
         self.states: dict[str, EndpointState] = {}
         self.orders: list[str] = []
         self.guards: dict[str, BlueGreen | None] = {}
+        self.tagged: dict[str, dict[str, str]] = {}
+
+    def tags(self, arn: str) -> Mapping[str, str]:
+        return self.tagged[arn]
 
     def create_config(
         self, name: str, model_name: str, variant: str, size: Serverless | Instances, tags: Mapping[str, str]
@@ -452,7 +456,9 @@ class FakeEndpoints:
         if name in self.states:
             raise AlreadyExists(name)
         assert config in self.endpoint_configs
-        self.states[name] = EndpointState(name, "Creating", config)
+        arn = f"arn:aws:sagemaker:us-east-1:123456789012:endpoint/{name}"
+        self.states[name] = EndpointState(name, "Creating", config, created=self.world.now, arn=arn)
+        self.tagged[arn] = dict(tags)
         self.orders.append(config)
         self.world.effect(f"create endpoint {name} {config}")
 
@@ -510,6 +516,16 @@ class FakeAlarms:
 
     def latency_ms(self, endpoint: str, variant: str, until: datetime, span: timedelta) -> float | None:
         return self.usual_ms
+
+
+class FakeCalls:
+    """Calls of endpoints, by the time they were made."""
+
+    def __init__(self) -> None:
+        self.made: dict[str, list[datetime]] = {}
+
+    def count(self, endpoint: str, variant: str, since: datetime, until: datetime) -> int:
+        return sum(since <= at <= until for at in self.made.get(endpoint, []))
 
 
 class FakeBell:

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from sluicegate.http.experiments import experiment_routes
+from sluicegate.http.sleep_routes import sleep_routes
 from sluicegate.http.steering import Route, handle, version_routes
 from sluicegate.services.contests import Contests
+from sluicegate.services.sleep_orders import SleepOrders
+from sluicegate.services.sleeping import table_price
 from tests.contract.http.samples import proxy_event
 from tests.support.fakes import FakeBell
-from tests.support.stage import MODEL, Stage
+from tests.support.stage import MODEL, REGION, Stage
 
 ROOT = Path(__file__).parents[3]
 DOCUMENT = json.loads((ROOT / "functions/serve_web/site/openapi.json").read_text())
@@ -24,7 +28,9 @@ jsonschema = pytest.importorskip("jsonschema")
 
 def steering_routes(stage: Stage) -> dict[tuple[str, str], Route]:
     """All that the function answers."""
-    return {**version_routes(stage.steer()), **experiment_routes(Contests(stage.ledger(), FakeBell(stage.world)))}
+    contests = Contests(stage.ledger(), FakeBell(stage.world))
+    orders = SleepOrders(stage.ledger(), FakeBell(stage.world), table_price(REGION))
+    return {**version_routes(stage.steer()), **experiment_routes(contests), **sleep_routes(orders)}
 
 
 def ask(
@@ -140,3 +146,39 @@ def test_the_sample_events_are_answered() -> None:
         assert handle(event, steering_routes(stage), ADMIN, lambda _line: None)["statusCode"] == 403
         event["requestContext"]["identity"]["apiKeyId"] = ADMIN
         assert checked(stage, event, APPROVE)[0] == status
+
+
+def order(stage: Stage, what: str, body: Any = None, model: str = MODEL, **identity: str) -> tuple[int, Any]:
+    path = f"/models/{{model}}/{what}"
+    text = None if body is None else json.dumps(body)
+    event = proxy_event("POST", path, {"model": model}, body=text)
+    event["requestContext"]["identity"] |= identity or {"apiKeyId": ADMIN}
+    return checked(stage, event, path)
+
+
+def test_an_endpoint_is_put_to_sleep_and_woken() -> None:
+    stage = Stage()
+    assert order(stage, "sleep")[0] == 409
+    stage.world.now = datetime.fromtimestamp(1_795_348_800 - 3600, UTC)  # the request's time is the sample event's
+    stage.add("approved")
+    stage.play()
+    status, body = order(stage, "sleep", {"why": "a quiet week", "who": "ann"})
+    assert (status, body["done"], body["endpoint_state"]) == (202, True, "asleep")
+    stage.play()
+    assert order(stage, "sleep")[0] == 200
+    stage.world.now += timedelta(hours=2)
+    status, body = order(stage, "wake")
+    assert (status, body["endpoint_state"]) == (202, "waking")
+    stage.play()
+    assert order(stage, "wake") == (
+        200,
+        {
+            "model": MODEL,
+            "done": False,
+            "endpoint_state": "serving",
+            "message": f"The endpoint of {MODEL} is awake already.",
+        },
+    )
+    assert order(stage, "wake", model="nosuch")[0] == 404
+    assert order(stage, "sleep", apiKeyId="another")[0] == 403
+    assert order(stage, "sleep", {"minutes": 5})[0] == 400

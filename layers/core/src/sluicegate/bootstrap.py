@@ -12,6 +12,7 @@ from functools import cache
 from sluicegate.adapters.alarms import CloudWatchAlarms
 from sluicegate.adapters.aws import client
 from sluicegate.adapters.bell import EventBridgeBell
+from sluicegate.adapters.calls import CloudWatchCalls
 from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.invoke import SageMakerEndpoints as InvokedEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
@@ -47,16 +48,20 @@ from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.preparation import Preparation
 from sluicegate.services.processing import Processing
+from sluicegate.services.reap import Reap
 from sluicegate.services.record import Record
 from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.routing import RoutingTable
 from sluicegate.services.shadow import Shadow
+from sluicegate.services.sleep_orders import SleepOrders
+from sluicegate.services.sleeping import table_price
 from sluicegate.services.steer import Steer
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
 from sluicegate.services.training import Training
 from sluicegate.services.wake import Wake
+from sluicegate.services.wake_endpoint import WakeEndpoint
 from sluicegate.services.withdraw import Withdraw
 
 
@@ -236,6 +241,22 @@ def collect() -> Collect:
 
 def feedback(keep: Callable[[str], None]) -> Feedback:
     return Feedback(storage(), tallies(), inference_key(), keep)
+
+
+@cache
+def reap() -> Reap:
+    endpoints, calls = SageMakerEndpoints(client("sagemaker")), CloudWatchCalls(client("cloudwatch"))
+    return Reap(ledger(), endpoints, calls, Costs(registry(), prices(), region()), bell(), prefix())
+
+
+@cache
+def sleep_orders() -> SleepOrders:
+    return SleepOrders(ledger(), bell(), table_price(region()))
+
+
+@cache
+def wake_endpoint() -> WakeEndpoint:
+    return WakeEndpoint(ledger(), bell())
 
 
 @cache

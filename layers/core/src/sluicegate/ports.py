@@ -332,6 +332,8 @@ class EndpointState:
     config: str
     pending_config: str | None = None
     failure_reason: str = ""
+    created: datetime | None = None
+    arn: str = ""
 
     @property
     def free(self) -> bool:
@@ -376,6 +378,13 @@ class Endpoints(Protocol):
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None: ...  # AlreadyExists
     def update(self, name: str, config: str, guard: BlueGreen | None = None) -> None: ...  # Conflict: busy
     def delete(self, name: str) -> None: ...
+    def tags(self, arn: str) -> Mapping[str, str]: ...
+
+
+class Calls(Protocol):
+    """How often a variant of an endpoint was called, as far as it is known yet."""
+
+    def count(self, endpoint: str, variant: str, since: datetime, until: datetime) -> int: ...
 
 
 @dataclass(frozen=True)

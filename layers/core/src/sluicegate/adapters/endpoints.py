@@ -60,6 +60,8 @@ class SageMakerEndpoints:
             config=found.get("EndpointConfigName", ""),
             pending_config=pending.get("EndpointConfigName"),
             failure_reason=found.get("FailureReason", ""),
+            created=found.get("CreationTime"),
+            arn=found.get("EndpointArn", ""),
         )
 
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
@@ -78,6 +80,13 @@ class SageMakerEndpoints:
     def delete(self, name: str) -> None:
         with translated():
             self._sagemaker.delete_endpoint(EndpointName=name)
+
+    def tags(self, arn: str) -> Mapping[str, str]:
+        found: dict[str, str] = {}
+        with translated():
+            for page in self._sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn):
+                found |= {tag["Key"]: tag["Value"] for tag in page["Tags"]}
+        return found
 
 
 def deployment_config(guard: BlueGreen) -> dict[str, Any]:

@@ -16,7 +16,12 @@ from sluicegate.domain.pricing import hourly_price
 #: where the API is asked, whatever the region that is asked about
 PRICING_REGION = "us-east-1"
 #: the price list's words ("component")
-_COMPONENTS = {"training": "Training", "evaluation": "Batch Transform", "processing": "Processing"}
+_COMPONENTS = {
+    "training": "Training",
+    "evaluation": "Batch Transform",
+    "processing": "Processing",
+    "hosting": "Hosting",
+}
 
 
 class PriceList:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, TypedDict
 
+from sluicegate.domain.sleep_items import SavedItem, SleepItem, slumbers_on, waits_for_waking
+
 #: a version's number is text of this length in its sort key, so text order is number order
 VERSION_DIGITS = 6
 
@@ -144,6 +146,9 @@ class ModelItem(SummaryItem, total=False):
     challenging_at: str | None  # when that was decided
     traffic: TrafficItem | None  # None: all requests go to the live version
     rollout: RolloutItem | None  # a version that comes in by lanes of our own
+    sleep: SleepItem | None  # None: the endpoint is not shut down
+    saved: SavedItem | None
+    awake_since: str | None  # when the endpoint was woken last
     ordered_at: str | None  # when the endpoint was told to serve deploying_version
     telling: list[int] | None  # versions decided by a person, of which SageMaker's registry is not told yet
 
@@ -343,6 +348,8 @@ KEPT: dict[str, frozenset[str]] = {
             "challenging",
             "challenging_at",
             "traffic",
+            "sleep",
+            "awake_since",
             "rollout",
             "ordered_at",
             "telling",
@@ -363,10 +370,11 @@ def is_moving(item: Mapping[str, Any]) -> bool:
     """Whether a model (its item) is on the way somewhere: what was decided for it is not what is."""
     desired = item.get("desired_version")
     return bool(
-        (desired is not None and desired != item.get("live_version"))
+        (desired is not None and desired != item.get("live_version") and not waits_for_waking(item, desired))
         or item.get("deploying_version") is not None
         or item.get("telling")
         or item.get("rollout") is not None
+        or slumbers_on(item)
     )
 
 

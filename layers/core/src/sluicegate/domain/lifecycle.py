@@ -63,6 +63,16 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
         "done": (),
         "failed": (),
     },
+    # of a model: its own endpoint, as far as the registry has a word in it ("asleep" and "waking" are written down,
+    # the others follow from which version is live: see domain/sleep.py)
+    "endpoint": {
+        None: ("creating",),
+        "creating": ("serving",),
+        "serving": ("asleep",),
+        # somebody who makes the endpoint by hand wakes it, too
+        "asleep": ("waking", "serving"),
+        "waking": ("serving", "asleep"),
+    },
     "experiment": {
         None: ("starting",),
         # its lanes come up; nothing is shared yet

@@ -16,6 +16,7 @@ from sluicegate.domain.settings_experiment import Experiment
 from sluicegate.domain.settings_retrain import Retrain
 from sluicegate.domain.settings_rows import Split, Weights
 from sluicegate.domain.settings_script import ScriptKeys
+from sluicegate.domain.settings_sleep import IdleShutdown, KeepAwake
 from sluicegate.domain.settings_traffic import Feedback, PredictionLog, Traffic
 from sluicegate.domain.settings_tuning import Budget, Tuning
 
@@ -77,7 +78,6 @@ AlgorithmName = Literal[
 NOT_YET: frozenset[str] = frozenset(
     {
         "endpoint.max",
-        "idle_shutdown",
     }
 )
 
@@ -226,6 +226,13 @@ class ModelSettings(_Part):
     deployment: Deployment = Deployment()
     endpoint: Endpoint = Endpoint()
     experiment: Experiment = Experiment()
+    idle_shutdown: IdleShutdown | None = Field(
+        default=None,
+        description="The endpoint is shut down after so long without a call, and woken by the next; by default never.",
+    )
+    keep_awake: list[KeepAwake] = Field(
+        default=[], max_length=20, description="Times of the week in which idle_shutdown leaves the endpoint alone."
+    )
     retrain: Retrain = Retrain()
     budget: Budget = Budget()
     traffic: Traffic = Traffic()

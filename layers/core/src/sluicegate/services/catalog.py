@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from sluicegate.domain.errors import NotFound, SluicegateError
 from sluicegate.domain.items import public
+from sluicegate.domain.sleep import endpoint_state
 from sluicegate.ports import RegistryReader, Reports
 from sluicegate.services import lineage
 
@@ -38,6 +39,7 @@ _DETAIL = (
     "last_run",
     "endpoint",
     "experiment",
+    "saved",
 )
 _SHAPES: dict[str, tuple[str, ...]] = {
     "run": (
@@ -148,6 +150,7 @@ class Catalog:
         detail["last_run"] = None if last_run is None else shaped("run", last_run)
         detail["state"], detail["message"] = describe(item, last_run, uploads)
         detail["upload_to"] = f"s3://{self.bucket}/data/{model}/" if self.bucket else None
+        detail["endpoint_state"], detail["sleep"] = endpoint_state(item), _sleep(item)
         return detail
 
     def versions(self, model: str, limit: str | None = None, after: str | None = None) -> Json:
@@ -343,6 +346,14 @@ def _problem(error: Mapping[str, Any] | None) -> str:
     if not error:
         return "no reason was given"
     return ": ".join(str(error[part]) for part in ("title", "detail") if error.get(part))
+
+
+def _sleep(item: Mapping[str, Any]) -> Json | None:
+    sleep = item.get("sleep")
+    if sleep is None:
+        return None
+    shown = ("state", "since", "asleep_at", "by", "why", "version", "config", "usd_per_hour", "error")
+    return {name: sleep.get(name) for name in shown}
 
 
 def page(

@@ -30,6 +30,7 @@ from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags
 from sluicegate.services.ramp import SWITCH, Ramp
 from sluicegate.services.routing import RoutingTable
+from sluicegate.services.slumber import Slumber, Unwakeable
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ class Rollout:
         self._guards = Guards(ledger.registry, storage, endpoints, alarms, self._blueprint, prefix)
         self._ramp = Ramp(ledger, self._guards, self.lanes, self.publish, prefix)
         self._routing = RoutingTable(ledger.registry, storage, prefix)
+        self._slumber = Slumber(ledger, endpoints, self._blueprint, self._routing, prefix)
         self._cleanup = Cleanup(ledger.registry, endpoints, jobs, prefix)
 
     def advance(self, model: str, now: datetime, recover: bool = False) -> str:
@@ -81,6 +83,13 @@ class Rollout:
         ramp = self._ramp.advance(model, now)
         item = self._registry.model(model)  # before the endpoint is looked at, see above
         state = self._endpoint(model)
+        if item.get("sleep") is not None:
+            word = self._slumbers(item, state, now)
+            if word is not None:
+                return word
+            item = self._registry.model(model)
+            if item.get("sleep") is not None:
+                raise _Overtaken
         if ramp is not None and ramp != SWITCH:
             return ramp
         if state is not None and not state.free and not state.broken:
@@ -107,6 +116,13 @@ class Rollout:
                 self._ramp.fail(item, str(error), now)
             else:
                 self.undeployable(model, desired, now, refusal(error))
+            return "failed"
+
+    def _slumbers(self, item: ModelItem, state: EndpointState | None, now: datetime) -> str | None:
+        try:
+            return self._slumber.go_on(item, state, now)
+        except Unwakeable as error:
+            self.undeployable(item["model"], error.version, now, error.error)
             return "failed"
 
     def _restore(self, item: ModelItem, state: EndpointState | None) -> str | None:

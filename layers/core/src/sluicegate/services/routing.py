@@ -2,7 +2,7 @@
 
 One document a model::
 
-    {"model", "problem", "schema", "cause", "salt", "lanes": [lane], "coming": [lane], "shadow": lane | null,
+    {"model", "problem", "schema", "cause", "salt", "state", "lanes": [lane], "coming": [lane], "shadow": lane | null,
      "subject", "testers", "log": {"sample", "records"}, "feedback": {"window_seconds", "kind", …}}
 
 ``lanes`` answer requests by weight, ``coming`` are tried when a lane's variant is not there (any more). A lane has
@@ -22,13 +22,14 @@ from sluicegate.domain.errors import Transient
 from sluicegate.domain.items import LaneItem, ModelItem, TrafficItem, VersionItem
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
+from sluicegate.domain.sleep import endpoint_state
 from sluicegate.ports import RegistryReader, Storage
 from sluicegate.services import datasets
 
 #: publishing again because the registry moved meanwhile
 _ATTEMPTS = 20
 #: the parts of a model's item that the document is made of; a change of another doesn't matter here
-_SOURCES = ("live_version", "deploying_version", "desired_version", "traffic", "settings")
+_SOURCES = ("live_version", "deploying_version", "desired_version", "traffic", "settings", "sleep")
 CHAMPION = "champion"
 
 
@@ -63,6 +64,7 @@ class RoutingTable:
             "schema": shown[0]["schema"] if shown else None,
             "cause": traffic["cause"] if traffic is not None else None,
             "salt": traffic["salt"] if traffic is not None else None,
+            "state": endpoint_state(item) if item.get("sleep") is not None else "serving",
             "lanes": lanes,
             "coming": standing_by,
             "shadow": self._lane(model, shadow) | {"sample": shadow["sample"]} if shadow is not None else None,
