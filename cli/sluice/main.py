@@ -42,6 +42,7 @@ COMMANDS = {
         "experiment": "experiment",
         "lineage": "lineage",
         "report": "reports",
+        "drift": "drift",
         "predict": "models",
         "feedback": "feedback",
         "batch": "batches",

@@ -17,6 +17,7 @@ from moto import mock_aws
 from sluicegate.adapters.aws import client, translate
 from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
+from sluicegate.adapters.metrics import CloudWatchMetrics
 from sluicegate.adapters.packages import SageMakerPackages
 from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
@@ -307,3 +308,27 @@ def test_what_an_aws_error_means(code: str, message: str, status: int, meaning: 
         "ResponseMetadata": {"HTTPStatusCode": status},
     }
     assert type(translate(ClientError(answer, "Operation"))) is meaning
+
+
+def test_drift_is_told_by_model_and_as_a_number_of_models(account: None) -> None:
+    cloudwatch = boto3.client("cloudwatch")
+    state = {f"m{number}": number < 3 for number in range(1_200)}
+    at = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    for _ in range(2):
+        CloudWatchMetrics(cloudwatch, "sluicegate").drifted(state, at)
+
+    def highest(name: str, **dimensions: str) -> list[float]:
+        found = cloudwatch.get_metric_statistics(
+            Namespace="Sluicegate",
+            MetricName=name,
+            Dimensions=[{"Name": key, "Value": value} for key, value in dimensions.items()],
+            Statistics=["Maximum"],
+            Period=3600,
+            StartTime=at.replace(minute=0),
+            EndTime=at.replace(hour=4),
+        )
+        return [point["Maximum"] for point in found["Datapoints"]]
+
+    assert highest("DriftedModels", NamePrefix="sluicegate") == [3.0]
+    assert highest("Drifted", NamePrefix="sluicegate", Model="m2") == [1.0]
+    assert highest("Drifted", NamePrefix="sluicegate", Model="m1199") == [0.0]

@@ -75,7 +75,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
 def forget() -> None:
     for function in (aws.client, bootstrap.registry, bootstrap.storage, bootstrap.ledger):
         function.cache_clear()
-    for function in (bootstrap.ingest, bootstrap.withdraw, bootstrap.wake):
+    for function in (bootstrap.ingest, bootstrap.withdraw, bootstrap.wake, bootstrap.watch_drift):
         function.cache_clear()
     for function in (bootstrap.start, bootstrap.evaluate, bootstrap.register, bootstrap.deploy, bootstrap.track):
         function.cache_clear()
@@ -159,6 +159,26 @@ def test_a_batch_of_a_log_that_is_none_is_refused(account: str) -> None:
 
 def awslogs(document: Any) -> Any:
     return {"awslogs": {"data": base64.b64encode(gzip.compress(json.dumps(document).encode())).decode()}}
+
+
+class Context:
+    @staticmethod
+    def get_remaining_time_in_millis() -> int:
+        return 900_000
+
+
+def test_a_look_at_drift_is_told_as_a_metric(account: str) -> None:
+    """A model whose period was looked at already; its state is told again."""
+    noted = {"version": 1, "until": "2026-01-02T00:00:00.000Z", "drifted": True, "reasons": ["age: PSI 1"]}
+    line = {"model": "churn", "state": "live", "message": "", "updated_at": "2026-01-01T00:00:00.000Z"}
+    bootstrap.registry().commit([Change("model", "churn", "", set={**line, "live_version": 1, "drift": noted})])
+    for _ in range(2):
+        assert handler("watch_drift")(sample("watch_drift"), Context()) == {"drifted": ["churn"]}
+    told = boto3.client("cloudwatch").list_metrics(Namespace="Sluicegate")["Metrics"]
+    names = {(found["MetricName"], *sorted(one["Value"] for one in found["Dimensions"])) for found in told}
+    assert names == {("Drifted", "churn", "sluicegate"), ("DriftedModels", "sluicegate")}
+    with pytest.raises(MalformedEvent, match="yesterday"):
+        handler("watch_drift")(sample("watch_drift.malformed"), Context())
 
 
 def test_an_object_that_is_gone_is_remembered_as_ignored(account: str) -> None:

@@ -9,7 +9,9 @@ from typing import Any
 from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import NotFound
 from sluicegate.domain.schema import Column, Problem, Schema
+from sluicegate.report import drift_page
 from sluicegate.report.page import render
+from tests.support.sample_drift import drift_item, drift_report
 from tests.support.sample_experiment import experiments
 from tests.support.sample_report import report
 
@@ -167,8 +169,9 @@ class MemoryReports:
         self.base = base
 
     def read(self, key: str, limit: int) -> bytes:
-        made = report()
-        content = render(made).encode() if key.endswith(".html") else json.dumps(made).encode()
+        made = drift_report() if key.startswith("drift/") else report()
+        page = drift_page.render if key.startswith("drift/") else render
+        content = page(made).encode() if key.endswith(".html") else json.dumps(made).encode()
         return content[: limit + 1]
 
     def link(self, key: str, seconds: int) -> str:
@@ -258,6 +261,7 @@ def registry() -> MemoryRegistry:
         "code_problem": None,
         "last_run": "1f2e3d4c",
         "endpoint": "sluicegate-churn",
+        "drift": drift_item(),
         "revision": 9,
         "desired_version": 2,
         "latest_cause": "u1",

@@ -38,6 +38,7 @@ STEERING = steering_routes(Stage())
 DOCUMENT = json.loads((ROOT / "functions/serve_web/site/openapi.json").read_text())
 CONTEXT = LambdaContext()
 REPORT = "/models/{model}/runs/{run}/report"
+DRIFT = "/models/{model}/drift"
 jsonschema = pytest.importorskip("jsonschema")
 
 
@@ -122,7 +123,9 @@ def test_every_catalog_answer_has_its_shape(manage: Any, path: Any, model: Any) 
     parameters |= {"upload": "0a1b2c3d4e5f", "experiment": "0badcafe"}
     event = proxy_event("GET", path, parameters if "{" in path else None)
     answer = manage(event, CONTEXT)
-    one = path.endswith(("/{version}", "/{batch}", "/{upload}", "/report", "/lineage", "/experiment", "/{experiment}"))
+    one = path.endswith(
+        ("/{version}", "/{batch}", "/{upload}", "/report", "/lineage", "/drift", "/experiment", "/{experiment}")
+    )
     found = 404 if model == "price" and one else 200
     assert answer["statusCode"] == found
     check(answer, "get", path)
@@ -143,6 +146,14 @@ def test_a_report_comes_in_the_form_that_is_asked_for(manage: Any) -> None:
     assert body == {"url": "https://bucket.example/evaluations/churn/1f2e3d4c/report.html?for=300", "expires_in": 300}
 
 
+def test_a_drift_report_comes_in_the_same_forms(manage: Any) -> None:
+    page = manage(proxy_event("GET", DRIFT, {"model": "churn"}, query={"as": "html"}), CONTEXT)
+    assert page["body"].startswith("<!doctype html>")
+    assert "sandbox" in page["headers"]["Content-Security-Policy"]
+    link = check(manage(proxy_event("GET", DRIFT, {"model": "churn"}, query={"as": "link"}), CONTEXT), "get", DRIFT)
+    assert link["url"] == "https://bucket.example/drift/churn/2026-11-22T0000Z/report.html?for=300"
+
+
 @pytest.mark.parametrize(
     ("path", "parameters", "query", "status", "words"),
     [
@@ -156,6 +167,9 @@ def test_a_report_comes_in_the_form_that_is_asked_for(manage: Any) -> None:
         (REPORT, {"model": "chrun", "run": "1f2e3d4c"}, None, 404, "Did you mean 'churn'?"),
         (REPORT, {"model": "price", "run": "77aa88bb"}, None, 404, "it is training"),
         (REPORT, {"model": "churn", "run": "1f2e3d4c"}, {"as": "pdf"}, 400, "json, html or link, not 'pdf'"),
+        (DRIFT, {"model": "chrun"}, None, 404, "Did you mean 'churn'?"),
+        (DRIFT, {"model": "price"}, None, 404, "no version serves that could drift"),
+        (DRIFT, {"model": "churn"}, {"as": "pdf"}, 400, "json, html or link, not 'pdf'"),
         ("/models/{model}/uploads", {"model": "churn"}, {"limit": "0"}, 400, "1 to 200"),
         ("/models/{model}/batches", {"model": "churn"}, {"next": "nonsense"}, 400, "the page before"),
         ("/models/{model}/batches/{batch}", {"model": "churn", "batch": "0"}, None, 404, "no batch '0'"),

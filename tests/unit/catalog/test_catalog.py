@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from sluicegate.domain.errors import NotFound
 from sluicegate.domain.lifecycle import MOVES
-from sluicegate.services.catalog import Catalog, InvalidPage, UnknownModel, describe, page, shaped
+from sluicegate.services.catalog import Catalog, UnknownModel, describe, shaped
+from sluicegate.services.paging import InvalidPage, page
 from tests.contract.http.samples import registry
 
 AT = "2026-11-22T12:03:15.000Z"

@@ -44,10 +44,9 @@ def test_what_is_no_schedule_is_refused_with_its_path(text: str, words: str) -> 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("on: []", "at least one of new_data, schedule and feedback"),
+        ("on: []", "at least one of new_data, schedule, feedback and drift"),
         ("on: [schedule]", "say when in retrain.schedule"),
         ("{on: [new_data], schedule: rate(1 day)}", "schedule has no effect"),
-        ("on: [new_data, drift]", 'retrain.on[1]: "drift" is not available in this version'),
         ("on: [weekly]", "retrain.on[0]: given"),
         ("window: {days: 3, rows: 5}", "either days or rows"),
         ("window: {}", "either days or rows"),

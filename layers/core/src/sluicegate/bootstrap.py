@@ -17,6 +17,7 @@ from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.invoke import SageMakerEndpoints as InvokedEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
 from sluicegate.adapters.lane import EncodedLane
+from sluicegate.adapters.metrics import CloudWatchMetrics
 from sluicegate.adapters.packages import SageMakerPackages
 from sluicegate.adapters.prices import PRICING_REGION, PriceList
 from sluicegate.adapters.processing import SageMakerProcessing
@@ -36,6 +37,7 @@ from sluicegate.services.collect import Collect
 from sluicegate.services.contests import Contests
 from sluicegate.services.costs import Costs
 from sluicegate.services.deploy import Deploy
+from sluicegate.services.drift import WatchDrift
 from sluicegate.services.evaluate import Evaluate
 from sluicegate.services.experiment import Experiments
 from sluicegate.services.experiment_looks import Looks
@@ -124,6 +126,11 @@ def ingest() -> Ingest:
 @cache
 def wake() -> Wake:
     return Wake(ledger())
+
+
+@cache
+def watch_drift() -> WatchDrift:
+    return WatchDrift(ledger(), storage(), CloudWatchMetrics(client("cloudwatch"), prefix()))
 
 
 @cache

@@ -127,6 +127,12 @@ class Reports(Protocol):
     def link(self, key: str, seconds: int) -> str: ...  # an address that is open for so long
 
 
+class Metrics(Protocol):
+    """The application's own metrics in CloudWatch."""
+
+    def drifted(self, state: Mapping[str, bool], at: datetime) -> None: ...  # by model, and how many in all
+
+
 class TrainingQueue(Protocol):
     def send(self, message: Mapping[str, Any], delay_seconds: int) -> None: ...
 

@@ -60,6 +60,28 @@ class Distribution:
     def rows(self) -> int:
         return sum(self.counts) + self.missing
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each count is of, in words; the last is of what is missing.
+
+        >>> Distribution("number", (1.0, 2.5), (), (4, 3, 2)).names
+        ('at most 1', 'above 1 and at most 2.5', 'above 2.5', 'missing')
+        """
+        if self.kind == "category":
+            return (*(repr(value[:40]) for value in self.values), "other values", "missing")
+        found = []
+        for place in range(len(self.counts)):
+            low = f"above {self.edges[place - 1]:.6g}" if place else ""
+            high = f"at most {self.edges[place]:.6g}" if place < len(self.edges) else ""
+            found.append(" and ".join(part for part in (low, high) if part) or "any number")
+        return (*found, "missing")
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Of all rows, in the order of ``names``; all 0 without a row."""
+        rows = max(self.rows, 1)
+        return tuple(count / rows for count in (*self.counts, self.missing))
+
     def counting(self, values: Iterable[Value]) -> Distribution:
         """The same bins with the counts of ``values``. A value that is no number counts as missing among numbers."""
         counts = [0] * len(self.counts)

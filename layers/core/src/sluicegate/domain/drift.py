@@ -255,12 +255,4 @@ def _largest(before: Distribution, now: Distribution) -> str:
         for place, (one, other) in enumerate(zip(old, new, strict=True))
     ]
     is_, was, place = max(shares, key=lambda cell: abs(cell[0] - cell[1]))
-    if place == len(old) - 1:
-        what = "missing"
-    elif before.kind == "category":
-        what = "other values" if place == len(before.values) else repr(before.values[place][:40])
-    else:
-        low = f"above {before.edges[place - 1]:.6g}" if place else ""
-        high = f"at most {before.edges[place]:.6g}" if place < len(before.edges) else ""
-        what = " and ".join(part for part in (low, high) if part) or "any number"
-    return f"{what}: {was:.1%} → {is_:.1%}"
+    return f"{before.names[place]}: {was:.1%} → {is_:.1%}"

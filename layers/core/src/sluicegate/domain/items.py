@@ -113,6 +113,22 @@ class CodeItem(TypedDict):
     files: list[str]
 
 
+class DriftItem(TypedDict):
+    """The newest comparison of what a version predicts with what it learned. ``report`` is the S3 key of report.html;
+    report.json is beside it. ``retrain``: in words, what of ``retrain.on: [drift]`` came of it."""
+
+    version: int
+    at: str
+    since: str
+    until: str
+    rows: int
+    compared: bool  # False: too few rows, or nothing to compare with
+    drifted: bool
+    reasons: list[str]
+    report: str
+    retrain: str | None
+
+
 class ModelItem(SummaryItem, total=False):
     created_at: str
     schema: dict[str, Any] | None
@@ -124,6 +140,7 @@ class ModelItem(SummaryItem, total=False):
     code_problem: ErrorItem | None
     last_run: str | None
     endpoint: str
+    drift: DriftItem | None  # the newest look; None before the first
     # kept
     columns: dict[str, Any] | None  # the schema of all uploads; "schema" is what a prediction needs
     revision: int  # counts the item's writes; a write names the revision that it was made from
@@ -137,7 +154,9 @@ class ModelItem(SummaryItem, total=False):
     code_writes: dict[str, str]  # by file: S3's place of its newest write
     retry: str | None  # the failed run that somebody asked to try again
     latest_cause: str | None  # the newest thing that asks for a run: an upload's id, or "settings:<digest>", "gone:…"
-    asked: str | None  # what asks for a run whatever min_new_rows says: "settings:<digest>", "schedule:<time>"
+    asked: (
+        str | None
+    )  # what asks for a run whatever min_new_rows says: "settings:<digest>", "schedule:<time>", "drift:<time>"
     desired_version: int | None
     desired_at: str | None  # when the decision for desired_version was made
     deploying_version: int | None  # the endpoint was told to serve it

@@ -25,6 +25,7 @@ __all__ = [
     "Records",
     "Value",
     "check_records",
+    "logged_value",
     "parse_records",
     "read_records",
 ]
@@ -322,6 +323,19 @@ def _typed(column: Column, value: Any) -> Value | _Wrong:
         kind = "a string" if column.type in ("category", "text") else "a date as a string, such as 2026-01-31T12:00:00Z"
         return _Wrong(f"expected {kind}, got {_given(value)}")
     return _date(value) if column.type == "date" else value
+
+
+def logged_value(column: Column, value: Any, from_csv: bool) -> Value:
+    """A field of a record that was answered, as its model read it. Raises ``ValueError`` for what no request could have
+    held.
+
+    >>> logged_value(Column("age", "number"), "41", True), logged_value(Column("plan", "category"), " NA ", True)
+    (41.0, None)
+    """
+    found = _from_text(column, value) if from_csv and isinstance(value, str) else _typed(column, value)
+    if isinstance(found, _Wrong):
+        raise ValueError(found.message)
+    return found
 
 
 def _date(text: str) -> Value | _Wrong:

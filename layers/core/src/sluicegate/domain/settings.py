@@ -12,6 +12,7 @@ from sluicegate.domain.durations import Duration, within
 from sluicegate.domain.names import digest
 from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
 from sluicegate.domain.settings_deployment import Deployment
+from sluicegate.domain.settings_drift import Drift
 from sluicegate.domain.settings_experiment import Experiment
 from sluicegate.domain.settings_retrain import Retrain
 from sluicegate.domain.settings_rows import Split, Weights
@@ -238,6 +239,7 @@ class ModelSettings(_Part):
     traffic: Traffic = Traffic()
     prediction_log: PredictionLog = PredictionLog()
     feedback: Feedback = Feedback()
+    drift: Drift = Drift()
 
     def metric_for(self, problem: Problem) -> str:
         """The metric that decides for ``problem``."""

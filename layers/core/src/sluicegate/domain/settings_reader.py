@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -19,10 +18,6 @@ from sluicegate.domain.settings import METRICS, NOT_YET, ModelSettings
 from sluicegate.domain.settings_experiment import Experiment
 from sluicegate.domain.yaml_text import YamlError, load
 
-#: Values that the design has and this version doesn't, by path.
-_LATER_VALUES: dict[str, frozenset[str]] = {
-    "retrain.on": frozenset({"drift"}),
-}
 _KINDS = {
     "bool_type": "true or false",
     "int_type": "a whole number",
@@ -95,9 +90,6 @@ def _lines(error: ValidationError) -> Iterator[str]:
         if kind == "extra_forbidden":
             yield f"{path}: {_unknown_key(path, location)}"
             continue
-        if isinstance(given, str) and given in _LATER_VALUES.get(_base_path(path), ()):
-            yield f"{path}: {_show(given)} is not available in this version; accepted is {_expected(item)}"
-            continue
         if kind == "value_error":
             yield f"{path or 'model.yaml'}: given {_show(given)}: {context['error']}"
             continue
@@ -109,10 +101,6 @@ def _lines(error: ValidationError) -> Iterator[str]:
             yield f"{key}: given {_show(given)}; accepted is {wanted}"
             continue
         yield f"{path}: given {_show(given)}; accepted is {_expected(item)}"
-
-
-def _base_path(path: str) -> str:
-    return "features.types" if path.startswith("features.types.") else re.sub(r"\[[0-9]+\]$", "", path)
 
 
 def _expected(item: Mapping[str, Any]) -> str:
@@ -202,6 +190,8 @@ def _across(settings: ModelSettings) -> Iterator[str]:
     yield from _weights(settings, algorithm, kinds)
     yield from _spot(settings, algorithm)
     yield from _feedback(settings, algorithm)
+    if settings.retrain.by_drift and not settings.drift.watch:
+        yield "drift.watch: given false; retrain.on has drift, which is found only when watched: accepted is true"
 
 
 def _feedback(settings: ModelSettings, algorithm: Algorithm) -> Iterator[str]:

@@ -40,10 +40,10 @@ class Window(_Part):
 class Retrain(_Part):
     """What starts a run, and on how much of the data."""
 
-    on: list[Literal["new_data", "schedule", "feedback"]] | None = Field(
+    on: list[Literal["new_data", "schedule", "feedback", "drift"]] | None = Field(
         default=None,
         description="What starts a run; by default new data, and the schedule where there is one. feedback: labels "
-        "that were sent for predictions become training data.",
+        "that were sent for predictions become training data. drift: predictions have moved away from training.",
     )
     schedule: Annotated[str, AfterValidator(_known_schedule)] | None = Field(
         default=None, description="rate(7 days), or cron(minutes hours day-of-month month day-of-week year), in UTC."
@@ -57,7 +57,7 @@ class Retrain(_Part):
     @model_validator(mode="after")
     def _fits(self) -> Retrain:
         if self.on is not None and not self.on:
-            raise ValueError("on: accepted is at least one of new_data, schedule and feedback")
+            raise ValueError("on: accepted is at least one of new_data, schedule, feedback and drift")
         if self.on is not None and "schedule" in self.on and self.schedule is None:
             raise ValueError("on has schedule: say when in retrain.schedule, such as rate(7 days)")
         if self.on is not None and "schedule" not in self.on and self.schedule is not None:
@@ -77,6 +77,11 @@ class Retrain(_Part):
     def by_feedback(self) -> bool:
         """Whether labels that were sent for predictions become data, and start a run."""
         return self.on is not None and "feedback" in self.on
+
+    @property
+    def by_drift(self) -> bool:
+        """Whether a version that is found to have drifted starts a run on the data that came since."""
+        return self.on is not None and "drift" in self.on
 
     def next_time(self, moment: datetime) -> datetime | None:
         """When the schedule comes next after ``moment``; None without one."""

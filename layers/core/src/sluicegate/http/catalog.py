@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from sluicegate.domain.errors import NotFound, Transient
 from sluicegate.http.answers import Json, Problem, answer, text_answer
 from sluicegate.http.requests import Request, request_id_of
-from sluicegate.services.catalog import Catalog, InvalidPage, NoExperiment, NoReport, UnknownModel
+from sluicegate.services.catalog import Catalog, NoExperiment, NoReport, UnknownModel
+from sluicegate.services.paging import InvalidPage
 
 ROUTES = (
     "/models",
@@ -19,6 +21,7 @@ ROUTES = (
     "/models/{model}/versions/{version}/lineage",
     "/models/{model}/runs",
     "/models/{model}/runs/{run}/report",
+    "/models/{model}/drift",
     "/models/{model}/uploads",
     "/models/{model}/uploads/{upload}",
     "/models/{model}/batches",
@@ -77,6 +80,8 @@ def _read(request: Request, catalog: Catalog) -> Json | str:
                 return catalog.runs(model, *page)
             case ["models", model, "runs", run, "report"]:
                 return _report(request, catalog, model, run)
+            case ["models", model, "drift"]:
+                return _drift(request, catalog, model)
             case ["models", model, "uploads"]:
                 return catalog.uploads(model, *page)
             case ["models", model, "uploads", upload]:
@@ -140,20 +145,31 @@ def _experiment(catalog: Catalog, model: str, experiment: str) -> Json:
 
 
 def _report(request: Request, catalog: Catalog, model: str, run: str) -> Json | str:
-    """The form is what ``as`` says (json, html, link), else what Accept prefers, else JSON."""
-    form = request.query.get("as") or accepted(request.headers.get("accept", ""))
-    if form not in ("json", "html", "link"):
-        raise Problem(400, f"as is json, html or link, not {form[:40]!r}.")
     try:
-        if form == "link":
-            return catalog.report_link(model, run)
-        content = catalog.report(model, run, form).decode()
-        return content if form == "html" else dict(json.loads(content))
+        return _in_form(request, partial(catalog.report, model, run), partial(catalog.report_link, model, run))
     except NotFound as error:
         detail = f"Model {model!r} has no run {run[:40]!r}. GET models/{model}/runs lists them."
         raise Problem(404, detail) from error
     except NoReport as error:
         raise Problem(404, f"Run {run} has no report to show: {error}.", title="No report") from error
+
+
+def _drift(request: Request, catalog: Catalog, model: str) -> Json | str:
+    try:
+        return _in_form(request, partial(catalog.drift, model), partial(catalog.drift_link, model))
+    except NoReport as error:
+        raise Problem(404, f"Model {model} has no drift report to show: {error}.", title="No report") from error
+
+
+def _in_form(request: Request, read: Callable[[str], bytes], link: Callable[[], Json]) -> Json | str:
+    """The form is what ``as`` says (json, html, link), else what Accept prefers, else JSON."""
+    form = request.query.get("as") or accepted(request.headers.get("accept", ""))
+    if form not in ("json", "html", "link"):
+        raise Problem(400, f"as is json, html or link, not {form[:40]!r}.")
+    if form == "link":
+        return link()
+    content = read(form).decode()
+    return content if form == "html" else dict(json.loads(content))
 
 
 def accepted(header: str) -> str:

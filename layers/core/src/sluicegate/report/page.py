@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 from sluicegate.domain.measures import LOWER_IS_BETTER
 from sluicegate.domain.pricing import money
 from sluicegate.report import figures
+from sluicegate.report.document import document
 from sluicegate.report.figures import percent
-from sluicegate.report.html import Markup, card, element, facts, join, table, text
+from sluicegate.report.html import Markup, card, element, facts, join, table
 from sluicegate.report.svg import number, span
 
 Json = Mapping[str, Any]
@@ -25,8 +24,6 @@ _NAMES = {
     "logloss": "log loss",
 }
 _MOST_TRIALS = 200
-#: the browser runs nothing and loads nothing, whoever hands the file out
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
 def render(report: Json) -> str:
@@ -43,21 +40,7 @@ def render(report: Json) -> str:
         _cost(report),
         _run(report),
     ]
-    title = text(f"{report['model']}: run {report['run']}")
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<meta name="color-scheme" content="light dark">\n<meta name="referrer" content="no-referrer">\n'
-        f"<title>{title}</title>\n<style>{_css()}</style>\n</head>\n<body>\n<main>\n"
-        + "\n".join(part for part in body if part)
-        + "\n</main>\n</body>\n</html>\n"
-    )
-
-
-@cache
-def _css() -> str:
-    return Path(__file__).with_name("report.css").read_text(encoding="utf-8")
+    return document(f"{report['model']}: run {report['run']}", body)
 
 
 def shown(metric: str) -> str:

@@ -198,6 +198,31 @@ def span(low: float, high: float, value: float, ends: tuple[float, float], zero:
     )
 
 
+def pairs(before: Sequence[float], now: Sequence[float]) -> str:
+    """Two columns side by side for each place, in a table's cell; the numbers stand elsewhere."""
+    highest = max((*before, *now), default=0.0) or 1.0
+    step = 200 / max(len(before), 1)
+    wide = max(1.0, step * 0.4)
+
+    def column(place: int, share: float, series: int) -> str:
+        height = 38 * share / highest
+        left = place * step + (series * wide) + step * 0.08
+        return (
+            f'<rect class="bar s{series}" x="{left:.1f}" y="{39 - height:.1f}" width="{wide:.1f}" '
+            f'height="{height:.1f}"/>'
+        )
+
+    drawn = "".join(
+        column(place, share, series)
+        for series, shares in enumerate((before, now))
+        for place, share in enumerate(shares)
+    )
+    return (
+        '<svg class="pairs" viewBox="0 0 200 40" aria-hidden="true">'
+        f'<line class="guide" x1="0" y1="39.5" x2="200" y2="39.5"/>{drawn}</svg>'
+    )
+
+
 def _swatch(kind: str) -> str:
     if kind.startswith("column"):
         return f'<rect class="{kind}" x="5" width="14" height="10" rx="2"/>'

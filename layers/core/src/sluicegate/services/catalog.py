@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import difflib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from sluicegate.domain.errors import NotFound, SluicegateError
 from sluicegate.domain.items import public
 from sluicegate.domain.sleep import endpoint_state
 from sluicegate.ports import RegistryReader, Reports
 from sluicegate.services import lineage
+from sluicegate.services.paging import LARGEST_LIMIT, page
 
 Json = dict[str, Any]
-Item = TypeVar("Item", bound=Mapping[str, Any])
 
-DEFAULT_LIMIT = 50
-LARGEST_LIMIT = 200
 #: a function's answer has at most 6 MB, with what JSON adds to a text
 LARGEST_REPORT = 4_000_000
 LINK_SECONDS = 300
@@ -40,6 +35,7 @@ _DETAIL = (
     "endpoint",
     "experiment",
     "saved",
+    "drift",
 )
 _SHAPES: dict[str, tuple[str, ...]] = {
     "run": (
@@ -105,10 +101,6 @@ class UnknownModel(SluicegateError):
     def __init__(self, model: str, close: Sequence[str]) -> None:
         super().__init__(model)
         self.model, self.close = model, close
-
-
-class InvalidPage(SluicegateError):
-    """``limit`` or ``next`` can't be used; the message says why."""
 
 
 class NoExperiment(SluicegateError):
@@ -204,26 +196,51 @@ class Catalog:
 
     def report(self, model: str, run: str, suffix: str) -> bytes:
         """The run's report as it was written: ``json`` or ``html``. Raises `NoReport`, `NotFound` (no such run)."""
-        key, reports = self._report(model, run, suffix)
+        return self._content(self._report(model, run, suffix))
+
+    def report_link(self, model: str, run: str) -> Json:
+        """An address of report.html that a browser can open, without the API's key and for a few minutes."""
+        return self._link(self._report(model, run, "html"))
+
+    def drift(self, model: str, suffix: str) -> bytes:
+        """The newest drift report, as ``report`` gives a run's. Raises `NoReport`."""
+        return self._content(self._drift(model, suffix))
+
+    def drift_link(self, model: str) -> Json:
+        return self._link(self._drift(model, "html"))
+
+    def _report(self, model: str, run: str, suffix: str) -> str:
+        self._item(model)
+        found = self.registry.run(model, run)
+        if not found.get("report"):
+            raise NoReport(f"it is {found.get('status')}, and a report is written when the holdout was measured")
+        return _as(str(found["report"]), suffix)
+
+    def _drift(self, model: str, suffix: str) -> str:
+        item = self._item(model)
+        found = item.get("drift")
+        if found is None and item.get("live_version") is None:
+            raise NoReport("no version serves that could drift")
+        if found is None:
+            raise NoReport("the first look is made when a period of drift.every (model.yaml) is over")
+        return _as(str(found["report"]), suffix)
+
+    def _content(self, key: str) -> bytes:
         try:
-            content = reports.read(key, LARGEST_REPORT)
+            content = self._reports().read(key, LARGEST_REPORT)
         except NotFound as error:
             raise NoReport(f"{key} is not in the bucket any more") from error
         if len(content) > LARGEST_REPORT:
             raise NoReport(f"it has more than {LARGEST_REPORT:,} bytes; as=link gives an address to get it from")
         return content
 
-    def report_link(self, model: str, run: str) -> Json:
-        """An address of report.html that a browser can open, without the API's key and for a few minutes."""
-        key, reports = self._report(model, run, "html")
-        return {"url": reports.link(key, LINK_SECONDS), "expires_in": LINK_SECONDS}
+    def _link(self, key: str) -> Json:
+        return {"url": self._reports().link(key, LINK_SECONDS), "expires_in": LINK_SECONDS}
 
-    def _report(self, model: str, run: str, suffix: str) -> tuple[str, Reports]:
-        self._item(model)
-        found = self.registry.run(model, run)
-        if self.reports is None or not found.get("report"):
-            raise NoReport(f"it is {found.get('status')}, and a report is written when the holdout was measured")
-        return str(found["report"]).rsplit(".", 1)[0] + "." + suffix, self.reports
+    def _reports(self) -> Reports:
+        if self.reports is None:
+            raise NoReport("this function doesn't know the bucket")
+        return self.reports
 
     def _list(
         self,
@@ -246,6 +263,10 @@ class Catalog:
         except NotFound as error:
             names = [str(line["model"]) for line in self.registry.models()]
             raise UnknownModel(model, difflib.get_close_matches(model, names, n=3, cutoff=0.5)) from error
+
+
+def _as(page: str, suffix: str) -> str:
+    return page.rsplit(".", 1)[0] + "." + suffix
 
 
 def shaped(kind: str, item: Mapping[str, Any]) -> Json:
@@ -288,6 +309,9 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
         sentences.append(str(waits))
     if live and model.get("settings_note"):
         sentences.append("model.yaml was read: its endpoint settings apply to the next version")
+    drift = model.get("drift") or {}
+    if live and drift.get("drifted") and drift["version"] == live:
+        sentences.append(f"it has drifted: {drift['reasons'][0]}")
     if uploads and (aside := uploads[0].get("rejected_rows")):
         sentences.append(f"{uploads[0].get('key')}: {aside:,} row{'s' if aside != 1 else ''} set aside")
     if settings and not under_way:
@@ -354,39 +378,3 @@ def _sleep(item: Mapping[str, Any]) -> Json | None:
         return None
     shown = ("state", "since", "asleep_at", "by", "why", "version", "config", "usd_per_hour", "error")
     return {name: sleep.get(name) for name in shown}
-
-
-def page(
-    items: Sequence[Item], name: Callable[[Item], str], limit: str | None, after: str | None
-) -> tuple[Sequence[Item], Json]:
-    """The part of ``items`` that a request asks for, and {"next": token} when more follow.
-
-    The token names the last item shown, so items that arrive meanwhile shift nothing. Raises `InvalidPage`.
-    """
-    if limit is None:
-        count = DEFAULT_LIMIT
-    elif limit.isascii() and limit.isdigit() and 1 <= int(limit[:9]) <= LARGEST_LIMIT:
-        count = int(limit)
-    else:
-        raise InvalidPage(f"limit must be a whole number from 1 to {LARGEST_LIMIT}, not {limit[:40]!r}")
-    start = 0
-    if after is not None:
-        last = _token_name(after)
-        start = next((position for position, item in enumerate(items, 1) if name(item) == last), 0)
-        if start == 0:
-            raise InvalidPage("next names nothing in this list (any more); start again without it")
-    shown = items[start : start + count]
-    if start + count < len(items):
-        return shown, {"next": _token(name(shown[-1]))}
-    return shown, {}
-
-
-def _token(name: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps({"after": name}).encode()).decode().rstrip("=")
-
-
-def _token_name(token: str) -> str:
-    try:
-        return str(json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))["after"])
-    except (binascii.Error, ValueError, KeyError, TypeError) as error:
-        raise InvalidPage("next must be the value that the page before gave") from error

@@ -95,10 +95,12 @@ def waits_for(
     if cause.startswith("settings:") or item.get("retry") or item.get("asked"):
         return None
     last = item.get("last_run")
-    # feedback comes with predictions, and those with a first version, which needs data like any
-    by_data = retrain.by_data or (retrain.by_feedback and last is None)
+    # feedback and drift come with predictions, and those with a version that serves, which needs data like any
+    by_data = retrain.by_data or ((retrain.by_feedback or retrain.by_drift) and item.get("live_version") is None)
     if not by_data and not retrain.by_feedback:
-        return "scheduled", f"Waits for its schedule: {item.get('scheduled_for') or retrain.schedule}."
+        what = [f"its schedule: {item.get('scheduled_for') or retrain.schedule}"] if retrain.schedule else []
+        what += ["drift"] if retrain.by_drift else []
+        return "scheduled", f"Waits for {' or for '.join(what)}."
     if by_data and retrain.min_new_rows <= 1:
         return None
     used = set(registry.run(item["model"], last).get("uploads", [])) if last else set()

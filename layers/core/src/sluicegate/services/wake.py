@@ -1,4 +1,4 @@
-"""The schedules of all models: whose time has come asks for a run."""
+"""The schedules of all models: whose time has come asks for a run. What drift asks for is sent on, too."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.services.ledger import Ledger, Step
 
 log = logging.getLogger(__name__)
+
+#: what asks for a run without sending the message itself (``services.drift`` asks for the second)
+_SENT_ON = ("schedule:", "drift:")
 
 
 class Wake:
@@ -30,10 +33,10 @@ class Wake:
             model = line["model"]
             if _due(line, now):
                 self._ledger.step(model, now, lambda item: _ask(item, now))
-            elif not str(line.get("asked") or "").startswith("schedule:"):
+            elif not str(line.get("asked") or "").startswith(_SENT_ON):
                 continue
             asked = self._ledger.registry.model(model).get("asked") or ""
-            if asked.startswith("schedule:"):
+            if asked.startswith(_SENT_ON):
                 self._ledger.look_again(model, asked, now)
                 woken.append(model)
         return woken
