@@ -70,7 +70,10 @@ def estimate_text(cost: Mapping[str, Any] | None) -> str:
     if not estimate:
         return ""
     sources = sorted({_source(line["price"]) for line in estimate["lines"]})
-    return f"estimated at {money(estimate['usd'])}, at most {money(estimate['worst_usd'])} ({', '.join(sources)})"
+    # how much there is to learn, and what that costs, is known when the data are prepared
+    what = "the preparation is " if {line["what"] for line in estimate["lines"]} == {"preparation"} else ""
+    sums = f"{money(estimate['usd'])}, at most {money(estimate['worst_usd'])}"
+    return f"{what}estimated at {sums} ({', '.join(sources)})"
 
 
 def _source(price: Mapping[str, Any]) -> str:

@@ -155,5 +155,5 @@ def test_the_program_prepares_what_is_ordered_in_a_process_of_its_own(
     program.PackageProgram().write(archive)
     done = run(archive, *arguments)
     assert done.returncode == 1
-    assert "this Python's own packages" in done.stdout
+    assert "with its own packages; the wheels are for another" in done.stdout
     assert "has 7 bytes instead of" in (tmp_path / "message").read_text()

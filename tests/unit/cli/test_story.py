@@ -159,3 +159,25 @@ def test_percent_of_the_training(lines: list[str], rounds: int, percent: int | N
 def test_one_bad_row_is_singular_and_no_metric_is_nothing() -> None:
     assert "1 bad row set aside" in describe_upload(upload(rejected_rows=1)).text
     assert metric_of(run("training")) == ""
+
+
+def test_a_preparation_in_a_processing_job_is_told_with_what_it_costs_and_then_the_whole() -> None:
+    price = {"usd_per_hour": 0.23, "source": "list", "region": "us-east-1"}
+
+    def cost(usd: float, *lines: str) -> dict[str, Any]:
+        estimate = {"usd": usd, "worst_usd": 2 * usd, "lines": [{"what": line, "price": price} for line in lines]}
+        return {"estimate": estimate, "actual": None}
+
+    said = "2.3 MB of accepted rows are more than a function prepares: processing job sluicegate-m-1f2e3d4c-p."
+    story, detail = Story("m"), {"model": "m", "state": "working", "active_run": "r" + T2}
+    processing = run("processing", steps=("preparing", "processing"), cost=cost(0.5, "preparation"))
+    processing["history"][-1]["message"] = said
+    lines = texts(story, Snapshot(detail, [upload()], [processing]))
+    assert lines[-2:] == [said, "the preparation is estimated at $0.5000, at most $1.00 (AWS's price list)"]
+    assert story.status == "preparing the data set in a processing job"
+    steps = ("preparing", "processing", "training")
+    training = run("training", steps=steps, cost=cost(0.7, "preparation", "training", "evaluation"))
+    training["history"][1]["message"] = said
+    lines = texts(story, Snapshot(detail, [upload()], [training]))
+    assert lines[0] == "data set ready"
+    assert lines[-1] == "estimated at $0.7000, at most $1.40 (AWS's price list)"

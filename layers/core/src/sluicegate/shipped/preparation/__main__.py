@@ -37,13 +37,13 @@ def main() -> int:
     with zipfile.ZipFile(Path(__file__).parent) as archive:
         archive.extractall(folder)
     wheels = sorted(folder.glob("wheels/*.whl"))
-    if all(fits(wheel.name, version, platform.machine()) for wheel in wheels):
+    if wheels and all(fits(wheel.name, version, platform.machine()) for wheel in wheels):
         for wheel in wheels:
             with zipfile.ZipFile(wheel) as archive:
                 archive.extractall(folder)
         said = f"{len(wheels)} wheels"
     else:
-        said = "this Python's own packages: the wheels are for another"
+        said = "its own packages; " + ("the wheels are for another" if wheels else "no wheels were packed")
     sys.path.insert(0, str(folder))
     print(f"Python {platform.python_version()} with {said}", flush=True)
     from sluicegate.job import main as run
