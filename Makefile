@@ -85,12 +85,17 @@ chromium:
 		echo "installing chromium (once)"; apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
 	else echo "no Chromium here: install it (Debian: apt install chromium), or the browser tests fail"; fi
 
-COMPILE := uv pip compile --quiet --no-emit-index-url --no-emit-find-links --no-header --generate-hashes --python-version 3.11 --universal
-lock: | $(BIN)/python ## renew requirements/*.txt from requirements/*.in
+LOCK := uv pip compile --quiet --no-emit-index-url --no-emit-find-links --no-header --generate-hashes
+COMPILE := $(LOCK) --python-version 3.11 --universal
+# the functions' layers, and the wheels of the processing job: its image has another Python
+LAYERS := common:3.13 data:3.13 preparation:3.12
+lock: | $(BIN)/python ## renew requirements/*.txt and the layers' locks from their *.in
 	@rm -rf build/lock && $(BIN)/python -m venv build/lock && build/lock/bin/pip install --quiet --disable-pip-version-check uv
 	build/lock/bin/$(COMPILE) requirements/region.in -o requirements/region.txt
 	build/lock/bin/$(COMPILE) -c requirements/region.txt requirements/dev.in -o requirements/dev.txt
 	build/lock/bin/$(COMPILE) -c requirements/region.txt $(SCRIPTS)/requirements.in -o $(SCRIPTS)/requirements.txt
+	for layer in $(LAYERS); do (cd layers/dependencies/$${layer%:*} && ../../../build/lock/bin/$(LOCK) \
+		--python-version $${layer#*:} -c ../../../requirements/region.txt requirements.in -o requirements.txt) || exit 1; done
 
 clean: down ## end the region; remove the environment, caches and state
 	rm -rf $(VENV) .sluice .aws-sam build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -171,3 +171,19 @@ def test_few_new_rows_wait_for_more() -> None:
 def test_a_message_that_says_nothing_is_refused(body: str) -> None:
     with pytest.raises(ValueError):
         parse_message(body)
+
+
+def test_an_earlier_runs_settings_that_are_no_longer_taken_don_t_hinder_the_next() -> None:
+    flow = Flow()
+    flow.put("data/churn/a.csv", table(240))
+    while not flow.jobs.training:
+        flow.collect()
+        flow.attempt(*flow.pending.pop(0))
+    (job,) = flow.jobs.training
+    flow.jobs.end("training", job, "Failed", "no capacity")
+    flow.play()
+    (first,) = flow.registry.runs("churn")
+    flow.registry.items["run", "churn", first["run"]]["settings"] = "training: {spott: true}\n"
+    flow.put("data/churn/b.csv", table(240, 2))
+    flow.play()
+    assert [run["status"] for run in flow.registry.runs("churn")] == ["live", "failed"]
