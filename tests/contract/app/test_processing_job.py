@@ -149,6 +149,12 @@ def test_the_program_prepares_what_is_ordered_in_a_process_of_its_own(
     assert sum(document["counts"].values()) == 240
     made = {path.parent.name for path in (tmp_path / "set").rglob("*") if path.is_file()}
     assert made == {"train", "validation", "holdout", "holdout-labels"}
+    # under whole keys, as SageMaker may lay a manifest's files
+    (tmp_path / "keys/uploads").mkdir(parents=True)
+    (tmp_path / "rows").rename(tmp_path / "keys/uploads/churn")
+    (tmp_path / "keys").rename(tmp_path / "rows")
+    rows = tmp_path / "rows/uploads/churn" / upload["upload"]
+    assert run(archive, *arguments).returncode == 0
     # what is not there ends it as failed, in words
     (rows / "rows.parquet").write_bytes(b"cut off")
     wheel(place / f"other-1-{version}9-{version}9-manylinux_2_17_x86_64.whl", "other", "raise SystemExit(1)")

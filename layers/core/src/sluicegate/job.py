@@ -77,14 +77,19 @@ _LARGER = "Set training.preparation_instance in model.yaml to one with more memo
 
 
 def _rows(order: Order, folder: Path) -> dict[str, Path]:
-    """Each upload's file. ``Incomplete`` names the first that is missing or has another size."""
-    found = {upload: folder / upload / "rows.parquet" for upload in order.sizes}
-    for upload, path in found.items():
-        size = path.stat().st_size if path.is_file() else None
-        if size != order.sizes[upload]:
-            there = "is not there" if size is None else f"has {size:,} bytes instead of {order.sizes[upload]:,}"
-            raise Incomplete(f"{upload}/rows.parquet {there}")
-    return found
+    """Each upload's file. ``Incomplete`` names the first that is missing or has another size.
+
+    Whether a manifest's files lie under their paths in the manifest or under their whole keys is not documented
+    (https://github.com/aws/sagemaker-python-sdk/issues/723 has them under the keys): either will do.
+    """
+    brought = {path.parent.name: path for path in folder.rglob("rows.parquet")}
+    for upload, wanted in order.sizes.items():
+        if upload not in brought:
+            raise Incomplete(f"{upload}/rows.parquet is not there")
+        size = brought[upload].stat().st_size
+        if size != wanted:
+            raise Incomplete(f"{upload}/rows.parquet has {size:,} bytes instead of {wanted:,}")
+    return {upload: brought[upload] for upload in order.sizes}
 
 
 def _memory_limit_mb() -> int:
