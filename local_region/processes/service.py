@@ -239,6 +239,7 @@ class ZygoteProcesses:
     def __init__(self) -> None:
         self._links: dict[str, ZygoteLink] = {}
         self._lock = threading.Lock()
+        self._stopped = False
 
     def spawn(self, spec: ProcessSpec) -> Process:
         """``ProcessError`` when the zygote can't be started or answers no more."""
@@ -251,8 +252,11 @@ class ZygoteProcesses:
             raise ProcessError(f"no {spec.family} worker could be forked: {error}") from error
 
     def warm(self, family: str) -> ZygoteLink:
-        """The family's zygote, started without waiting for its imports if there is none."""
+        """The family's zygote, started without waiting for its imports if there is none. ``ProcessError`` once all
+        is stopped: nobody would end a new one."""
         with self._lock:
+            if self._stopped:
+                raise ProcessError(f"no {family} worker is started any more: the region ends")
             link = self._links.get(family)
             if link is None or link.closed:
                 link = self._links[family] = ZygoteLink(family)
@@ -271,6 +275,7 @@ class ZygoteProcesses:
 
     def stop(self) -> None:
         with self._lock:
+            self._stopped = True
             links, self._links = list(self._links.values()), {}
         for link in links:
             link.close()

@@ -14,11 +14,13 @@ import re
 import shutil
 import sys
 import sysconfig
+import threading
 import time
 import venv
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from local_region.containers import script as containers
 
@@ -27,6 +29,8 @@ CONTAINERS = Path(containers.__file__).parent
 TORCH = "torch==2.13.0"
 #: layers that no job used for this long are removed when another one is made
 UNUSED_SECONDS = 30 * 86400.0
+#: the kinds of layers that are removed
+_COMES_AND_GOES = ("script",)
 _LOCK_STEP = 0.2
 #: settings of pip, of proxies and of certificates that installing needs; nothing else goes in
 _PASSED = re.compile(r"(?i)(PIP_.*|.*_proxy|SSL_CERT_.*|REQUESTS_CA_BUNDLE|HOME|PATH|LANG|LC_ALL|TMPDIR|XDG_.*_HOME)")
@@ -36,6 +40,10 @@ _NOISE = re.compile(
 #: lines of a requirements.txt that name other files of the folder
 _FILES = re.compile(r"^\s*(-r|-c|-e|--requirement|--constraint|--editable|\.|/|file:)", re.MULTILINE)
 _PROBLEM_LENGTH = 800
+
+#: by folder, the locks that say that this process uses a layer; held for as long as it lives
+_in_use: dict[Path, IO[str]] = {}
+_in_use_lock = threading.Lock()
 
 Say = Callable[[str], None]
 #: command, environment, folder, what to do with each line → exit status
@@ -122,8 +130,10 @@ class Environments:
         own = folder / "lib" / f"python{sys.version_info.major}.{sys.version_info.minor}" / "site-packages"
         layer = Layer(folder, (own, *below))
         complete = folder / "complete"
+        self._root.mkdir(parents=True, exist_ok=True)
+        if name in _COMES_AND_GOES:
+            _use(folder)  # before it is looked at: from here on nobody removes it
         if not complete.exists():
-            self._root.mkdir(parents=True, exist_ok=True)
             with self._lock(folder.with_suffix(".lock"), called):
                 if not complete.exists():  # another job may just have made it
                     self._make(layer, fill, called)
@@ -180,11 +190,32 @@ class Environments:
             yield
 
     def _forget_unused(self) -> None:
-        """Only layers of requirements files, which come and go: nothing lies on top of them."""
-        for complete in self._root.glob("script-*/complete"):
-            if time.time() - complete.stat().st_mtime > UNUSED_SECONDS:
-                shutil.rmtree(complete.parent, ignore_errors=True)
-                complete.parent.with_suffix(".lock").unlink(missing_ok=True)
+        """Only layers of requirements files, which come and go: nothing lies on top of them. One that a process
+        uses, however long ago it began to, stays. Lock files stay, too: a name that is unlinked guards nothing."""
+        for name in _COMES_AND_GOES:
+            for complete in self._root.glob(f"{name}-*/complete"):
+                folder = complete.parent
+                with _used_path(folder).open("a") as file:
+                    try:
+                        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                        if time.time() - complete.stat().st_mtime > UNUSED_SECONDS:
+                            complete.unlink()  # first: what is left of a removal that breaks off is no layer
+                            shutil.rmtree(folder, ignore_errors=True)
+                    except (BlockingIOError, FileNotFoundError):
+                        continue  # it is used, or another job has just removed it
+
+
+def _used_path(folder: Path) -> Path:
+    return folder.with_suffix(".used")
+
+
+def _use(folder: Path) -> None:
+    """Hold a layer until this process ends, with a lock that several hold at once. Waits for a removal under way."""
+    with _in_use_lock:
+        if folder not in _in_use:
+            file = _used_path(folder).open("a")
+            fcntl.flock(file, fcntl.LOCK_SH)
+            _in_use[folder] = file
 
 
 def _digest(*parts: str) -> str:

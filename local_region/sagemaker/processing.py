@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker import images
 from local_region.sagemaker.frameworks import MAPPED, framework_of
+from local_region.sagemaker.jobs import Jobs, name_taken
 from local_region.sagemaker.models import arn_of
 from local_region.sagemaker.processing_run import ROOT, ProcessingRun
-from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
+from local_region.sagemaker.records import Record, invalid, refuse, refuse_members, tags_of
 
 _DEFAULT_SECONDS = 86400
 _MOST_PATHS = 10
@@ -19,13 +19,12 @@ _SUMMARY = (
 )
 
 
-class ProcessingJobs:
+class ProcessingJobs(Jobs[ProcessingRun]):
     """CreateProcessingJob and its kin."""
 
     def __init__(self, region: Region) -> None:
+        super().__init__("processing job", "ProcessingJobStatus")
         self._region = region
-        self.table = Table()
-        self._runs: dict[str, ProcessingRun] = {}
 
     def create(self, request: AwsRequest) -> Json:
         params = request.params
@@ -41,9 +40,8 @@ class ProcessingJobs:
             "CreationTime": now,
             "LastModifiedTime": now,
         }
-        self.table.add(record, lambda: _taken(arn))
         run = ProcessingRun(self._region, record)
-        self._runs[name] = run
+        self.enter(record, run, lambda: name_taken(arn))
         run.start()
         return {"ProcessingJobArn": arn}
 
@@ -54,36 +52,11 @@ class ProcessingJobs:
         return self._get(request.params["ProcessingJobName"]).view("DescribeProcessingJob")
 
     def list(self, request: AwsRequest) -> Json:
-        page, token = listed(request.params, self.table.all(), lambda record: record.state["ProcessingJobStatus"])
-        summaries = []
-        for record in page:
-            with record.lock:
-                summary = {key: record.state[key] for key in _SUMMARY if key in record.state}
-            summaries.append({"ProcessingJobName": record.name, "LastModifiedTime": record.modified, **summary})
-        return {"ProcessingJobSummaries": summaries, **token}
+        found, token = self.summaries(request, "ProcessingJobName", _SUMMARY)
+        return {"ProcessingJobSummaries": found, **token}
 
     def stop_job(self, request: AwsRequest) -> Json:
-        record = self._get(request.params["ProcessingJobName"])
-        with record.lock:
-            status = record.state["ProcessingJobStatus"]
-        if status not in ("InProgress", "Stopping"):
-            raise invalid(f"The processing job is in status {status}. Only a job that is InProgress can be stopped.")
-        self._runs[record.name].stop()
-        return {}
-
-    def busy(self) -> Iterable[str]:
-        return [f"processing job {name}" for name, run in list(self._runs.items()) if run.alive]
-
-    def stop(self) -> None:
-        for run in list(self._runs.values()):
-            run.abandon()
-
-
-def _taken(arn: str) -> AwsError:
-    return AwsError(
-        "ResourceInUse",
-        f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
-    )
+        return self.stop_record(self._get(request.params["ProcessingJobName"]))
 
 
 def _check(params: Json) -> None:

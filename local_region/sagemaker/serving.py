@@ -117,7 +117,10 @@ class Server:
         port_file = self.folder / "serve" / "port"
         port_file.unlink(missing_ok=True)
         given = spec.env.get("SAGEMAKER_BIND_TO_PORT")
-        self.process = process = self._region.processes.spawn(spec)
+        try:
+            self.process = process = self._region.processes.spawn(spec)
+        except RuntimeError as error:  # also while a dead one is started again: the next look tries once more
+            raise StartFailure(f"InternalServerError: the serving process could not be started: {error}") from error
         self._output = LogLines(self._region, process, self._group, self.stream)
         deadline = time.monotonic() + timeout
         while not (_listens(int(given)) if given else port_file.exists()):
@@ -168,6 +171,11 @@ class Server:
                 log.error("%s %s: %s", self._group, self.stream, error)
                 return False
             return True
+
+    def cancel_start(self) -> None:
+        """If it is being started, give that up: ``start`` raises. One that serves is left alone."""
+        if self.client is None:
+            self.stopping = True
 
     def stop(self) -> None:
         """End the process and remove its folder."""

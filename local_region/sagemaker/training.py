@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker import images, programs
-from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
+from local_region.sagemaker.jobs import Jobs
+from local_region.sagemaker.records import Record, invalid, listed, refuse, refuse_members, tags_of
 from local_region.sagemaker.training_run import TrainingRun, Watcher
 
 Prepared = tuple[Record, TrainingRun]
@@ -24,13 +23,12 @@ def _missing() -> AwsError:
     return invalid("Requested resource not found.")
 
 
-class TrainingJobs:
+class TrainingJobs(Jobs[TrainingRun]):
     """CreateTrainingJob and its kin."""
 
     def __init__(self, region: Region) -> None:
+        super().__init__("training job", "TrainingJobStatus")
         self._region = region
-        self.table = Table()
-        self._runs: dict[str, TrainingRun] = {}
 
     def create(self, request: AwsRequest) -> Json:
         record, run = self.prepare(request.params)
@@ -62,9 +60,8 @@ class TrainingJobs:
         }
         if tuning_arn is not None:
             record.state["TuningJobArn"] = tuning_arn
-        self.table.add(record, lambda: _taken(arn))
         run = TrainingRun(self._region, record, watcher)
-        self._runs[name] = run
+        self.enter(record, run, lambda: _taken(arn))
         return record, run
 
     def describe(self, request: AwsRequest) -> Json:
@@ -82,24 +79,7 @@ class TrainingJobs:
         return {"TrainingJobSummaries": summaries, **token}
 
     def stop_job(self, request: AwsRequest) -> Json:
-        record = self.table.get(request.params["TrainingJobName"], _missing)
-        with record.lock:
-            status = record.state["TrainingJobStatus"]
-            if status not in ("InProgress", "Stopping"):
-                raise invalid(
-                    f"The request was rejected because the training job is in status {status}. "
-                    "Only a job that is InProgress can be stopped."
-                )
-        self._runs[record.name].stop()
-        return {}
-
-    def busy(self) -> Iterable[str]:
-        return [f"training job {name}" for name, run in list(self._runs.items()) if run.alive]
-
-    def stop(self) -> None:
-        """End everything: the region stops."""
-        for run in list(self._runs.values()):
-            run.abandon()
+        return self.stop_record(self.table.get(request.params["TrainingJobName"], _missing))
 
 
 def with_metrics(algorithm: Json) -> Json:

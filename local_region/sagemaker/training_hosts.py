@@ -114,7 +114,16 @@ class Hosts:
     # -- while it runs -------------------------------------------------------------------------------------------
 
     def start(self, listener: Callable[[str], None], check: Callable[[], None]) -> None:
-        """``programs.CantRun`` says why nothing can be started; ``check`` may raise to end a long preparation."""
+        """``programs.CantRun`` says why nothing can be started; ``check`` may raise to end a long preparation. All or
+        none: when one host doesn't start, those before it are ended."""
+        try:
+            self._start(listener, check)
+        except BaseException:
+            self.kill()
+            self.join_logs()
+            raise
+
+    def _start(self, listener: Callable[[str], None], check: Callable[[], None]) -> None:
         epoch = int(self._region.clock.now().timestamp())
         for host in self.all:
             stream = f"{self._record.name}/{host.name}-{epoch}"

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from local_region.ports import AwsError, AwsRequest, Json, Region
+from local_region.ports import AwsRequest, Json, Region
+from local_region.sagemaker.jobs import Jobs, name_taken
 from local_region.sagemaker.models import Models, arn_of
-from local_region.sagemaker.records import Record, Table, invalid, listed, refuse, refuse_members, tags_of
+from local_region.sagemaker.records import Record, invalid, refuse, refuse_members, tags_of
 from local_region.sagemaker.transform_filters import BadFilter, processing_of
 from local_region.sagemaker.transform_run import TransformRun
 
+_SUMMARY = ("TransformJobArn", "CreationTime", "TransformEndTime", "TransformJobStatus", "FailureReason")
 
-class TransformJobs:
+
+class TransformJobs(Jobs[TransformRun]):
     """CreateTransformJob and its kin."""
 
     def __init__(self, region: Region, models: Models) -> None:
+        super().__init__("transform job", "TransformJobStatus")
         self._region, self._models = region, models
-        self.table = Table()
-        self._runs: dict[str, TransformRun] = {}
 
     def create(self, request: AwsRequest) -> Json:
         params = request.params
@@ -30,9 +30,8 @@ class TransformJobs:
         stored["TransformOutput"] = {"AssembleWith": "None", **params["TransformOutput"]}
         record = Record(name, arn, stored, now, now, tags=tags_of(params))
         record.state = {"TransformJobArn": arn, "TransformJobStatus": "InProgress", "CreationTime": now}
-        self.table.add(record, lambda: _taken(arn))
         run = TransformRun(self._region, record, model)
-        self._runs[name] = run
+        self.enter(record, run, lambda: name_taken(arn))
         run.start()
         return {"TransformJobArn": arn}
 
@@ -43,37 +42,11 @@ class TransformJobs:
         return self._get(request.params["TransformJobName"]).view("DescribeTransformJob")
 
     def list(self, request: AwsRequest) -> Json:
-        page, token = listed(request.params, self.table.all(), lambda record: record.state["TransformJobStatus"])
-        keys = ("TransformJobArn", "CreationTime", "TransformEndTime", "TransformJobStatus", "FailureReason")
-        summaries = []
-        for record in page:
-            with record.lock:
-                summary = {key: record.state[key] for key in keys if key in record.state}
-            summaries.append({"TransformJobName": record.name, "LastModifiedTime": record.modified, **summary})
-        return {"TransformJobSummaries": summaries, **token}
+        found, token = self.summaries(request, "TransformJobName", _SUMMARY)
+        return {"TransformJobSummaries": found, **token}
 
     def stop_job(self, request: AwsRequest) -> Json:
-        record = self._get(request.params["TransformJobName"])
-        with record.lock:
-            status = record.state["TransformJobStatus"]
-        if status not in ("InProgress", "Stopping"):
-            raise invalid(f"The transform job is in status {status}. Only a job that is InProgress can be stopped.")
-        self._runs[record.name].stop()
-        return {}
-
-    def busy(self) -> Iterable[str]:
-        return [f"transform job {name}" for name, run in list(self._runs.items()) if run.alive]
-
-    def stop(self) -> None:
-        for run in list(self._runs.values()):
-            run.abandon()
-
-
-def _taken(arn: str) -> AwsError:
-    return AwsError(
-        "ResourceInUse",
-        f"Job name must be unique within an AWS account and region, and a job with this name already exists ({arn})",
-    )
+        return self.stop_record(self._get(request.params["TransformJobName"]))
 
 
 def _check(params: Json) -> None:

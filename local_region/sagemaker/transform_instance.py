@@ -78,9 +78,12 @@ class Instance:
             proposed: Json = {}
             reply = self._client.request("GET", "/execution-parameters")
             if reply.status == 200:
-                proposed = json.loads(reply.body)
-                strategy = str(proposed.get("BatchStrategy", "")).replace("_", "").lower()
-                proposed["BatchStrategy"] = "SingleRecord" if strategy == "singlerecord" else "MultiRecord"
+                try:
+                    proposed = proposed_limits(reply.body)
+                except ValueError as error:
+                    raise TransformFailure(
+                        f"ClientError: {self._name}: the container's answer to GET /execution-parameters: {error}"
+                    ) from None
             defaults = {"MaxConcurrentTransforms": 1, "MaxPayloadInMB": 6, "BatchStrategy": "MultiRecord"}
             self._limits = {**defaults, **proposed, **named}
             strategy = {"SingleRecord": "SINGLE_RECORD"}.get(self._limits["BatchStrategy"], "MULTI_RECORD")
@@ -219,6 +222,32 @@ class Instance:
         if self._request["TransformInput"]["CompressionType"] == "Gzip":
             return gzip.open(stream)  # type: ignore[return-value]
         return stream
+
+
+def proposed_limits(body: bytes) -> Json:
+    """What a container's ``/execution-parameters`` say. ``ValueError`` names what is wrong with them.
+
+    >>> proposed_limits(b'{"MaxConcurrentTransforms": 2, "BatchStrategy": "SINGLE_RECORD"}')
+    {'MaxConcurrentTransforms': 2, 'BatchStrategy': 'SingleRecord'}
+    """
+    try:
+        given = json.loads(body)
+    except ValueError:
+        raise ValueError(f"it is no JSON: {body[:80]!r}") from None
+    if not isinstance(given, dict):
+        raise ValueError(f"it is no JSON object: {body[:80]!r}")
+    found: Json = {}
+    for name in ("MaxConcurrentTransforms", "MaxPayloadInMB"):
+        value = given.get(name)
+        if value is None:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise ValueError(f"{name} is a whole number from 0, not {value!r}")
+        found[name] = value
+    strategy = str(given.get("BatchStrategy") or "MultiRecord").replace("_", "").lower()
+    if strategy not in ("singlerecord", "multirecord"):
+        raise ValueError(f"BatchStrategy is SINGLE_RECORD or MULTI_RECORD, not {given['BatchStrategy']!r}")
+    return {**found, "BatchStrategy": "SingleRecord" if strategy == "singlerecord" else "MultiRecord"}
 
 
 class _Progress:

@@ -45,6 +45,8 @@ class TransformRun:
             self._stopping.set()
             self._halted.set()
             self._record.state["TransformJobStatus"] = "Stopping"
+        for server in self._servers:
+            server.cancel_start()
         publish(self._region, "Transform Job", self._record)
 
     @property
@@ -106,6 +108,8 @@ class TransformRun:
         self._servers = [self._server(stream) for stream in streams]
 
         def one(server: Server, share: list[tuple[int, sources.Item]]) -> None:
+            if self._halted.is_set():
+                raise Stopped
             server.start()
             instance = Instance(self._region, server, self._record.name, request, processing, self._halted)
             for number, item in share:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from local_region.ports import AwsRequest, Json, Region
 from local_region.sagemaker import tuning_checks
+from local_region.sagemaker.jobs import Jobs
 from local_region.sagemaker.models import arn_of
-from local_region.sagemaker.records import Record, Table, invalid, listed, paged, tags_of
+from local_region.sagemaker.records import Record, invalid, listed, paged, tags_of
 from local_region.sagemaker.training import TrainingJobs, check, with_metrics
 from local_region.sagemaker.tuning_checks import OBJECTIVE
 from local_region.sagemaker.tuning_run import TuningRun, overall_best
@@ -20,13 +20,12 @@ _SUMMARY = (
 )  # fmt: skip
 
 
-class TuningJobs:
+class TuningJobs(Jobs[TuningRun]):
     """CreateHyperParameterTuningJob and its kin."""
 
     def __init__(self, region: Region, jobs: TrainingJobs) -> None:
+        super().__init__("hyperparameter tuning job", "HyperParameterTuningJobStatus")
         self._region, self._jobs = region, jobs
-        self.table = Table()
-        self._runs: dict[str, TuningRun] = {}
 
     def create(self, request: AwsRequest) -> Json:
         params = request.params
@@ -43,7 +42,7 @@ class TuningJobs:
         if params.get("WarmStartConfig"):
             parents = self._parents(params)
             tuning_checks.check_parents(params, [self._as_parent(each) for each in parents], ranges)
-            earlier = [trial for parent in parents for trial in self._runs[parent.name].earlier()]
+            earlier = [trial for parent in parents for trial in self.run_of(parent).earlier()]
         arn = arn_of(self._region, "hyper-parameter-tuning-job", name)
         record = Record(name, arn, stored, now, now, tags=tags_of(params))
         record.state = {
@@ -55,8 +54,7 @@ class TuningJobs:
             "ObjectiveStatusCounters": {},
         }
         run = TuningRun(self._region, record, self._jobs, earlier)
-        self.table.add(record, lambda: tuning_checks.taken(arn))
-        self._runs[name] = run
+        self.enter(record, run, lambda: tuning_checks.taken(arn))
         run.start()
         return {"HyperParameterTuningJobArn": arn}
 
@@ -122,8 +120,7 @@ class TuningJobs:
     def trials(self, request: AwsRequest) -> Json:
         params = request.params
         name = params["HyperParameterTuningJobName"]
-        self._get(name)
-        run = self._runs[name]
+        run = self.run_of(self._get(name))
         found = [run.summary(trial) for trial in list(run.trials.values())]
         status = params.get("StatusEquals")
         kept = [each for each in found if status in (None, each["TrainingJobStatus"])]
@@ -137,16 +134,7 @@ class TuningJobs:
         return {"TrainingJobSummaries": page, **token}
 
     def stop_job(self, request: AwsRequest) -> Json:
-        record = self._get(request.params["HyperParameterTuningJobName"])
-        with record.lock:
-            status = record.state["HyperParameterTuningJobStatus"]
-        if status not in ("InProgress", "Stopping"):
-            raise invalid(
-                f"The request was rejected because the hyperparameter tuning job is in status {status}. "
-                "Only a job that is InProgress can be stopped."
-            )
-        self._runs[record.name].stop()
-        return {}
+        return self.stop_record(self._get(request.params["HyperParameterTuningJobName"]))
 
     def delete(self, request: AwsRequest) -> Json:
         """Only the entry: training jobs and artifacts stay."""
@@ -155,17 +143,8 @@ class TuningJobs:
             status = record.state["HyperParameterTuningJobStatus"]
         if status in ("InProgress", "Stopping"):
             raise invalid(f"The hyperparameter tuning job is in status {status}: stop it before it can be deleted.")
-        self.table.remove(record)
-        self._runs.pop(record.name, None)
+        self.leave(record)
         return {}
-
-    def busy(self) -> Iterable[str]:
-        return [f"tuning job {name}" for name, run in list(self._runs.items()) if run.alive]
-
-    def stop(self) -> None:
-        """End everything: the region stops."""
-        for run in list(self._runs.values()):
-            run.abandon()
 
 
 def _sort_key(summary: Json, sort: str) -> Any:

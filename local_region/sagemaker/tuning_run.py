@@ -247,12 +247,25 @@ class TuningRun:
         except Exception as error:
             log.exception("tuning job %s failed within the region", self._record.name)
             status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
+            self._stop_trials()
         with self._changed:
             self._count()
             state: Json = {"HyperParameterTuningEndTime": self._region.clock.now()}
             if reason:
                 state["FailureReason"] = reason[:1024]
             self._set(status, **state)
+
+    def _stop_trials(self) -> None:
+        """Stop what still runs and wait for its end: nobody would look after it."""
+        with self._changed:
+            while running := [trial for trial in self.trials.values() if not trial.over]:
+                for trial in running:
+                    if not trial.given_up:
+                        trial.given_up = True
+                        trial.run.stop()
+                if self._abandoned:
+                    return
+                self._changed.wait(_TICK)
 
     def _work(self) -> str:
         """Why it failed, or "". Holds the lock but while it waits."""
@@ -283,9 +296,13 @@ class TuningRun:
         name = f"{self._record.name}-{len(self.trials) + 1:03d}-{secrets.token_hex(4)}"
         request = tuning_checks.training_request(name, self._definition, values, self._record.tags)
         record, run = self._jobs.prepare(request, self._record.arn, self)
-        self.trials[name] = Trial(number, values, record, run)
-        self._count()
-        run.start()
+        trial = self.trials[name] = Trial(number, values, record, run)
+        try:
+            self._count()
+            run.start()
+        except BaseException:
+            trial.over = not run.alive  # one that never began has no end to wait for
+            raise
 
     def _hopeless(self) -> str:
         ended = [trial for trial in self.trials.values() if trial.over]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import threading
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -27,6 +28,10 @@ class MetricKey(NamedTuple):
     unit: str | None = None
 
 
+#: namespace, name, dimensions sorted by name
+_Series = tuple[str, str, tuple[tuple[str, str], ...]]
+
+
 class _Value(NamedTuple):
     namespace: str
     name: str
@@ -43,9 +48,8 @@ class MotoMetrics:
         self._config, self._clock = config, clock
         self._values: deque[_Value] = deque()
         self._lock = threading.Lock()
-        #: what CloudWatch has, by namespace and name, as far as it was looked at
-        self._index: dict[tuple[str, str], list[Any]] = {}
-        self._indexed = 0
+        self._popped = 0  # values that have left the list
+        self._watched = _Watched()
 
     def put(
         self,
@@ -68,35 +72,13 @@ class MotoMetrics:
 
     def samples(self, since: Mapping[MetricKey, datetime]) -> dict[MetricKey, list[Sample]]:
         """The values of some metrics, each since its own time, those not handed to CloudWatch yet included."""
-        found: dict[MetricKey, list[Sample]] = {key: [] for key in since}
-        by_name: dict[tuple[str, str], list[MetricKey]] = {}
-        for key in since:
-            by_name.setdefault((key.namespace, key.name), []).append(key)
         with self._lock:
-            pending = list(self._values)
-            kept = [datum for name in by_name for datum in self._kept(name)]
-        for datum in kept:
-            for key in by_name[(datum.namespace, datum.name)]:
-                at = _aware(datum.timestamp)
-                named = tuple(sorted((dimension.name, dimension.value) for dimension in datum.dimensions))
-                if at >= since[key] and named == key.dimensions and key.unit in (None, datum.unit):
-                    found[key].append(_sample(datum, at))
-        for value in pending:
-            for key in by_name.get((value.namespace, value.name), ()):
-                if value.at >= since[key] and value.dimensions == key.dimensions and key.unit in (None, value.unit):
-                    found[key].append(Sample(value.at, 1, value.value, value.value, value.value))
-        return found
-
-    def _kept(self, name: tuple[str, str]) -> list[Any]:
-        """CloudWatch's values of one metric. It only ever adds to its list, but for ``_send``, which says so."""
-        data = self._backend.metric_data
-        if len(data) < self._indexed:  # moto was reset
-            self._index, self._indexed = {}, 0
-        new = data[self._indexed :]
-        for datum in new:
-            self._index.setdefault((datum.namespace, datum.name), []).append(datum)
-        self._indexed += len(new)
-        return self._index.get(name, [])
+            watched = self._watched
+            if not watched.covers(since):
+                watched = self._watched = _Watched({(key.namespace, key.name) for key in since} | watched.names)
+            watched.take_kept(self._backend.metric_data)
+            watched.take_pending(list(self._values), self._popped)
+            return {key: watched.samples(key, at, self._popped) for key, at in since.items()}
 
     def _condense(self) -> None:
         with self._lock:
@@ -113,7 +95,9 @@ class MotoMetrics:
             self._send(data)
 
     def _take(self, count: int) -> list[_Value]:
-        return [self._values.popleft() for _ in range(max(0, min(count, len(self._values))))]
+        taken = [self._values.popleft() for _ in range(max(0, min(count, len(self._values))))]
+        self._popped += len(taken)
+        return taken
 
     def _send(self, data: list[tuple[str, dict[str, Any]]]) -> None:
         if not data:
@@ -128,13 +112,64 @@ class MotoMetrics:
         surplus = len(backend.metric_data) - _KEPT
         if surplus > 0:
             del backend.metric_data[:surplus]
-            self._index, self._indexed = {}, 0
+            self._watched = _Watched(self._watched.names)
 
     @property
     def _backend(self) -> Any:
         from moto.cloudwatch.models import cloudwatch_backends
 
         return cloudwatch_backends[self._config.account_id][self._config.region_name]
+
+
+class _Watched:
+    """The values of the metrics that alarms look at, by metric and in the order of their times. Each value is looked
+    at once: an alarm is evaluated often, and there are many of them."""
+
+    def __init__(self, names: Iterable[tuple[str, str]] = ()) -> None:
+        self.names = frozenset(names)
+        #: (time, unit, sample) of what CloudWatch has; (number, unit, sample) of what it is not given yet
+        self._kept: dict[_Series, list[tuple[datetime, str, Sample]]] = {}
+        self._pending: dict[_Series, deque[tuple[int, str, Sample]]] = {}
+        self._kept_seen = self._pending_seen = 0
+
+    def covers(self, keys: Iterable[MetricKey]) -> bool:
+        return all((key.namespace, key.name) in self.names for key in keys)
+
+    def take_kept(self, data: list[Any]) -> None:
+        """CloudWatch's list, which only grows; a shorter one is another one (moto was reset)."""
+        if len(data) < self._kept_seen:
+            self._kept, self._kept_seen = {}, 0
+        new = data[self._kept_seen :]
+        self._kept_seen += len(new)
+        for datum in new:
+            if (datum.namespace, datum.name) in self.names:
+                at = _aware(datum.timestamp)
+                named = tuple(sorted((dimension.name, dimension.value) for dimension in datum.dimensions))
+                series = self._kept.setdefault((datum.namespace, datum.name, named), [])
+                entry = (at, datum.unit, _sample(datum, at))
+                if series and at < series[-1][0]:  # a client gave a time of its own
+                    bisect.insort(series, entry, key=lambda each: each[0])
+                else:
+                    series.append(entry)
+
+    def take_pending(self, values: list[_Value], popped: int) -> None:
+        """The list of values; ``popped`` is the number of its first one."""
+        first = max(self._pending_seen, popped)
+        for number, value in enumerate(values[first - popped :], first):
+            if (value.namespace, value.name) in self.names:
+                series = self._pending.setdefault((value.namespace, value.name, value.dimensions), deque())
+                series.append((number, value.unit, Sample(value.at, 1, value.value, value.value, value.value)))
+        self._pending_seen = popped + len(values)
+
+    def samples(self, key: MetricKey, since: datetime, popped: int) -> list[Sample]:
+        """Since a time. Values with a number below ``popped`` are CloudWatch's meanwhile."""
+        series = self._kept.get(key[:3], [])
+        pending = self._pending.get(key[:3], deque())
+        while pending and pending[0][0] < popped:
+            pending.popleft()
+        recent = series[bisect.bisect_left(series, since, key=lambda each: each[0]) :]
+        found = [sample for _, unit, sample in recent if key.unit in (None, unit)]
+        return found + [s for _, unit, s in pending if s.at >= since and key.unit in (None, unit)]
 
 
 def _aware(at: datetime) -> datetime:

@@ -91,3 +91,36 @@ def test_cloudwatch_forgets_the_oldest_values(config: RegionConfig, monkeypatch:
     store.flush()
     kept: Any = cloudwatch_backends[ACCOUNT]["us-east-1"].metric_data
     assert [datum.value for datum in kept] == list(range(20, 30))
+
+
+def test_alarms_see_each_value_once_wherever_it_is(config: RegionConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Waiting, handed over, summed up, put by a client, with a time of its own."""
+    monkeypatch.setattr(metrics, "_SINGLE_VALUES", 40)
+    clock = Clock()
+    store = MotoMetrics(config, clock)
+    key = metrics.MetricKey("AWS/L", "n", (("F", "f"),))
+    other = metrics.MetricKey("Mine", "m", ())
+    begin = clock.time
+
+    def seen(since: datetime = begin) -> float:
+        return sum(sample.total for sample in store.samples({key: since, other: since})[key])
+
+    backend: Any = cloudwatch_backends[ACCOUNT]["us-east-1"]
+    for number in range(1, 301):
+        store.put("AWS/L", "n", 1, "Count", {"F": "f"})
+        store.put("AWS/L", "n", 1, "Count", {"F": "g"})
+        if number % 50 == 0:
+            assert seen() == number
+        if number == 120:
+            store.flush()
+            assert seen() == number
+    old = (begin + timedelta(seconds=1)).replace(tzinfo=None)
+    backend.put_metric_data("Mine", [{"MetricName": "m", "Value": 5.0, "Timestamp": clock.time.replace(tzinfo=None)}])
+    backend.put_metric_data("Mine", [{"MetricName": "m", "Value": 7.0, "Timestamp": old}])
+    found = store.samples({other: begin})[other]
+    assert [sample.total for sample in found] == [7.0, 5.0]
+    assert [s.total for s in store.samples({other: begin + timedelta(minutes=1)})[other]] == [5.0]
+    in_bytes = other._replace(unit="Bytes")
+    assert store.samples({in_bytes: begin})[in_bytes] == []
+    backend.reset()
+    assert store.samples({other: begin})[other] == []
