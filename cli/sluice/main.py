@@ -39,6 +39,8 @@ COMMANDS = {
         "approve": "versions",
         "reject": "versions",
         "rollback": "versions",
+        "sleep": "sleep",
+        "wake": "sleep",
         "experiment": "experiment",
         "lineage": "lineage",
         "report": "reports",

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import click
 
 from sluice import output, story, trials, watching
+from sluice.commands.sleep import endpoint_text, predicted, saved_text
 from sluice.context import Context, pass_context
 from sluice.errors import CliError
 
@@ -105,7 +106,8 @@ def model_command(context: Context, model: str, as_json: bool) -> None:
         "classes": ", ".join(str(name) for name in detail.get("classes") or []) or None,
         "live version": f"{live['version']} since {live.get('since')}" if live.get("version") else None,
         "metrics": metrics_text(live.get("metrics")) or None,
-        "endpoint": detail.get("endpoint"),
+        "endpoint": endpoint_text(detail),
+        "saved": saved_text(detail) or None,
         "active run": detail.get("active_run"),
         "settings": story.sentence_of(detail["settings_problem"]) if detail.get("settings_problem") else None,
     }
@@ -230,7 +232,7 @@ def predict_command(context: Context, model: str, given: tuple[str, ...], as_jso
         detail = api.get(f"models/{quote(model, safe='')}")
         record = record_of(given, (detail.get("schema") or {}).get("columns") or [])
         body, kind = json.dumps({"records": [record]}).encode(), "application/json"
-    answer = api.predict(model, body, kind)
+    answer = predicted(context, model, body, kind, told=not as_json)
     if as_json:
         output.as_json(answer)
         return

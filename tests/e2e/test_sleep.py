@@ -1,0 +1,73 @@
+"""An endpoint that nobody calls sleeps, on a real region whose clock is moved ahead, and wakes by a prediction."""
+
+from __future__ import annotations
+
+import json
+from random import Random
+from typing import Any
+
+import pytest
+
+from tests.support.application import Application, eventually
+
+pytestmark = pytest.mark.e2e
+
+SETTINGS = "idle_shutdown: 15m\nendpoint: {instance: ml.m5.large}\n"
+RECORD = {"height": 70, "color": "red"}
+
+
+def table() -> str:
+    random = Random(3)
+    rows = [(random.randint(0, 100), random.choice(["red", "green"])) for _ in range(200)]
+    return "height,color,won\n" + "".join(f"{h},{c},{'yes' if h > 50 else 'no'}\n" for h, c in rows)
+
+
+def advance(application: Application, span: str) -> None:
+    application.sluice("clock", span)
+
+
+def state(application: Application, model: str) -> str:
+    return str(application.api.get(f"models/{model}")["endpoint_state"])
+
+
+def test_idle_endpoints_sleep_and_predictions_wake_them(application: Application) -> None:
+    application.settings("dozing", SETTINGS + "algorithm: {hyperparameters: {num_round: 10}}\n")
+    application.settings(
+        "dormant", SETTINGS + "algorithm: {name: kmeans, hyperparameters: {k: 2}}\nfeatures: {exclude: [won]}\n"
+    )
+    for model in ("dozing", "dormant"):
+        application.put(f"data/{model}/a.csv", table())
+    for model in ("dozing", "dormant"):
+        watched = application.watch(model)
+        assert watched.returncode == 0, watched.stdout + watched.stderr
+    before = application.predict("dozing", RECORD)
+    assert before["served_by"] == "endpoint"
+    assert "predictions" in application.predict("dormant", RECORD)
+
+    advance(application, "+30m")
+    for model in ("dozing", "dormant"):
+        eventually(lambda model=model: state(application, model) == "asleep", 20, f"{model} sleeps")
+    sagemaker = application.client("sagemaker")
+    names = {found["EndpointName"] for found in sagemaker.list_endpoints()["Endpoints"]}
+    assert not names & {"sluicegate-dozing", "sluicegate-dormant"}
+    assert sagemaker.describe_endpoint_config(EndpointConfigName="sluicegate-dozing-v1")
+
+    # a tree model is answered at once, and the same
+    found = application.predict("dozing", RECORD)
+    assert found["served_by"] == "function"
+    assert found["predictions"][0]["probabilities"] == pytest.approx(
+        before["predictions"][0]["probabilities"], abs=1e-6
+    )
+    # the other one says where to look
+    waking: dict[str, Any] = application.predict("dormant", RECORD)
+    assert (waking["state"], waking["status_url"].rsplit("/", 1)[1]) == ("waking", "dormant")
+
+    for model in ("dozing", "dormant"):
+        eventually(lambda model=model: state(application, model) == "serving", 30, f"{model} is awake")
+    assert "predictions" in json.loads(
+        application.sluice("predict", "dormant", "height=70", "color=red", "--json").stdout
+    )
+    eventually(lambda: application.predict("dozing", RECORD)["served_by"] == "endpoint", 15, "the endpoint answers")
+    detail = application.api.get("models/dozing")
+    assert detail["saved"]["usd"] > 0
+    assert detail["sleep"] is None
