@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -26,8 +27,8 @@ def advance(application: Application, span: str) -> None:
     application.sluice("clock", span)
 
 
-def state(application: Application, model: str) -> str:
-    return str(application.api.get(f"models/{model}")["endpoint_state"])
+def in_state(application: Application, model: str, wanted: str) -> bool:
+    return bool(application.api.get(f"models/{model}")["endpoint_state"] == wanted)
 
 
 def test_idle_endpoints_sleep_and_predictions_wake_them(application: Application) -> None:
@@ -46,7 +47,7 @@ def test_idle_endpoints_sleep_and_predictions_wake_them(application: Application
 
     advance(application, "+30m")
     for model in ("dozing", "dormant"):
-        eventually(lambda model=model: state(application, model) == "asleep", 20, f"{model} sleeps")
+        eventually(partial(in_state, application, model, "asleep"), 20, f"{model} sleeps")
     sagemaker = application.client("sagemaker")
     names = {found["EndpointName"] for found in sagemaker.list_endpoints()["Endpoints"]}
     assert not names & {"sluicegate-dozing", "sluicegate-dormant"}
@@ -63,7 +64,7 @@ def test_idle_endpoints_sleep_and_predictions_wake_them(application: Application
     assert (waking["state"], waking["status_url"].rsplit("/", 1)[1]) == ("waking", "dormant")
 
     for model in ("dozing", "dormant"):
-        eventually(lambda model=model: state(application, model) == "serving", 30, f"{model} is awake")
+        eventually(partial(in_state, application, model, "serving"), 30, f"{model} is awake")
     assert "predictions" in json.loads(
         application.sluice("predict", "dormant", "height=70", "color=red", "--json").stdout
     )
