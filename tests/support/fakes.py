@@ -442,7 +442,8 @@ class FakeEndpoints:
     def delete_config(self, name: str) -> None:
         if name not in self.endpoint_configs:
             raise NotFound(name)
-        assert all(state.config != name for state in self.states.values()), "deleted the config that serves"
+        used = {name for state in self.states.values() for name in (state.config, state.pending_config)}
+        assert name not in used, "deleted the config that serves"
         del self.endpoint_configs[name]
         self.world.effect(f"delete config {name}")
 

@@ -196,4 +196,8 @@ class Stage:
     def serves(self) -> int | None:
         """The version that the endpoint serves, as SageMaker would say."""
         state = self.endpoints.states.get(ENDPOINT)
-        return int(state.config.rsplit("-v", 1)[1]) if state is not None and state.status != "Creating" else None
+        return (
+            int(state.config.rsplit("-v", 1)[1])
+            if state is not None and state.status not in ("Creating", "Failed")
+            else None
+        )

@@ -169,6 +169,7 @@ class ModelItem(SummaryItem, total=False):
     saved: SavedItem | None
     awake_since: str | None  # when the endpoint was woken last
     ordered_at: str | None  # when the endpoint was told to serve deploying_version
+    settling: bool | None  # the registry moved, and what follows (routing, tidying up, looking again) is not done yet
     telling: list[int] | None  # versions decided by a person, of which SageMaker's registry is not told yet
 
 
@@ -371,6 +372,7 @@ KEPT: dict[str, frozenset[str]] = {
             "awake_since",
             "rollout",
             "ordered_at",
+            "settling",
             "telling",
             "moving",
         }
@@ -392,6 +394,7 @@ def is_moving(item: Mapping[str, Any]) -> bool:
         (desired is not None and desired != item.get("live_version") and not waits_for_waking(item, desired))
         or item.get("deploying_version") is not None
         or item.get("telling")
+        or item.get("settling")
         or item.get("rollout") is not None
         or slumbers_on(item)
     )

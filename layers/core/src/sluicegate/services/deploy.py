@@ -112,7 +112,7 @@ class Deploy:
             run = self._registry.run(model, found["run"])
             fields: dict[str, Any] = {"active_run": None} if item.get("active_run") == found["run"] else {}
             if item.get("desired_version") == package.version:
-                fields["desired_version"] = item.get("live_version")
+                fields |= {"desired_version": item.get("live_version"), "settling": True}
             changes = moves(move_version(found, "rejected", now, message, reason=message))
             ended = "rejected" if found["status"] == "pending_approval" else "failed"
             changes += moves(move_run(run, ended, now, message, claim=None))

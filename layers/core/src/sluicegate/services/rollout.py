@@ -159,7 +159,8 @@ class Rollout:
             run = move_run(
                 self._registry.run(model, version["run"]), "failed", now, error["detail"], error=error, claim=None
             )
-            fields = {"desired_version": item.get("live_version"), **self._released(item, version["run"])}
+            fields = {"desired_version": item.get("live_version"), "settling": True}
+            fields |= self._released(item, version["run"])
             changes = [moved] if run is None else [moved, run]
             return Step(f"Version {number} could not be deployed: {error['detail']}", fields, changes, "failed")
 
@@ -254,7 +255,7 @@ class Rollout:
             self._live(item, serving, now)
         elif deploying is not None and deploying not in (serving, item.get("live_version")):
             self._failed(item, deploying, self._why(model, deploying, state), now)
-        elif serving is None or not recover:
+        elif not item.get("settling") and (serving is None or not recover):
             return "nothing"
         self.publish(model)
         current = self._registry.model(model)
@@ -263,6 +264,8 @@ class Rollout:
         last = self._ended_run(model, serving if deploying is None else deploying)
         if last is not None:
             self._ledger.look_again(model, f"run:{last}", now)
+        if current.get("settling"):
+            self._ledger.step(model, now, lambda item: _settled(item, current))
         return "live" if current.get("live_version") == serving and serving is not None else "failed"
 
     def _why(self, model: str, number: int, state: EndpointState | None) -> str:
@@ -325,6 +328,7 @@ class Rollout:
                 metrics=version["metrics"],
             )
             fields: dict[str, Any] = {"live_version": number, "live": live, "previous_version": before}
+            fields["settling"] = True
             fields |= asked_for
             if _endpoint_settings(item.get("settings")) == _endpoint_settings(run_item.get("settings")):
                 fields["settings_note"] = None
@@ -357,7 +361,7 @@ class Rollout:
         def plan(item: ModelItem) -> Step | None:
             _still(item, seen)
             version = self._registry.version(model, number)
-            fields: dict[str, Any] = {"deploying_version": None, **self._ramp.over(item, now)}
+            fields: dict[str, Any] = {"deploying_version": None, "settling": True, **self._ramp.over(item, now)}
             if item.get("desired_version") == number:
                 fields["desired_version"] = item.get("live_version")
             changes = [
@@ -372,6 +376,13 @@ class Rollout:
 
     def _released(self, item: ModelItem, run: str) -> dict[str, Any]:
         return {"active_run": None} if item.get("active_run") == run else {}
+
+
+def _settled(item: ModelItem, seen: ModelItem) -> Step | None:
+    """What followed the state ``seen`` is done; a newer one has its own."""
+    if _orders(item) != _orders(seen) or item.get("desired_version") != seen.get("desired_version"):
+        return None
+    return Step(item.get("message") or "", {"settling": None})
 
 
 def _still(item: ModelItem, seen: ModelItem) -> None:

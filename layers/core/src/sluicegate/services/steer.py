@@ -106,7 +106,7 @@ class Steer:
             if status in ("live", "deploying"):
                 raise NotPossible(_why_not(version, "rejected"))
             message = by.sentence("Rejected")
-            fields: dict[str, Any] = {"telling": _with(item, number)}
+            fields: dict[str, Any] = {"telling": _with(item, number), "settling": True}
             if item.get("desired_version") == number:
                 fields["desired_version"] = item.get("live_version")
             run = self._registry.run(model, version["run"])
