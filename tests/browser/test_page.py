@@ -15,12 +15,14 @@ import pytest
 from sluicegate.domain.schema import Column, Problem, Schema
 from sluicegate.http.answers import answer
 from sluicegate.http.catalog import ROUTES
+from sluicegate.report import drift_page
 from sluicegate.report.page import render
 from sluicegate.services.catalog import Catalog
 from tests.browser.site_server import KEY, serving
 from tests.contract.http import samples
 from tests.contract.http.stub_aws import StubAws, running
 from tests.contract.http.test_predict_over_http import load
+from tests.support.sample_drift import drift_report
 from tests.support.sample_report import report
 
 playwright = pytest.importorskip("playwright.sync_api")
@@ -347,6 +349,43 @@ def test_the_report_opens_in_a_tab_of_its_own(open_page: Any) -> None:
     tab.wait_for_url("**/evaluations/churn/1f2e3d4c/report.html?for=300")
     assert tab.evaluate("window.opener") is None
     expect(page.get_by_role("button", name="Report of run 1f2e3d4c")).to_be_enabled()
+
+
+def test_drift_is_told_with_its_report(open_page: Any, world: World) -> None:
+    page = open_page("/#/models/churn").page
+    card = page.locator("section.drift")
+    expect(card).to_contain_text("drifted")
+    expect(card).to_contain_text("2,000 predictions of version 2")
+    expect(card).to_contain_text("age: PSI")
+    expect(card).to_contain_text("Retraining: a run was asked for.")
+    with page.context.expect_page() as opened:
+        page.get_by_role("button", name="Drift report").click()
+    opened.value.wait_for_url("**/drift/churn/2026-11-22T0000Z/report.html?for=300")
+    world.registry.items["churn"]["drift"] |= {"drifted": False, "compared": False, "version": 1, "reasons": []}
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(card).to_contain_text("There was too little to compare")
+    expect(card).to_contain_text("Another version serves now")
+    del world.registry.items["churn"]["drift"]
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(card).to_be_hidden()
+
+
+def test_a_drift_report_is_never_wider_than_the_window(browser: Any, tmp_path: Path) -> None:
+    file = tmp_path / "drift.html"
+    file.write_text(drift_page.render(drift_report(HOSTILE)), encoding="utf-8")
+    context = browser.new_context(viewport={"width": 340, "height": 800})
+    try:
+        page = context.new_page()
+        complaints: list[str] = []
+        page.on("console", lambda message: complaints.append(message.text))
+        page.goto(file.as_uri())
+        assert complaints == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 340
+        assert page.evaluate("[...document.images, ...document.scripts].length") == 0
+        # reasons are lines, not columns of letters
+        assert page.locator(".reasons li").first.evaluate("found => found.clientWidth") > 200
+    finally:
+        context.close()
 
 
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "regression"])

@@ -70,6 +70,8 @@ export const uploads = (name) => call(`models/${part(name)}/uploads?limit=20`);
 /** An address of the run's report that opens without the key, for a few minutes. */
 export const reportLink = (name, run) => call(`models/${part(name)}/runs/${part(run)}/report?as=link`);
 
+export const driftLink = (name) => call(`models/${part(name)}/drift?as=link`);
+
 /** `action`: approve, reject or deploy. */
 export function decide(name, version, action, why) {
   return call(`models/${part(name)}/versions/${part(version)}/${action}`, {

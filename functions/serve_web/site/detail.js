@@ -3,6 +3,7 @@
 import { showBatches } from "./batches.js";
 import { decisionButtons, decisionNote } from "./decisions.js";
 import { badge, command, fill, h } from "./dom.js";
+import { showDrift } from "./drift.js";
 import { showExperiment } from "./experiments.js";
 import { buildForm } from "./form.js";
 import { count, duration, metric, number, time } from "./format.js";
@@ -40,11 +41,11 @@ export function showDetail(parent, model, versions, uploads, batches, experiment
   let parts = sections.get(parent);
   if (parts?.name !== model.model || !parts.head.isConnected) {
     parts = { name: model.model };
-    for (const name of ["head", "predict", "experiment", "run", "versions", "batches", "uploads"]) {
+    for (const name of ["head", "predict", "experiment", "drift", "run", "versions", "batches", "uploads"]) {
       parts[name] = h("section", { className: `card ${name}` });
     }
     sections.set(parent, parts);
-    fill(parent, ["detail", model.model, Math.random()], () => [parts.head, parts.predict, parts.experiment, parts.run, parts.versions, parts.batches, parts.uploads]);
+    fill(parent, ["detail", model.model, Math.random()], () => [parts.head, parts.predict, parts.experiment, parts.drift, parts.run, parts.versions, parts.batches, parts.uploads]);
   }
   const target = model.upload_to ?? `s3://<bucket>/data/${model.model}/`;
   fill(parts.head, [model.state, model.message, model.live, model.live_version, model.problem, model.target, model.settings_problem, model.code_problem, model.updated_at], () => head(model));
@@ -53,6 +54,8 @@ export function showDetail(parent, model, versions, uploads, batches, experiment
   const comparison = [experiment, model.live_version, versions.map((version) => [version.version, version.status])];
   fill(parts.experiment, comparison, () => showExperiment(model, experiment, versions));
   parts.experiment.hidden = !parts.experiment.hasChildNodes();
+  fill(parts.drift, [model.drift, model.live_version], () => showDrift(model));
+  parts.drift.hidden = !parts.drift.hasChildNodes();
   fill(parts.run, model.last_run, () => runPart(model.last_run, target, model.model));
   fill(parts.versions, versions, () => versionsPart(versions, model.model));
   fill(parts.batches, [batches, target], () => showBatches(batches, target.replace("/data/", "/batch/")));

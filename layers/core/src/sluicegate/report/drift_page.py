@@ -48,7 +48,7 @@ def _head(report: Json) -> Markup:
             element(
                 "section",
                 element("strong", sign, aria_hidden="true"),
-                element("div", element("p", said), element("ul", *reasons, kind="checks") if reasons else None),
+                element("div", element("p", said), element("ul", *reasons, kind="reasons") if reasons else None),
                 kind=f"verdict {kind}",
                 aria_label="Verdict",
             ),
@@ -77,7 +77,7 @@ def _quality(report: Json) -> Markup:
         table(
             f"{shown(found['metric'])}, by {found['rows']:,} labels", ("by", "value", "95 % interval", ""), rows, (1,)
         ),
-        element("p", found["reason"], kind="sub"),
+        None if found["drifted"] else element("p", found["reason"], kind="sub"),
     )
 
 
@@ -120,7 +120,7 @@ def _table(what: str, columns: list[Json]) -> Markup:
                 f"{found['rows']:,}",
             )
         )
-    heads = (what.lower().removesuffix("s"), "", "training | now", "PSI", "p", "missing", "unseen", "rows")
+    heads = (what.lower().removesuffix("s"), "", "training (left) and now", "PSI", "p", "missing", "unseen", "rows")
     return table("", heads, rows, range(3, 8))
 
 
