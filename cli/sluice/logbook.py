@@ -47,10 +47,9 @@ def seconds_of(text: str) -> float:
 
 def functions(target: Target) -> dict[str, str]:
     """Logical id and name of each function of the stack."""
-    answer = target.client("cloudformation").describe_stack_resources(StackName=target.stack_name)
     return {
         item["LogicalResourceId"]: item["PhysicalResourceId"]
-        for item in answer["StackResources"]
+        for item in target.resources()
         if item["ResourceType"] == "AWS::Lambda::Function"
     }
 
@@ -137,6 +136,9 @@ def pretty_text(text: str) -> str:
         data = json.loads(text)
     except ValueError:
         return text
+    if isinstance(data, dict) and "log" in data and "message" not in data:
+        # records of predictions and feedback pass through a function's log on their way to the bucket
+        return f"… {data['log']} of {data.get('model')} for the log, {len(text):,} characters (--raw shows them)"
     if not isinstance(data, dict) or "message" not in data:
         return text
     message = data["message"] if isinstance(data["message"], str) else json.dumps(data["message"], ensure_ascii=False)

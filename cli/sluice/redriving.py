@@ -44,10 +44,7 @@ class DeadLetter:
 def dead_letter_queues(target: Target) -> dict[str, dict[str, str]]:
     """By URL, each dead-letter queue of the stack: ``name``, ``arn``, ``count`` and, of a queue's DLQ, ``source``."""
     sqs = target.client("sqs")
-    answer = target.client("cloudformation").describe_stack_resources(StackName=target.stack_name)
-    urls = [
-        item["PhysicalResourceId"] for item in answer["StackResources"] if item["ResourceType"] == "AWS::SQS::Queue"
-    ]
+    urls = [item["PhysicalResourceId"] for item in target.resources() if item["ResourceType"] == "AWS::SQS::Queue"]
     attributes = {
         url: sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"] for url in dict.fromkeys(urls)
     }

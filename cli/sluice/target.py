@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -63,6 +64,12 @@ class Target:
         if self.info:
             return self.info.account_id
         return str(self.client("sts").get_caller_identity()["Account"])
+
+    def resources(self) -> Iterator[dict[str, Any]]:
+        """All of the stack's resources, page by page: DescribeStackResources ends at a hundred."""
+        pages = self.client("cloudformation").get_paginator("list_stack_resources")
+        for page in pages.paginate(StackName=self.stack_name):
+            yield from page["StackResourceSummaries"]
 
     def describe_stack(self) -> dict[str, Any] | None:
         """The stack as CloudFormation describes it, or None when it doesn't exist."""

@@ -234,7 +234,15 @@ def test_a_record_that_fits_the_columns_no_more_makes_no_row() -> None:
     [one, other] = stage.predict([{"tenure": "many"}, {"tenure": "4"}], csv=True)
     stage.send({"feedback": [{"inference_id": one, "label": "yes"}, {"inference_id": other, "label": "yes"}]})
     assert stage.deliver() == ["collected"]
-    assert stage.uploads() == [{"tenure": 4.0, "churned": "yes"}]
+    assert stage.uploads() == [{"id": None, "tenure": 4.0, "autopay": None, "churned": "yes"}]
+
+
+def test_a_weight_that_nobody_sent_is_one() -> None:
+    stage = Stage("retrain: {on: [feedback]}\nweights: {column: tenure}")
+    [one] = stage.predict([{"autopay": True}])
+    stage.send({"inference_id": one, "label": "yes"})
+    assert stage.deliver() == ["collected"]
+    assert stage.uploads() == [{"id": None, "tenure": 1.0, "autopay": True, "churned": "yes"}]
 
 
 @pytest.mark.parametrize(

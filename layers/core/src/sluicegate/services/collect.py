@@ -66,7 +66,7 @@ class Collect:
         predicted = self._predicted(model, labels.values())
         self._wait_for(labels.values(), predicted, settings, now)
         target = settings.target or item.get("target")
-        records = {name: _record(prediction, schema) for name, prediction in predicted.items()}
+        records = {name: _record(prediction, schema, settings) for name, prediction in predicted.items()}
         rows = [{**record, target: labels[name]["label"]} for name, record in records.items() if record is not None]
         if target is None or not rows:
             return "nothing"
@@ -123,13 +123,16 @@ class Collect:
             log.warning("%d predictions that there is feedback on were not kept", len(missing))
 
 
-def _record(prediction: Row, schema: Schema) -> dict[str, Any] | None:
-    """The columns of the data that the caller's record has; None for a record that is none any more."""
+def _record(prediction: Row, schema: Schema, settings: ModelSettings) -> dict[str, Any] | None:
+    """The caller's record in the columns of the data; None for a record that is none any more. What the caller left out
+    is missing, but for a weight, which is then 1: a data set leaves rows without a weight out."""
     given = prediction["record"]
+    weight = settings.weights.column if settings.weights else None
     known = {column.name: column for column in schema.columns}
+    empty = {name: 1.0 if name == weight else None for name in known}
     record = {name: value for name, value in given.items() if name in known}
     if not prediction.get("csv"):
-        return record
+        return {**empty, **record}
     # the values of a CSV are texts: numbers and truths are read as the columns have them
     typed = Schema(tuple(known[name] for name in record))
     try:
@@ -137,4 +140,4 @@ def _record(prediction: Row, schema: Schema) -> dict[str, Any] | None:
     except InvalidRecords as error:
         log.warning("the record of %s doesn't fit the columns any more: %s", prediction["inference_id"], error)
         return None
-    return dict(found)
+    return {**empty, **found}
