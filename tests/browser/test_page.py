@@ -15,15 +15,20 @@ import pytest
 from sluicegate.domain.schema import Column, Problem, Schema
 from sluicegate.http.answers import answer
 from sluicegate.http.catalog import ROUTES
+from sluicegate.http.feedback import handle as take_feedback
 from sluicegate.report import drift_page
 from sluicegate.report.page import render
 from sluicegate.services.catalog import Catalog
+from sluicegate.services.feedback import Feedback
 from tests.browser.site_server import KEY, serving
 from tests.contract.http import samples
-from tests.contract.http.stub_aws import StubAws, running
+from tests.contract.http.stub_aws import SECRET_TEXT, StubAws, running
 from tests.contract.http.test_predict_over_http import load
+from tests.support.fakes import FakeStorage
+from tests.support.fakes import World as FakeWorld
 from tests.support.sample_drift import drift_report
 from tests.support.sample_report import report
+from tests.support.tallies import FakeTallies
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -59,6 +64,16 @@ class World:
     def __init__(self, registry: samples.MemoryRegistry, aws: StubAws) -> None:
         self.registry, self.aws, self.url = registry, aws, ""
         self.decided: list[Any] = []
+        self.tallies = FakeTallies()
+
+    def feedback(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        """The real service, over memory."""
+        storage = FakeStorage(FakeWorld())
+        storage.put("routing/churn.json", self.aws.objects["routing/churn.json"])
+        key = SECRET_TEXT.encode()
+        return take_feedback(
+            event, Feedback(storage, self.tallies, lambda: key, lambda _line: None), lambda _line: None
+        )
 
     def decide(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
         """What people ask of experiments, written down and answered."""
@@ -76,6 +91,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     models.catalog = lambda: Catalog(here.registry, "sluicegate-data", samples.MemoryReports(here.url))
     routes = {("GET", route): models.handler for route in ROUTES}
     routes["POST", "/models/{model}/predictions"] = predict.handler
+    routes["POST", "/models/{model}/feedback"] = here.feedback
     routes |= {(method, "/models/{model}/experiment"): here.decide for method in ("PUT", "POST")}
     routes |= {("GET", resource): web.handler for resource in PUBLIC}
     with running(aws), serving(routes, PUBLIC) as url:
@@ -215,6 +231,11 @@ def test_a_prediction_from_the_form(open_page: Any, world: Any) -> None:
     expect(result.locator(".bars li").first).to_contain_text("81.3 %")
     assert result.locator(".bar").first.evaluate("(bar) => bar.style.width") == "81.25%"
     expect(result).to_contain_text(re.compile(r"version 2 · [\w-]{64}"))
+    said = result.get_by_role("status")
+    result.get_by_label("What was true?").select_option("no")
+    result.get_by_role("button", name="Say so").click()
+    expect(said).to_have_text("Taken, thank you.")
+    assert list(world.tallies.read("churn", "v2")) == ["champion"]
     fields = world.aws.asked("/invocations")[-1].body.decode().strip().split(",")
     assert fields[0] == ""  # an emptied number is missing
     result.get_by_text("The same with curl").click()

@@ -107,3 +107,12 @@ export function predict(name, record) {
     body: JSON.stringify({ records: [record] }),
   });
 }
+
+/** `label`: what turned out to be true of a prediction. */
+export function feedback(name, inferenceId, label) {
+  return call(`models/${part(name)}/feedback`, {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify({ inference_id: inferenceId, label }),
+  });
+}

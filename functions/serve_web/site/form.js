@@ -2,6 +2,7 @@
 
 import { ApiProblem, predict, predictionUrl } from "./api.js";
 import { command, h } from "./dom.js";
+import { feedbackControl } from "./feedback.js";
 import { number, percent } from "./format.js";
 
 let serial = 0;
@@ -192,6 +193,7 @@ function showAnswer(answer, model, record) {
       ),
     bars.length > 12 && h("p", { className: "sub" }, `and ${bars.length - 12} less likely ones`),
     h("p", { className: "sub ids" }, `version ${answer.version} · `, h("code", {}, found.inference_id)),
+    feedbackControl(model, found),
     h(
       "details",
       {},
