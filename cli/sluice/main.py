@@ -51,7 +51,7 @@ COMMANDS = {
         "batches": "batches",
         "open": "models",
     },
-    "Settings": {"init": "settings", "check": "settings"},
+    "Settings": {"init": "settings", "check": "settings", "simulate": "simulate"},
 }
 _MODULES = {name: module for group in COMMANDS.values() for name, module in group.items()}
 

@@ -196,6 +196,7 @@ def test_any_numbers_decide_something_once(
 
 
 @given(tallies, tallies)
+@settings(deadline=None)
 def test_json_and_back(one: Tally, other: Tally) -> None:
     assert Tally.from_json(json.loads(json.dumps((one + other).to_json()))) == one + other
     assert Design.from_json(json.loads(json.dumps(HALVES.to_json()))) == HALVES
@@ -245,4 +246,4 @@ def test_settings_that_contradict_each_other_are_refused(given_: dict[str, Any],
 def test_weights_go_to_whoever_is_asked() -> None:
     design = replace(HALVES, mode="bandit")
     shares = weights(design, lanes(v1=(2_000, 200), v2=(2_000, 300)), DAY, 500)
-    assert shares == {"v1": pytest.approx(0.01), "v2": pytest.approx(0.99)}
+    assert shares == {"v1": pytest.approx(0.002), "v2": pytest.approx(0.998)}

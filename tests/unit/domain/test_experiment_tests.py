@@ -82,6 +82,7 @@ def test_fractions_must_rise() -> None:
 
 
 @given(st.floats(-40, 40), st.floats(1, 1e6), st.floats(1e-3, 1))
+@settings(max_examples=50, deadline=None)
 def test_the_mixture_is_what_it_says(z: float, information: float, minimum_effect: float) -> None:
     """Against integrating the likelihood ratio over the mixture."""
     score = z * math.sqrt(information)
@@ -105,6 +106,7 @@ def test_the_mixture_is_what_it_says(z: float, information: float, minimum_effec
 
 
 @given(st.floats(-1, 1), st.floats(1e-4, 0.5), st.floats(1e-3, 0.5), st.sampled_from([0.01, 0.05, 0.2]))
+@settings(max_examples=60, deadline=None)
 def test_the_interval_is_what_the_test_does_not_reject(
     difference: float, error: float, minimum_effect: float, alpha: float
 ) -> None:
@@ -175,7 +177,7 @@ def test_the_share_of_traffic() -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 def test_right_shares_are_seldom_called_wrong(seed: int) -> None:
     """Looked at 100 times; p below .001 at any look has a probability of at most .001."""
     chosen, counts = random.Random(seed), {"a": 0, "b": 0, "c": 0}
@@ -188,6 +190,7 @@ def test_right_shares_are_seldom_called_wrong(seed: int) -> None:
 
 
 @given(st.integers(0, 400), st.integers(0, 400), st.sampled_from([0.01, 0.05]))
+@settings(max_examples=60, deadline=None)
 def test_a_rates_interval_holds_what_the_mixture_allows(events: int, misses: int, alpha: float) -> None:
     count = events + misses
     low, high = guardrails.rate_interval(events, count, alpha)
@@ -227,6 +230,7 @@ def test_slowness_beyond_the_tolerance_is_harm() -> None:
 
 
 @given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=60))
+@settings(max_examples=50, deadline=None)
 def test_a_sketch_is_within_its_accuracy_and_adds_up(given_: list[float]) -> None:
     found = sum((Latency.of(one) for one in given_), Latency())
     ordered = sorted(given_)

@@ -8,22 +8,21 @@ be chosen. Rewards come in batches and late: only outcomes that count (see ``tal
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 from sluicegate.domain.experiment import changes
 from sluicegate.domain.experiment.design import Design
-from sluicegate.domain.experiment.estimates import variance
-from sluicegate.domain.experiment.tally import Cohort, Tally, counted
+from sluicegate.domain.experiment.tally import Cohort, observed
 
 #: Thompson's posterior is made from so many times the outcomes: it explores less than the textbook's and loses less
 #: (posterior reshaping, Chapelle & Li 2011, section 3)
-SHARPNESS = 2.0
+SHARPNESS = 3.0
 #: into how many parts UCB1 divides what comes until the next look, when it imagines the outcomes of each part
 _PARTS = 50
 #: the density of a lane is evaluated so far from its mean, in standard deviations, at so many places on each side
-_REACH, _PLACES = 6.0, 32
+_REACH, _PLACES = 6.0, 24
 
 
 @dataclass(frozen=True)
@@ -62,44 +61,43 @@ def weights(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float, b
 
 def beliefs(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float) -> dict[str, Belief]:
     """What the lanes' cohorts say, after forgetting: by ``discount`` for each later cohort, and before a change."""
-    series = {lane: sorted(lanes.get(lane, ()), key=lambda cohort: cohort.end) for lane in sorted(design.shares)}
-    counted_series = {
-        lane: [
-            (cohort.end, tally)
-            for cohort in cohorts
-            if (tally := counted((cohort,), now, design.outcome_window, design.silence)).outcomes
-        ]
-        for lane, cohorts in series.items()
-    }
-    since = -math.inf
-    if design.bandit.detect_changes:
-        since = changes.latest(
-            {lane: [(end, _scaled(design, tally)) for end, tally in one] for lane, one in counted_series.items()}
-        )
-    ends = sorted({end for one in counted_series.values() for end, _ in one})
-    age = {end: len(ends) - 1 - place for place, end in enumerate(ends)}
-    return {
-        lane: _belief(design, [(tally, design.bandit.discount ** age[end]) for end, tally in one if end > since])
-        for lane, one in counted_series.items()
-    }
+    series: dict[str, list[_Numbers]] = {}
+    for lane in sorted(design.shares):
+        seen = (_numbers(design, cohort, now) for cohort in lanes.get(lane, ()))
+        series[lane] = sorted((one for one in seen if one[1]), key=lambda one: one[0])
+    since = changes.latest(series) if design.bandit.detect_changes else -math.inf
+    discount = design.bandit.discount
+    if discount == 1:
+        return {lane: _belief((1.0, one) for one in found if one[0] > since) for lane, found in series.items()}
+    ends = sorted({one[0] for found in series.values() for one in found})
+    worth = {end: discount ** (len(ends) - 1 - place) for place, end in enumerate(ends)}
+    return {lane: _belief((worth[one[0]], one) for one in found if one[0] > since) for lane, found in series.items()}
 
 
-def _scaled(design: Design, tally: Tally) -> tuple[float, float]:
-    """The number of outcomes and their sum, in rewards of 0 … 1 of which more is better."""
-    span = design.high - design.low
-    total = (tally.total - tally.outcomes * design.low) / span
-    return float(tally.outcomes), total if design.direction == "maximise" else tally.outcomes - total
+#: of a cohort: its end, the number of outcomes that count, their sum and sum of squares, as in ``Belief``
+_Numbers = tuple[float, float, float, float]
 
 
-def _belief(design: Design, weighed: Sequence[tuple[Tally, float]]) -> Belief:
-    count = total = spread = 0.0
-    for tally, weight in weighed:
-        outcomes, rewards = _scaled(design, tally)
+def _numbers(design: Design, cohort: Cohort, now: float) -> _Numbers:
+    outcomes, total, squares = observed(cohort, now, design.outcome_window, design.silence)
+    low, span = design.low, design.high - design.low
+    # the rewards r become (r − low) / span, and where less is better 1 less that
+    scaled = (total - outcomes * low) / span
+    scaled_squares = (squares - 2 * low * total + outcomes * low * low) / (span * span)
+    if design.direction == "minimise":
+        scaled, scaled_squares = outcomes - scaled, outcomes - 2 * scaled + scaled_squares
+    return cohort.end, float(outcomes), scaled, scaled_squares
+
+
+def _belief(weighed: Iterable[tuple[float, _Numbers]]) -> Belief:
+    """The variance is that of the outcomes and one more, half at each end, as in ``estimates.variance``."""
+    count = total = squares = 0.0
+    for weight, (_, outcomes, rewards, rewards_squared) in weighed:
         count += weight * outcomes
         total += weight * rewards
-    whole = sum((tally for tally, _ in weighed), Tally())
-    spread = variance(whole, design.low, design.high) / (design.high - design.low) ** 2
-    return Belief(count, total, spread)
+        squares += weight * rewards_squared
+    mean = (total + 0.5) / (count + 1)
+    return Belief(count, total, max((squares + 0.5) / (count + 1) - mean * mean, 1e-12))
 
 
 def probability_best(design: Design, known: Mapping[str, Belief], sharpness: float = 1.0) -> dict[str, float]:
@@ -130,38 +128,31 @@ def probability_best(design: Design, known: Mapping[str, Belief], sharpness: flo
             if ends[0] < (place := mean + deviation * _REACH * step / _PLACES) < ends[1]
         }
     )
-    densities = [_density(design, known[lane], spans[lane], sharpness, places) for lane in names]
+    if design.goal == "conversion":
+        logs = [(math.log(place), math.log1p(-place)) for place in places]
+        densities = [_beta(known[lane], sharpness, logs) for lane in names]
+    else:
+        densities = [
+            [math.exp(-(((place - mean) / deviation) ** 2) / 2) for place in places]
+            for mean, deviation in (spans[lane] for lane in names)
+        ]
     gaps = [later - earlier for earlier, later in pairwise(places)]
     cumulative = [_cumulated(density, gaps) for density in densities]
     found = {}
     for index, lane in enumerate(names):
-        before = after = 0.0
-        area = 0.0
-        for place in range(len(places)):
-            after = densities[index][place]
-            for other, below in enumerate(cumulative):
-                if other != index:
-                    after *= below[place]
-            if place:
-                area += gaps[place - 1] * (before + after) / 2
-            before = after
-        found[lane] = area
+        others = [below for other, below in enumerate(cumulative) if other != index]
+        heights = [math.prod(column) for column in zip(densities[index], *others, strict=True)]
+        found[lane] = sum(gap * (one + other) for gap, (one, other) in zip(gaps, pairwise(heights), strict=True))
     whole = sum(found.values())
     return {lane: area / whole for lane, area in found.items()}
 
 
-def _density(
-    design: Design, one: Belief, span: tuple[float, float], sharpness: float, places: Sequence[float]
-) -> list[float]:
-    """Up to a factor."""
-    mean, deviation = span
-    exp, log = math.exp, math.log
-    if design.goal == "mean":
-        return [exp(-(((place - mean) / deviation) ** 2) / 2) for place in places]
+def _beta(one: Belief, sharpness: float, logs: Sequence[tuple[float, float]]) -> list[float]:
+    """The density at places whose logarithms, and those of what they leave to 1, are ``logs``; up to a factor."""
     hits, misses = one.total * sharpness, (one.count - one.total) * sharpness
-    logs = [hits * log(place) + misses * log(1 - place) for place in places]
-    most = max(logs)
-    return [exp(value - most) for value in logs]
+    values = [hits * log + misses * rest for log, rest in logs]
+    most = max(values)
+    return [math.exp(value - most) if value - most > -60 else 0.0 for value in values]
 
 
 def _cumulated(density: list[float], gaps: Sequence[float]) -> list[float]:

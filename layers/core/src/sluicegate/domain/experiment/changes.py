@@ -11,33 +11,33 @@ import math
 from collections.abc import Mapping, Sequence
 
 #: the probability of a false alarm, about, for each lane over its whole life
-ALPHA = 0.005
+ALPHA = 0.02
 
 
-def latest(series: Mapping[str, Sequence[tuple[float, tuple[float, float]]]]) -> float:
+def latest(series: Mapping[str, Sequence[tuple[float, float, float, float]]]) -> float:
     """The end of the last cohort before the latest change that is shown in any lane, or -inf.
 
-    ``series``: for each lane its cohorts as (end, (count, total)), in order, rewards within 0 … 1.
+    ``series``: for each lane its cohorts in order as (end, count, total, squares), rewards within 0 … 1.
     """
     found = -math.inf
     for one in series.values():
         start = 0
         # after a change look again at what came since
-        while (cut := _change([numbers for _, numbers in one[start:]])) is not None:
+        while (cut := _change(one[start:])) is not None:
             start += cut
             found = max(found, one[start - 1][0])
     return found
 
 
-def _change(numbers: Sequence[tuple[float, float]]) -> int | None:
+def _change(numbers: Sequence[tuple[float, float, float, float]]) -> int | None:
     """The first cohort after the most likely change, if the evidence is beyond its threshold."""
-    count, total = sum(one for one, _ in numbers), sum(one for _, one in numbers)
+    count, total = sum(one[1] for one in numbers), sum(one[2] for one in numbers)
     if count == 0:
         return None
     mean = total / count
     best, where = 0.0, None
     before = reward = 0.0
-    for place, (outcomes, rewards) in enumerate(numbers[:-1], start=1):
+    for place, (_, outcomes, rewards, _) in enumerate(numbers[:-1], start=1):
         before += outcomes
         reward += rewards
         after = count - before

@@ -45,13 +45,25 @@ def p_value(effect: Effect, minimum_effect: float) -> float:
 def half_width(effect: Effect, minimum_effect: float, alpha: float) -> float:
     """Of the confidence sequence: difference ± this, in the goal's own unit."""
     wanted, information = -math.log(alpha), effect.information
+
+    def excess(width: float) -> float:
+        return log_evidence(width * information, information, minimum_effect) - wanted
+
     low, high = 0.0, effect.error
-    while log_evidence(high * information, information, minimum_effect) < wanted:
-        low, high = high, high * 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        if log_evidence(middle * information, information, minimum_effect) < wanted:
-            low = middle
+    below, above = excess(low), excess(high)
+    while above < 0:
+        low, below, high = high, above, high * 2
+        above = excess(high)
+    # the Illinois method: a secant that halves the end which stays
+    for _ in range(100):
+        if high - low <= 1e-12 * high:
+            break
+        middle = high - above * (high - low) / (above - below)
+        found = excess(middle)
+        if found >= 0:
+            high, above, below = middle, found, below / 2
+            if found < 1e-10:
+                break
         else:
-            high = middle
+            low, below, above = middle, found, above / 2
     return high

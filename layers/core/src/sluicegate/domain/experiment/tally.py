@@ -151,11 +151,17 @@ def counted(cohorts: Iterable[Cohort], now: float, window: float, silence: Silen
     whole = Tally()
     for cohort in cohorts:
         seen = cohort.tally
-        if silence == "zero":
-            closed = cohort.end + window <= now
-            # the log of exposures may lag behind the outcomes
-            outcomes = max(seen.exposures, seen.outcomes) if closed else 0
-            total, squares = (seen.total, seen.squares) if closed else (0.0, 0.0)
-            seen = Tally(seen.exposures, outcomes, total, squares, seen.errors, seen.latency)
-        whole += seen
+        outcomes, total, squares = observed(cohort, now, window, silence)
+        whole += Tally(seen.exposures, outcomes, total, squares, seen.errors, seen.latency)
     return whole
+
+
+def observed(cohort: Cohort, now: float, window: float, silence: Silence) -> tuple[int, float, float]:
+    """The number, sum and sum of squares of the cohort's outcomes that count by ``now``."""
+    seen = cohort.tally
+    if silence == "unknown":
+        return seen.outcomes, seen.total, seen.squares
+    if cohort.end + window > now:
+        return 0, 0.0, 0.0
+    # the log of exposures may lag behind the outcomes
+    return max(seen.exposures, seen.outcomes), seen.total, seen.squares
