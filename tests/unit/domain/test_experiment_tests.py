@@ -118,6 +118,7 @@ def test_the_interval_is_what_the_test_does_not_reject(
 
 
 @given(st.floats(0, 60), st.floats(1e-4, 1), st.floats(1e-3, 1))
+@settings(deadline=None)
 def test_more_evidence_is_a_smaller_p(z: float, error: float, minimum_effect: float) -> None:
     p = [sequential.p_value(Effect(k * error, error), minimum_effect) for k in (z, -z, z + 0.5)]
     assert p[0] == p[1] and p[2] <= p[0] <= 1 and p[2] > 0
