@@ -62,9 +62,10 @@ class MotoGate:
         from moto.backends import list_of_moto_modules
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        from local_region.front import bucket_policies
+        from local_region.front import bucket_policies, moto_memory
 
         bucket_policies.install()
+        moto_memory.install()
         self._dispatcher = DomainDispatcherApplication(create_backend_app)
         self._create = create_backend_app
         self._names = frozenset(list_of_moto_modules())
