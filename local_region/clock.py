@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import threading
 import time
@@ -14,6 +15,8 @@ _PARTS = re.compile(r"(\d+)([dhms])")
 _SECONDS = {"d": 86_400, "h": 3_600, "m": 60, "s": 1}
 #: the farthest that one request may go; beyond it is a mistyped unit
 LONGEST = timedelta(days=366)
+#: on its way the clock is written down this often, and where it stops
+_KEEP_SECONDS = 1.0
 
 
 class SystemClock:
@@ -35,6 +38,7 @@ class RegionClock:
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
         self._moved = threading.Condition()
+        self._kept_at = -math.inf
         self._ahead = kept(path) if path is not None else timedelta()
 
     def now(self) -> datetime:
@@ -56,8 +60,20 @@ class RegionClock:
                 return
             self._ahead = ahead
             self._moved.notify_all()
-            if self._path is not None:
-                _keep(self._path, ahead)
+            if time.monotonic() - self._kept_at > _KEEP_SECONDS:
+                self._keep()
+
+    def keep(self) -> None:
+        """Write the offset down now: the clock is where it was to go."""
+        with self._moved:
+            self._keep()
+
+    def _keep(self) -> None:
+        if self._path is not None:
+            draft = self._path.with_suffix(".new")
+            draft.write_text(json.dumps({"ahead_seconds": self._ahead.total_seconds()}) + "\n")
+            draft.replace(self._path)
+            self._kept_at = time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         """Until so much of the region's time has passed, however it passes."""
@@ -88,9 +104,3 @@ def kept(path: Path) -> timedelta:
         return timedelta(seconds=max(0.0, float(json.loads(path.read_text())["ahead_seconds"])))
     except (OSError, ValueError, KeyError, TypeError):
         return timedelta()
-
-
-def _keep(path: Path, ahead: timedelta) -> None:
-    draft = path.with_suffix(".new")
-    draft.write_text(json.dumps({"ahead_seconds": ahead.total_seconds()}) + "\n")
-    draft.replace(path)

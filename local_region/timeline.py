@@ -114,6 +114,7 @@ class Timeline:
                 journey.instants += 1
                 self._catch_up(journey, patience)
             self._clock.move_ahead(journey.ahead)
+            self._clock.keep()
             self._catch_up(journey, patience)
         except Exception:
             _log.exception("moving the clock to %s failed", journey.target)

@@ -138,6 +138,21 @@ def evaluate(rule: Rule, samples: Sequence[Sample], now: datetime) -> Verdict:
     return Verdict("OK", _crossed(rule, recent, breaching, lacking, "OK"), shown)
 
 
+def may_breach(rule: Rule, samples: Sequence[Sample]) -> bool:
+    """Whether some of ``samples``, however they fall into periods, could make a value that breaches. False is sure."""
+    if not samples:
+        return False
+    match rule.statistic:
+        case "SampleCount":
+            high, low = sum(sample.count for sample in samples), min(sample.count for sample in samples)
+        case "Sum":
+            high = max(sum(max(sample.total, 0) for sample in samples), max(sample.total for sample in samples))
+            low = min(sum(min(sample.total, 0) for sample in samples), min(sample.total for sample in samples))
+        case _:
+            high, low = max(sample.high for sample in samples), min(sample.low for sample in samples)
+    return _breaches(rule, high) or _breaches(rule, low)
+
+
 def _breaches(rule: Rule, value: float) -> bool:
     return OPERATORS[rule.comparison][0](value, rule.threshold)
 

@@ -22,7 +22,7 @@ from moto.cloudwatch import models as moto_cloudwatch
 from moto.cloudwatch.exceptions import ValidationError
 from moto.sns.models import sns_backends
 
-from local_region.alarms.evaluation import OPERATORS, STATISTICS, Rule, Sample, evaluate
+from local_region.alarms.evaluation import OPERATORS, STATISTICS, Rule, Sample, evaluate, may_breach
 from local_region.alarms.messages import (
     Change,
     event_detail,
@@ -215,6 +215,8 @@ class AlarmsService:
         queue = _queue(key)
         coming = self._queues.expected(queue, key.name, now, min(until, now + _FORESEEN)) if queue else []
         if not known and not coming and evaluate(rule, (), now).state in (None, alarm.state_value):
+            return until
+        if alarm.state_value == "OK" and rule.missing == "notBreaching" and not may_breach(rule, (*known, *coming)):
             return until
         # beyond its window no value that is there now counts
         last = now + (_FORESEEN if coming else rule.window() + _MINUTE)

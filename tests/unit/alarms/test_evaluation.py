@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from local_region.alarms.evaluation import Rule, Sample, evaluate, statistic
+from local_region.alarms.evaluation import OPERATORS, STATISTICS, Rule, Sample, evaluate, may_breach, statistic
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -108,3 +110,20 @@ def test_reasons_are_cloudwatchs() -> None:
         "Threshold Crossed: no datapoints were received for 1 period and 1 missing datapoint was treated as "
         "[NonBreaching]."
     )
+
+
+@given(
+    statistic=st.sampled_from(sorted(STATISTICS)),
+    comparison=st.sampled_from(sorted(OPERATORS)),
+    threshold=st.integers(-5, 5),
+    values=st.lists(st.tuples(st.integers(0, 900), st.integers(-4, 4)), max_size=8),
+)
+def test_what_may_not_breach_never_does(
+    statistic: str, comparison: str, threshold: int, values: list[tuple[int, int]]
+) -> None:
+    rule = Rule(statistic, 60, 3, 1, comparison, threshold, "notBreaching")
+    now = datetime(2026, 11, 24, 12, tzinfo=UTC)
+    samples = [Sample(now - timedelta(seconds=age), 1, value, value, value) for age, value in values]
+    if not may_breach(rule, samples):
+        for minute in range(25):
+            assert evaluate(rule, samples, now + timedelta(minutes=minute)).state == "OK"

@@ -38,6 +38,9 @@ def test_the_clock_never_runs_back_and_remembers(tmp_path: Path) -> None:
     assert clock.ahead == 3 * HOUR
     assert abs(clock.now() - datetime.now(UTC) - 3 * HOUR) < timedelta(seconds=5)
     assert RegionClock(path).ahead == 3 * HOUR
+    clock.move_ahead(4 * HOUR)  # a moment later: written down when it has arrived
+    clock.keep()
+    assert RegionClock(path).ahead == 4 * HOUR
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"ahead_seconds": "x"}', '{"ahead_seconds": -5}'])
