@@ -105,7 +105,9 @@ class Contest(Flow):
         hour = hour_of(int(self.world.now.timestamp() * 1000))
         scope = self.item().get("experiment") or "none"
         for lane, (count, hits) in outcomes.items():
-            latency = sum((Latency.of(milliseconds) for _ in range(min(count, 30))), Latency())
+            one = Latency.of(milliseconds)
+            buckets = dict.fromkeys(one.buckets, count)
+            latency = Latency(count, one.log_sum * count, one.log_squares * count, buckets if count else {})
             tally = Tally(
                 exposures=count,
                 outcomes=count,

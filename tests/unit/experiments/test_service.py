@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.domain.errors import SettingsError
+from sluicegate.domain.experiment import Latency, Tally
+from sluicegate.ports import Fact, Place
 from sluicegate.services.experiment_terms import CannotStart
 from sluicegate.services.steer import By
+from sluicegate.services.tallies import hour_of
 from tests.support.contest import MODEL, Contest, contest
 
 BETTER = {"champion": (1600, 160), "challenger": (400, 120)}
@@ -260,3 +263,26 @@ def test_several_challengers_are_lanes_of_their_own() -> None:
     flow.serve({"champion": (1200, 120), "challenger": (400, 40), "challenger-2": (400, 140)})
     flow.wait(minutes=40)
     assert (flow.experiment()["decision"]["version"], flow.item()["live_version"]) == (2, 2)
+
+
+def test_the_range_of_rewards_is_what_feedback_may_say() -> None:
+    flow = contest(settings="feedback: {reward: {minimum: -5, maximum: 20}}\n")
+    with pytest.raises(CannotStart, match="is -5 to 20; a conversion is 0 or 1"):
+        flow.begin(2)
+    flow.begin(2, goal="mean")
+    design = flow.experiment()["design"]
+    assert (design["low"], design["high"], design["minimum_effect"]) == (-5, 20, 0.5)
+
+
+def test_shares_are_tested_by_requests_and_not_by_their_records() -> None:
+    """Eleven requests against nine, of a hundred records each, are no mismatch."""
+    flow = running(traffic=0.5)
+    latency = sum((Latency.of(9.0) for _ in range(9)), Latency())
+    scope, hour = flow.experiment()["experiment"], hour_of(int(flow.world.now.timestamp() * 1000))
+    for lane, more in (("champion", 0), ("challenger", 2)):
+        seen = latency + sum((Latency.of(9.0) for _ in range(more)), Latency())
+        tally = Tally(exposures=100 * seen.count, latency=seen)
+        flow.tallies.add(MODEL, [Fact(lane, {Place(scope, lane, hour): tally})], flow.world.now)
+    flow.wait(minutes=35)
+    assert flow.experiment()["status"] == "running"
+    assert flow.experiment()["look"]["srm_p"] > 0.5

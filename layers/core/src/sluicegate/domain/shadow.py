@@ -13,6 +13,8 @@ from typing import Any
 from sluicegate.domain.experiment.tally import Cohort, Tally
 
 SHADOW = "shadow"
+#: not a lane of traffic: its outcomes are how far the answers are apart
+DIFFERENCE = "shadow-difference"
 #: of the interval around the agreement
 _Z = 1.959963984540054
 
@@ -20,13 +22,14 @@ _Z = 1.959963984540054
 def shadow_look(
     design: Mapping[str, Any], lanes: Mapping[str, Sequence[Cohort]], now: float, started: float
 ) -> dict[str, Any]:
-    """A look in the shape of ``experiment.Look.to_json``, and ``agreement``: {compared, agreed, share, low, high}.
+    """A look in the shape of ``experiment.Look.to_json``, and ``agreement``: {compared, agreed, share, low, high,
+    difference} (the mean of how far the answers are apart).
 
     It never promotes: a shadow's answers have no outcomes. It ends when its time is over.
     """
     champion = str(design["champion"])
     tallies = {lane: _total(lanes.get(lane, ())) for lane in (champion, SHADOW)}
-    agreement = agreed(tallies[SHADOW])
+    agreement = agreed(tallies[SHADOW]) | {"difference": _total(lanes.get(DIFFERENCE, ())).mean}
     over = now - started >= design["max_duration"]
     said = (
         f"{agreement['agreed']} of {agreement['compared']} answers agree ({agreement['share']:.1%})"

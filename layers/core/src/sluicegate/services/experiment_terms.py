@@ -10,6 +10,7 @@ from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import NotFound, UserError
 from sluicegate.domain.items import ContenderItem, ModelItem, VersionItem
 from sluicegate.domain.settings_reader import experiment_settings, parse_settings
+from sluicegate.domain.settings_traffic import Reward
 from sluicegate.ports import RegistryReader
 
 CHAMPION = "champion"
@@ -91,7 +92,8 @@ def terms(item: ModelItem, wanted: Wanted) -> Terms:
 
 def _merged(item: ModelItem, wanted: Wanted) -> dict[str, Any]:
     """model.yaml's part ``experiment`` with what was given; a mode that was given takes the other's keys away."""
-    base = parse_settings(item.get("settings") or "").experiment.model_dump(exclude_unset=True)
+    settings = parse_settings(item.get("settings") or "")
+    base = settings.experiment.model_dump(exclude_unset=True)
     given = dict(wanted.given)
     if wanted.mode in ("ab", "bandit"):
         given["mode"] = wanted.mode
@@ -102,7 +104,23 @@ def _merged(item: ModelItem, wanted: Wanted) -> dict[str, Any]:
     for key, value in given.items():
         before = base.get(key)
         base[key] = {**before, **value} if isinstance(before, dict) and isinstance(value, dict) else value
+    _rewards(base, settings.feedback.reward)
     return base
+
+
+def _rewards(base: dict[str, Any], taken: Reward | None) -> None:
+    """What feedback may say is what an experiment counts: the range of its rewards is theirs, where it names none."""
+    goal = base.get("goal", "conversion")
+    if taken is None or "reward" in base:
+        return
+    if goal == "mean":
+        base["reward"] = {"min": float(taken.minimum), "max": float(taken.maximum)}
+    elif not 0 <= taken.minimum < taken.maximum <= 1:
+        raise CannotStart(
+            "Rewards are no conversions",
+            f"feedback.reward is {taken.minimum:g} to {taken.maximum:g}; a conversion is 0 or 1.",
+            "Name goal: mean in model.yaml's part experiment, or in the request.",
+        )
 
 
 def check(item: ModelItem, wanted: Wanted, registry: RegistryReader) -> None:

@@ -41,7 +41,7 @@ def look(
     harm = _harm(seen)
     if design.mode == "bandit":
         return _bandit(design, seen, lanes, tallies, harm, over=over)
-    seen = replace(seen, srm_p=srm.p_value({lane: tally.exposures for lane, tally in tallies.items()}, design.shares))
+    seen = replace(seen, srm_p=srm.p_value(_assigned(tallies), design.shares))
     seen = _compared(design, seen, tallies, earlier, over=over)
     decision, reason = _mismatch(seen) or harm or _outcome(design, seen, tallies, over=over)
     return replace(seen, decision=decision, reason=reason)
@@ -60,6 +60,15 @@ def _lane(design: Design, lane: str, tally: Tally) -> LaneLook:
         tally.latency.quantile(0.5),
         tally.latency.quantile(0.95),
     )
+
+
+def _assigned(tallies: Mapping[str, Tally]) -> dict[str, int]:
+    """How often each lane was chosen, about. Requests are assigned, not their records: with a hundred records each,
+    exposures are a hundred times as certain as what they are counted from. Each request has one latency."""
+    exposures = sum(tally.exposures for tally in tallies.values())
+    requests = sum(tally.latency.count for tally in tallies.values())
+    weight = requests / exposures if 0 < requests < exposures else 1.0
+    return {lane: round(tally.exposures * weight) for lane, tally in tallies.items()}
 
 
 def _guard(design: Design, tallies: Mapping[str, Tally]) -> tuple[Guardrail, ...]:
