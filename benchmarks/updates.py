@@ -167,7 +167,7 @@ class Bench:
             self.refused()
             self.load.go_on()
             self.work.region.advance("+60s")
-        wait_for(lambda: "FailureReason" in self.described(), 60, "the rollback")
+        wait_for(lambda: "FailureReason" in self.described(), 60, f"rollback {number}")
         found = self.finish()
         if found["EndpointConfigName"] != before:
             raise RuntimeError(f"rollback {number} ended with {found['EndpointConfigName']} instead of {before}")

@@ -106,6 +106,7 @@ class Timeline:
     def _travel(self, journey: _Journey, patience: float) -> None:
         try:
             self._settle(journey, patience)
+            self._catch_up(journey, patience)  # with what has just come in: an alarm must see it while it is new
             while not self._stopped.is_set():
                 instant = self._next(journey.target)
                 if instant is None:

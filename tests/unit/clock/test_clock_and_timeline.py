@@ -149,3 +149,17 @@ def test_one_journey_at_a_time() -> None:
     with pytest.raises(Moving):
         timeline.begin(HOUR)
     go_on.set()
+
+
+def test_what_is_new_is_looked_at_before_the_clock_leaves() -> None:
+    clock, looks = RegionClock(), list[datetime]()
+
+    class Looks(Every):
+        def catch_up(self) -> None:
+            looks.append(clock.now())
+
+    begin = clock.now()
+    keepers: list[Timekeeper] = [Looks(clock, 10 * HOUR, lambda at: None)]
+    Timeline(clock, lambda: keepers).advance(HOUR)
+    assert looks[0] - begin < timedelta(minutes=1)
+    assert looks[-1] - begin >= HOUR
