@@ -64,9 +64,13 @@ class Api:
     def delete(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         return self._send("DELETE", path, json.dumps(body).encode(), {"content-type": "application/json"})
 
-    def predict(self, model: str, body: bytes, content_type: str) -> dict[str, Any]:
+    def predict(
+        self, model: str, body: bytes, content_type: str, subject: str | None = None, lane: str | None = None
+    ) -> dict[str, Any]:
         path = f"models/{urllib.parse.quote(model, safe='')}/predictions"
-        return self._send("POST", path, body, {"content-type": content_type})
+        asked = {"x-subject": subject, "x-lane": lane}
+        headers = {name: value for name, value in asked.items() if value}
+        return self._send("POST", path, body, {"content-type": content_type, **headers})
 
     def text(self, path: str, accept: str) -> str:
         """The answer as it comes."""

@@ -213,9 +213,13 @@ def metrics_text(metrics: Mapping[str, Any] | None) -> str:
 @click.command("predict")
 @click.argument("model")
 @click.argument("given", nargs=-1, required=True, metavar="FILE|-|KEY=VALUE…")
+@click.option("--subject", metavar="TEXT", help="Whom it is for: while versions share the traffic, it stays with one.")
+@click.option("--lane", metavar="NAME", help="For testers: challenger, shadow, v4, …; counts in no experiment.")
 @_json_option
 @pass_context
-def predict_command(context: Context, model: str, given: tuple[str, ...], as_json: bool) -> None:
+def predict_command(
+    context: Context, model: str, given: tuple[str, ...], subject: str | None, lane: str | None, as_json: bool
+) -> None:
     """Ask MODEL: for one record given as KEY=VALUE, or for the records of a JSON or CSV file (- is standard input).
 
     \b
@@ -223,6 +227,7 @@ def predict_command(context: Context, model: str, given: tuple[str, ...], as_jso
       sluice predict churn age=41 plan=basic
       sluice predict churn record.json
       sluice predict churn new-customers.csv
+      sluice predict churn record.json --lane challenger
       echo '{"age": 41}' | sluice predict churn -
     """
     api = context.api
@@ -232,7 +237,7 @@ def predict_command(context: Context, model: str, given: tuple[str, ...], as_jso
         detail = api.get(f"models/{quote(model, safe='')}")
         record = record_of(given, (detail.get("schema") or {}).get("columns") or [])
         body, kind = json.dumps({"records": [record]}).encode(), "application/json"
-    answer = predicted(context, model, body, kind, told=not as_json)
+    answer = predicted(context, model, body, kind, told=not as_json, subject=subject, lane=lane)
     if as_json:
         output.as_json(answer)
         return
@@ -240,7 +245,7 @@ def predict_command(context: Context, model: str, given: tuple[str, ...], as_jso
         (
             prediction_text(item["prediction"]),
             beside_text(item),
-            answer.get("version"),
+            item.get("version", answer.get("version")),
             item.get("inference_id"),
         )
         for item in answer["predictions"]

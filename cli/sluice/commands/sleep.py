@@ -116,14 +116,22 @@ def endpoint_text(detail: dict[str, Any]) -> str | None:
     return f"{said}; it could not be woken: {sleep['error']}" if sleep.get("error") else said
 
 
-def predicted(context: Context, model: str, body: bytes, kind: str, told: bool) -> dict[str, Any]:
+def predicted(
+    context: Context,
+    model: str,
+    body: bytes,
+    kind: str,
+    told: bool,
+    subject: str | None = None,
+    lane: str | None = None,
+) -> dict[str, Any]:
     """The predictions. An endpoint that sleeps is waited for; ``told``: the waiting is shown."""
-    answer = context.api.predict(model, body, kind)
+    answer = context.api.predict(model, body, kind, subject, lane)
     if told and answer.get("state") == "waking":
         output.mark("work", f"The endpoint of {model} was asleep and wakes; this waits for it.")
     while answer.get("state") == "waking":
         await_state(context, model, ("serving",), LONGEST_WAKING)
-        answer = context.api.predict(model, body, kind)
+        answer = context.api.predict(model, body, kind, subject, lane)
     if told and answer.get("served_by") == "function":
         output.mark("note", f"The endpoint of {model} is not there now: the function answered by itself.")
     return answer

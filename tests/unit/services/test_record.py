@@ -96,6 +96,13 @@ def test_a_row_a_prediction_under_its_hour() -> None:
         assert (stage.tally(scope).exposures, stage.tally(scope).latency.count) == (2, 1)
 
 
+def test_a_line_that_was_cut_on_its_way_is_told_and_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage()
+    whole = logged("r1", [1])[0]
+    assert stage.batch(whole[:-20], whole) == {"prediction": 1, "feedback": 0}
+    assert "1 lines of the log can't be read" in caplog.text
+
+
 def test_an_error_is_an_exposure_without_an_answer() -> None:
     stage = Stage()
     stage.batch(*logged("r1", [1, 2], CAUSE, error="ModelFailed"))
@@ -221,7 +228,10 @@ def test_what_was_not_kept_cannot_be_shown() -> None:
             (False, 1.0),
         ),
         ({"prediction": 1.0}, {"prediction": 1.0 + 1e-9}, (True, pytest.approx(1e-9))),
-        ({"prediction": 3}, {"prediction": 4}, (False, 1)),
+        ({"prediction": 100.0}, {"prediction": 101.0}, (True, 1.0)),
+        ({"prediction": 100.0}, {"prediction": 101.1}, (False, pytest.approx(1.1))),
+        ({"prediction": 0.0}, {"prediction": 0.0}, (True, 0.0)),
+        ({"prediction": 100}, {"prediction": 101}, (False, 1)),
         ({"prediction": [1.0, 2.0]}, {"prediction": [1.0, 2.0]}, (True, None)),
         ({"prediction": "a"}, {"prediction": 1.0}, (False, None)),
     ],

@@ -39,8 +39,13 @@ class Record:
 
     def batch(self, messages: Iterable[str], at: datetime) -> dict[str, int]:
         """How many predictions and how many pieces of feedback were in ``messages``; ``at`` is the newest's time."""
-        read_lines = [found for message in messages if (found := read(message)) is not None]
-        lines = [found for found in read_lines if is_model(str(found.get("model")))]
+        given = [message for message in messages if message.startswith('{"log":')]
+        readable = [found for message in given if (found := read(message)) is not None]
+        if len(readable) < len(given):
+            log.error(
+                "%d lines of the log can't be read: they were cut or changed on their way", len(given) - len(readable)
+            )
+        lines = [found for found in readable if is_model(str(found.get("model")))]
         counts = {PREDICTION: 0, FEEDBACK: 0}
         for model in dict.fromkeys(line["model"] for line in lines):
             own = [line for line in lines if line["model"] == model]

@@ -30,8 +30,8 @@ DIFFERENCE = "shadow-difference"
 #: seconds for one line's records, and for all of a batch: the log's writer has other work
 _TIMEOUT = 30.0
 _BUDGET = 120.0
-#: answers closer than this are the same: float32 has seven digits
-_SAME = 1e-6
+#: numbers of two models agree when they are within this share of the greater
+_SAME = 0.01
 
 
 @dataclass(frozen=True)
@@ -150,5 +150,6 @@ def compared(given: Mapping[str, Any], answer: Mapping[str, Any]) -> tuple[bool,
         return one == other, max(abs(mine.get(name, 0.0) - its.get(name, 0.0)) for name in {*mine, *its})
     if isinstance(one, (int, float)) and isinstance(other, (int, float)):
         apart = abs(one - other)
-        return apart <= _SAME * max(1.0, abs(one)), apart
+        near = _SAME * max(abs(one), abs(other)) if isinstance(one, float) or isinstance(other, float) else 0
+        return apart <= near, apart
     return one == other, None
