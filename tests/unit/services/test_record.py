@@ -210,6 +210,12 @@ def test_without_a_sample_or_a_shadow_nobody_is_asked(routing: dict[str, Any]) -
     assert stage.asked == []
 
 
+def test_a_testers_request_is_not_copied() -> None:
+    stage = shadowed()
+    stage.batch(*logged("r1", [1]), *logged("r2", [2], "ffff0000"))
+    assert stage.asked == []
+
+
 def test_what_was_not_kept_cannot_be_shown() -> None:
     stage = shadowed()
     head = {"model": "churn", "at": AT, "request": "r", "part": 0, "count": 5, "version": 3, "slot": "champion"}

@@ -91,7 +91,9 @@ class Shadow:
         routing = self._routing(model) if kept else None
         if routing is None or routing.shadow is None or routing.cause is None:
             return []
-        chosen = [line for line in kept if sampled(f"shadow:{line['request']}", routing.shadow_sample)]
+        # a tester's request, and one of before the shadow was there, has no part in this
+        own = [line for line in kept if line.get("cause") == routing.cause]
+        chosen = [line for line in own if sampled(f"shadow:{line['request']}", routing.shadow_sample)]
         end = self.clock() + _BUDGET
         found: list[Compared] = []
         for line in chosen:
