@@ -15,7 +15,7 @@ from sluice import trials
 
 Json = Mapping[str, Any]
 Mark = Literal["done", "work", "bad", "note"]
-ENDED = frozenset({"live", "rejected", "failed", "awaiting_approval"})
+ENDED = frozenset({"live", "rejected", "failed", "awaiting_approval", "in_experiment"})
 _ROUND = re.compile(r"^\[(\d+)\](?:#011|\t|\s|$)")
 _CLOCK_SLACK = 1.0  # seconds by which an S3 event's time (in whole seconds at places) may lie behind
 
@@ -235,6 +235,8 @@ def describe_step(run: Json, entry: Json) -> list[Line]:
         return lines
     if status == "live":
         return [Line("done", "endpoint in service")]
+    if status == "in_experiment":
+        return [Line("done", "not deployed yet: it is compared with the version that serves")]
     return [Line("bad" if status == "failed" else "note", message or status)]
 
 
@@ -243,6 +245,9 @@ def outcome_of(run: Json) -> Outcome:
     status, version = run["status"], run.get("version")
     if status == "live":
         return Outcome(0, f"live: version {version}", version=version)
+    if status == "in_experiment":
+        remedy = "`sluice experiment show MODEL --watch` follows it."
+        return Outcome(0, f"version {version} is compared with the one that serves", remedy, version)
     if status == "awaiting_approval":
         remedy = f"`sluice approve MODEL {version}` approves it."
         return Outcome(3, f"version {version} waits for a person's approval", remedy, version)

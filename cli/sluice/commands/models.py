@@ -27,7 +27,8 @@ _json_option = click.option("--json", "as_json", is_flag=True, help="The API's a
 def watch_command(context: Context, model: str, timeout: float, quiet: bool) -> None:
     """Follow the newest upload of MODEL until its model is live, rejected or failed.
 
-    The exit status is 0 when it is live, 1 when it failed or was rejected, 3 when a person has to approve it.
+    The exit status is 0 when it is live, or compared in an experiment; 1 when it failed or was rejected; 3 when a
+    person has to approve it.
 
     \b
     Examples:

@@ -20,6 +20,7 @@ const SAID = {
   evaluating: "Evaluated on the holdout",
   registering: "Compared and registered",
   awaiting_approval: "Waits for approval",
+  in_experiment: "Compared on live traffic",
   deploying: "Deployed",
   live: "Live",
   rejected: "Rejected",
@@ -32,6 +33,7 @@ const DOING = {
   evaluating: "Evaluating on the holdout",
   registering: "Comparing and registering",
   awaiting_approval: "Waits for approval",
+  in_experiment: "Compared on live traffic now",
   deploying: "Deploying",
 };
 
@@ -104,7 +106,7 @@ function runPart(run, target, name) {
   const history = run.history ?? [];
   const reached = history.map((line) => line.status);
   const over = ENDS.has(run.status);
-  const ahead = over ? [] : STEPS.slice(STEPS.indexOf(run.status === "awaiting_approval" ? "registering" : run.status) + 1);
+  const ahead = over ? [] : STEPS.slice(STEPS.indexOf({ awaiting_approval: "registering", in_experiment: "deploying" }[run.status] ?? run.status) + 1);
   const rows = run.rows ?? {};
   const counts = Object.entries(rows).filter(([, value]) => typeof value === "number" && value > 0);
   return [

@@ -46,6 +46,13 @@ NEW = {"model": "churn", "live_version": None}
         (NEW, run("training"), [], "working", "training 1f2e3d4c since 12:03 UTC"),
         (LIVE, run("training"), [], "live", "training 1f2e3d4c since 12:03 UTC; version 2 stays live"),
         (LIVE, run("deploying", version=3), [], "live", "deploying version 3 since 12:03 UTC; version 2 stays live"),
+        (
+            LIVE,
+            run("in_experiment", version=3),
+            [],
+            "live",
+            "version 3 is compared with the one that serves since 12:03 UTC; version 2 stays live",
+        ),
         (NEW, run("awaiting_approval", version=1), [], "waiting", "version 1 waits for approval"),
         (
             LIVE,

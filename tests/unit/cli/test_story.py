@@ -110,6 +110,7 @@ def test_a_file_whose_model_name_is_not_allowed_is_found_among_the_unplaced() ->
         ),
         ("failed", {"error": ERROR}, 1, "failed: One class only: churned is always no"),
         ("awaiting_approval", {"version": 3}, 3, "version 3 waits for a person's approval"),
+        ("in_experiment", {"version": 3}, 0, "version 3 is compared with the one that serves"),
     ],
 )
 def test_other_ends(status: str, more: dict[str, Any], code: int, said: str) -> None:

@@ -6,13 +6,31 @@ from datetime import timedelta
 
 import pytest
 
-from sluicegate.services.steer import By
+from sluicegate.services.sleep_orders import SleepOrders
+from sluicegate.services.steer import By, NotPossible
 from tests.support.contest import MODEL, Contest, contest
+from tests.support.fakes import FakeBell
 
 SETTINGS = """
 deployment: {{strategy: {strategy}}}
 experiment: {{no_outcome: unknown, look_every: 30m, max_duration: 1d, outcome_window: 1h{more}}}
 """
+
+
+def asleep(flow: Contest) -> None:
+    orders(flow).sleep(MODEL, By("ada"), flow.world.tick())
+    flow.play()
+    assert flow.item()["sleep"]["state"] == "asleep"
+
+
+def awake(flow: Contest) -> None:
+    orders(flow).wake(MODEL, By("ada"), flow.world.tick())
+    flow.play()
+    assert "sleep" not in flow.item()
+
+
+def orders(flow: Contest) -> SleepOrders:
+    return SleepOrders(flow.ledger(), FakeBell(flow.world), lambda _instance: None)
 
 
 def told(strategy: str = "experiment", more: str = "") -> Contest:
@@ -83,24 +101,24 @@ def test_a_newer_version_waits_for_the_end_and_says_so() -> None:
 @pytest.mark.parametrize(("earlier", "waits", "retired"), [(False, 1, 2), (True, 2, 1)])
 def test_of_two_that_wait_the_one_approved_last_stays(earlier: bool, waits: int, retired: int) -> None:
     flow = told()
-    flow.registry.items["model", MODEL, ""]["sleep"] = {"state": "asleep"}
+    asleep(flow)
     flow.approve(2)
     flow.approve(1, flow.world.now - timedelta(hours=1) if earlier else None)
     assert flow.item()["challenging"] == waits
     assert flow.registry.version(MODEL, retired)["status"] == "retired"
     assert run_of(flow, retired) == "failed"
-    del flow.registry.items["model", MODEL, ""]["sleep"]
+    awake(flow)
     flow.wait(minutes=5)
     assert flow.experiment()["lanes"][1]["version"] == waits
 
 
 def test_a_strategy_that_changes_while_a_version_waits_counts() -> None:
     flow = told()
-    flow.registry.items["model", MODEL, ""]["sleep"] = {"state": "asleep"}
+    asleep(flow)
     flow.approve(2)
-    del flow.registry.items["model", MODEL, ""]["sleep"]
     flow.put("models/churn/model.yaml", b"deployment: {strategy: all_at_once}")
     flow.play()
+    awake(flow)
     flow.wait(minutes=10)
     assert flow.item()["live_version"] == 2
     assert run_of(flow, 2) == "live"
@@ -156,11 +174,19 @@ def test_a_challenger_that_is_rejected_serves_nobody(by_api: bool) -> None:
 
 def test_a_version_that_waits_and_is_rejected_begins_nothing() -> None:
     flow = told()
-    flow.registry.items["model", MODEL, ""]["sleep"] = {"state": "asleep"}
+    asleep(flow)
     flow.approve(2)
     flow.steer().reject(MODEL, 2, By("ada"), flow.world.tick())
-    del flow.registry.items["model", MODEL, ""]["sleep"]
+    awake(flow)
     flow.wait(minutes=5)
     assert flow.registry.experiments(MODEL) == []
     assert "challenging" not in flow.item()
     assert flow.item()["live_version"] == 3
+
+
+def test_an_endpoint_in_an_experiment_stays_awake() -> None:
+    flow = contest()
+    flow.begin(2)
+    flow.play()
+    with pytest.raises(NotPossible, match="an experiment shares its traffic"):
+        asleep(flow)

@@ -325,6 +325,8 @@ def _run_state(run: Mapping[str, Any], live: int | None) -> State:
     status, name, version = str(run.get("status")), run.get("run"), run.get("version")
     if status == "awaiting_approval":
         return State("waiting", f"version {version} waits for approval")
+    if status == "in_experiment":
+        return State("waiting", f"version {version} is compared with the one that serves since {_clock(_since(run))}")
     if status in _DOING:
         return State("working", _DOING[status].format(run=name, version=version) + f" since {_clock(_since(run))}")
     if status == "rejected":

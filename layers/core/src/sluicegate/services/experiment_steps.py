@@ -261,14 +261,14 @@ class Steps:
         if ended is None:
             return None
         changes = [ended]
-        reason = f"Experiment {found['experiment']}: {said(decision)}."
+        reason = f"Experiment {found['experiment']}: {said(decision)}. {decision['reason']}"
         for lane in found["lanes"][1:]:
             if decision["kind"] != "promote" or lane["version"] != decision["version"]:
                 changes += self._lost(item, lane["version"], reason, error, now)
         fields = {**self._alone(item, found)}
         if item.get("experiment") == found["experiment"]:
             fields["experiment"] = None
-        return Step(f"{reason} {decision['reason']}", fields, changes)
+        return Step(reason, fields, changes)
 
     def uncontested(self, item: ModelItem, number: int) -> Step | None:
         """The version that waited for an experiment gets none: it is deployed as model.yaml says now."""
@@ -301,7 +301,8 @@ class Steps:
         changes = _moves(move_version(version, "retired", now, reason)) if version["status"] == "approved" else []
         if run["status"] == "in_experiment":
             to = "rejected" if error is None else "failed"
-            changes += _moves(move_run(run, to, now, reason, claim=None, error=error))
+            verdict = {**(run.get("verdict") or {}), "accepted": False, "reason": reason}
+            changes += _moves(move_run(run, to, now, reason, claim=None, error=error, verdict=verdict))
         return changes
 
     def _alone(self, item: ModelItem, found: ExperimentItem) -> dict[str, Any]:
