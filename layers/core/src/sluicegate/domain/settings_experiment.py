@@ -52,7 +52,7 @@ class BanditPolicy(_Part):
         default=1.0, gt=0, le=1, allow_inf_nan=False, description="What outcomes are worth one look later."
     )
     detect_changes: bool = Field(default=True, description="Forget what was before a change that is shown.")
-    floor: float = Field(default=0.002, ge=0, le=0.5, allow_inf_nan=False, description="The least share of a lane.")
+    floor: float = Field(default=0.001, ge=0, le=0.5, allow_inf_nan=False, description="The least share of a lane.")
     warm_up: int = Field(default=100, ge=1, le=1_000_000, description="Outcomes of each lane at equal shares first.")
 
 

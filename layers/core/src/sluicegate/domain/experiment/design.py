@@ -24,7 +24,7 @@ class Bandit:
     policy: Policy = "thompson"
     epsilon: float = 0.1
     discount: float = 1.0
-    floor: float = 0.002
+    floor: float = 0.001
     warm_up: int = 100
     detect_changes: bool = True
 
