@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from sluicegate.domain.errors import Conflict, Transient
 from sluicegate.services.costs import Costs
 from sluicegate.services.reap import Reap
 from sluicegate.services.sleep_orders import SleepOrders
 from sluicegate.services.sleeping import table_price
 from sluicegate.services.wake_endpoint import WakeEndpoint
-from tests.support.fakes import FakeBell, FakeCalls, FakePrices, World
+from tests.support.fakes import FakeBell, FakeCalls, FakeEndpoints, FakePrices, World
 from tests.support.stage import ANN, ENDPOINT, MODEL, PREFIX, REGION, Stage
 
 IDLE = "idle_shutdown: 2h\n"
@@ -69,3 +71,42 @@ class Slumbering(Stage):
     @property
     def there(self) -> bool:
         return ENDPOINT in self.endpoints.states
+
+
+class SlowEndpoints(FakeEndpoints):
+    """As SageMaker: deleting takes a while, and what is busy can't be deleted."""
+
+    def delete(self, name: str) -> None:
+        state = self.endpoint(name)
+        if not (state.free or state.broken):
+            raise Conflict(f"Cannot update in-progress endpoint {name}")
+        self.states[name] = replace(state, status="Deleting")
+        self.world.effect(f"delete endpoint {name}")
+
+    def settle(self, name: str, failure: str = "") -> None:
+        if self.states[name].status == "Deleting":
+            del self.states[name]
+            self.world.say("endpoint", name)
+        else:
+            super().settle(name, failure)
+
+
+class SlowSlumbering(Slumbering):
+    def __init__(self, settings: str = IDLE) -> None:
+        super().__init__(settings)
+        self.endpoints = SlowEndpoints(self.world)
+
+    def attempt(self, kind: str, about: str) -> None:
+        """A delivery that fails comes again."""
+        try:
+            super().attempt(kind, about)
+        except Transient:
+            self.collect()
+            self.pending.append((kind, about))
+
+    def sagemaker(self, failure: str = "") -> bool:
+        for name, state in self.endpoints.states.items():
+            if state.status in ("Creating", "Updating", "Deleting"):
+                self.endpoints.settle(name, failure)
+                return True
+        return False

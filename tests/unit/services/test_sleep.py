@@ -292,3 +292,18 @@ def test_a_crash_after_any_effect_changes_nothing(number: int) -> None:
     assert world.crash_after is None
     assert outcome(stage) == outcome(story(World())), EFFECTS[number - 1]
     assert moment(stage.model()["awake_since"] or "") is not None
+
+
+def test_a_version_that_is_overtaken_while_it_takes_over_with_the_waking_is_not_lost() -> None:
+    stage = asleep()
+    stage.add("approved")
+    stage.play()
+    stage.wait(minutes=5).ask()
+    stage.collect()
+    stage.attempt("bell", MODEL)
+    stage.pending.clear()
+    assert stage.status(2) == "deploying"
+    stage.add("approved")
+    stage.play()
+    assert (stage.serves(), stage.live, stage.status(2)) == (3, 3, "retired")
+    assert stage.sleep is None

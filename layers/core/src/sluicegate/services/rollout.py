@@ -28,6 +28,7 @@ from sluicegate.services.cleanup import Cleanup
 from sluicegate.services.guards import DIRECT, Guards, Way
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags
+from sluicegate.services.orders import Overtaken, orders, still
 from sluicegate.services.ramp import SWITCH, Ramp
 from sluicegate.services.routing import RoutingTable
 from sluicegate.services.slumber import Slumber, Unwakeable
@@ -37,10 +38,6 @@ log = logging.getLogger(__name__)
 
 #: looks at a model that moves on meanwhile, before another delivery has to try
 _LOOKS = 5
-
-
-class _Overtaken(Exception):
-    """Another delivery wrote down what this one was about to, or something newer."""
 
 
 class Rollout:
@@ -75,7 +72,7 @@ class Rollout:
         for _ in range(_LOOKS):
             try:
                 return self._advance(model, now, recover)
-            except _Overtaken:
+            except Overtaken:
                 log.info("%s moved on while it was looked at", model)
         raise Transient(f"{model} moved on {_LOOKS} times while it was looked at")
 
@@ -84,12 +81,7 @@ class Rollout:
         item = self._registry.model(model)  # before the endpoint is looked at, see above
         state = self._endpoint(model)
         if item.get("sleep") is not None:
-            word = self._slumbers(item, state, now)
-            if word is not None:
-                return word
-            item = self._registry.model(model)
-            if item.get("sleep") is not None:
-                raise _Overtaken
+            return self._slumbers(item, state, now)
         if ramp is not None and ramp != SWITCH:
             return ramp
         if state is not None and not state.free and not state.broken:
@@ -118,12 +110,24 @@ class Rollout:
                 self.undeployable(model, desired, now, refusal(error))
             return "failed"
 
-    def _slumbers(self, item: ModelItem, state: EndpointState | None, now: datetime) -> str | None:
+    def _slumbers(self, item: ModelItem, state: EndpointState | None, now: datetime) -> str:
+        model = item["model"]
         try:
-            return self._slumber.go_on(item, state, now)
+            word = self._slumber.go_on(item, state, now)
         except Unwakeable as error:
-            self.undeployable(item["model"], error.version, now, error.error)
+            if item.get("deploying_version") != error.version:
+                self.undeployable(model, error.version, now, error.error)
+                return "failed"
+            self._failed(item, error.version, error.error["detail"], now)
+            self.publish(model)
+            self._ledger.look_again(model, f"run:{self._registry.version(model, error.version)['run']}", now)
             return "failed"
+        if word is None:
+            raise Overtaken  # it is awake: what comes now is as ever
+        ordered = state or self._endpoint(model)
+        if ordered is not None:
+            self._adopt(item, ordered, now)  # a version that takes over with the waking is on its way in from now on
+        return word
 
     def _restore(self, item: ModelItem, state: EndpointState | None) -> str | None:
         """Takes back what the endpoint serves against the registry's word: somebody switched it by hand, or said no to
@@ -298,7 +302,7 @@ class Rollout:
             before = item.get("live_version")
             if before == number:
                 return None
-            _still(item, seen)
+            still(item, seen)
             version = self._registry.version(model, number)
             if version["status"] in ("retired", "failed", "rejected"):
                 # somebody switched the endpoint by hand: what serves is not ours to call live
@@ -359,7 +363,7 @@ class Rollout:
         )
 
         def plan(item: ModelItem) -> Step | None:
-            _still(item, seen)
+            still(item, seen)
             version = self._registry.version(model, number)
             fields: dict[str, Any] = {"deploying_version": None, "settling": True, **self._ramp.over(item, now)}
             if item.get("desired_version") == number:
@@ -380,19 +384,9 @@ class Rollout:
 
 def _settled(item: ModelItem, seen: ModelItem) -> Step | None:
     """What followed the state ``seen`` is done; a newer one has its own."""
-    if _orders(item) != _orders(seen) or item.get("desired_version") != seen.get("desired_version"):
+    if orders(item) != orders(seen) or item.get("desired_version") != seen.get("desired_version"):
         return None
     return Step(item.get("message") or "", {"settling": None})
-
-
-def _still(item: ModelItem, seen: ModelItem) -> None:
-    if _orders(item) != _orders(seen):
-        raise _Overtaken
-
-
-def _orders(item: ModelItem) -> tuple[object, ...]:
-    """What was told to the endpoint, and what came of it: who saw another state decides nothing."""
-    return item.get("live_version"), item.get("deploying_version"), item.get("ordered_at")
 
 
 def _endpoint_settings(text: str | None) -> Endpoint:
