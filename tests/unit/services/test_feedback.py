@@ -265,3 +265,27 @@ def test_a_request_that_cannot_be_taken_is_answered_precisely(body: str, model: 
     event = proxy_event("POST", "/models/{model}/feedback", {"model": model}, body=body)
     found = handle(event, Stage().feedback, lambda _line: None)
     assert (found["statusCode"], words in json.loads(found["body"])["detail"]) == (status, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "classes", "said", "cell"),
+    [
+        ("number", ["0", "1"], 1, 1.0),
+        ("number", ["0", "1"], "1", 1.0),
+        ("boolean", ["false", "true"], True, True),
+        ("boolean", ["false", "true"], "false", False),
+        ("category", ["1", "2"], 1, "1"),
+    ],
+)
+def test_a_label_is_written_as_the_targets_column_holds_it(kind: str, classes: list[str], said: Any, cell: Any) -> None:
+    stage = Stage()
+    document = json.loads(stage.storage.objects["routing/churn.json"])
+    document["lanes"][0]["problem"] = {"kind": "binary", "classes": classes, "positive": classes[1]}
+    stage.storage.put("routing/churn.json", json.dumps(document).encode())
+    columns = {**COLUMNS, "columns": [*COLUMNS["columns"][:3], {"name": "churned", "type": kind}]}
+    stage.registry.commit([Change("model", "churn", "", set={"columns": columns})])
+    [one] = stage.predict([RECORD])
+    stage.send({"inference_id": one, "label": said})
+    assert stage.deliver() == ["collected"]
+    [row] = stage.uploads()
+    assert (row["churned"], type(row["churned"])) == (cell, type(cell))

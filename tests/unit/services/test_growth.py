@@ -245,3 +245,22 @@ def test_a_wake_that_breaks_off_after_any_effect_is_made_good_by_the_next(effect
     model = flow.registry.model("churn")
     assert (model["live_version"], model.get("asked")) == (1, None)
     assert wait(flow, minutes=5) == []
+
+
+def test_with_only_feedback_data_make_the_first_version_and_labels_the_next() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"retrain: {on: [feedback], min_new_rows: 100}\n")
+    flow.play()
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    assert runs(flow) == 1
+    flow.put("data/churn/b.csv", table(260, 2))
+    flow.play()
+    assert runs(flow) == 1
+    flow.put("data/churn/feedback/dt=2026-01-02/0.csv", table(60, 3))
+    flow.play()
+    assert runs(flow) == 1  # too few
+    flow.put("data/churn/feedback/dt=2026-01-02/1.csv", table(60, 4))
+    flow.play()
+    assert runs(flow) == 2
+    assert len(last_run(flow)["uploads"]) == 4

@@ -97,3 +97,19 @@ def test_other_settings_say_nothing_of_the_endpoint() -> None:
     flow.put("models/churn/model.yaml", b"retrain: {min_new_rows: 5}\nendpoint: {serverless: {memory_mb: 2048}}\n")
     flow.play()
     assert all("next version" not in model["message"] for model in shown(flow))
+
+
+def test_what_is_said_of_requests_counts_at_once_and_trains_nothing() -> None:
+    flow = Flow()
+    flow.put("data/churn/a.csv", table(240))
+    flow.play()
+    assert flow.storage.json("routing/churn.json")["subject"] is None
+    flow.put("models/churn/model.yaml", b"traffic: {subject: visitor}\nprediction_log: {records: false}\n")
+    flow.play()
+    routing = flow.storage.json("routing/churn.json")
+    assert (routing["subject"], routing["log"]) == ("visitor", {"sample": 1.0, "records": False})
+    assert [lane["version"] for lane in routing["lanes"]] == [1]
+    flow.put("models/churn/model.yaml", b"traffic: {subject: 5}\n")
+    flow.play()
+    assert flow.storage.json("routing/churn.json") == routing  # a mistake changes nothing
+    assert len(flow.registry.runs("churn")) == 1

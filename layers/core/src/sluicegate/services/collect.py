@@ -20,7 +20,7 @@ from sluicegate.domain.items import moment
 from sluicegate.domain.log_lines import dumped
 from sluicegate.domain.names import digest, feedback_upload, is_model
 from sluicegate.domain.records import InvalidRecords, RecordLimits, Records, check_records
-from sluicegate.domain.schema import Schema
+from sluicegate.domain.schema import Column, Schema
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Fact, RegistryReader, Storage, Tallies
@@ -66,9 +66,16 @@ class Collect:
         predicted = self._predicted(model, labels.values())
         self._wait_for(labels.values(), predicted, settings, now)
         target = settings.target or item.get("target")
+        column = schema.column(target) if target else None
         records = {name: _record(prediction, schema, settings) for name, prediction in predicted.items()}
-        rows = [{**record, target: labels[name]["label"]} for name, record in records.items() if record is not None]
-        if target is None or not rows:
+        if column is None:
+            return "nothing"
+        rows = [
+            {**record, column.name: as_cell(labels[name]["label"], column)}
+            for name, record in records.items()
+            if record is not None
+        ]
+        if not rows:
             return "nothing"
         content = "".join(f"{dumped(row)}\n" for row in rows).encode()
         self._storage.write(feedback_upload(model, day, digest(["joined", key], 16)), content, "application/x-ndjson")
@@ -121,6 +128,21 @@ class Collect:
             raise Transient(f"{len(late):,} predictions that there is feedback on are not in the prediction log yet")
         if missing:
             log.warning("%d predictions that there is feedback on were not kept", len(missing))
+
+
+def as_cell(label: str | float, column: Column) -> str | float | bool:
+    """A label as the target's column holds it: of a column of numbers or truths, a class's name is one.
+
+    >>> as_cell("1", Column("y", "number")), as_cell("true", Column("y", "boolean"))
+    (1.0, True)
+    >>> as_cell("1", Column("y", "category"))
+    '1'
+    """
+    if column.type == "number":
+        return float(label)
+    if column.type == "boolean":
+        return label == "true"
+    return label
 
 
 def _record(prediction: Row, schema: Schema, settings: ModelSettings) -> dict[str, Any] | None:
