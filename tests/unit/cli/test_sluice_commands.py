@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from sluice.commands.clock import span_text
 from sluice.commands.models import _first_line
 from sluice.commands.settings import TEMPLATE
 from sluice.main import _MODULES, main
@@ -168,3 +169,21 @@ def test_a_table_shows_how_a_message_begins() -> None:
     assert _first_line("3 mistakes: a\nb") == "3 mistakes: a …"
     assert _first_line("x" * 500) == "x" * 119 + "…"
     assert _first_line(None) == ""
+
+
+def test_a_clock_that_nobody_runs_is_only_reset(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    code, _, err = sluice(capsys, "clock", "+3h")
+    assert code == 1
+    assert "none runs here" in err
+    kept = tmp_path / "state" / "clock.json"
+    kept.parent.mkdir()
+    kept.write_text('{"ahead_seconds": 60}')
+    for _ in range(2):
+        code, out, _ = sluice(capsys, "clock", "reset")
+        assert (code, kept.exists()) == (0, False)
+        assert "this machine's time" in out
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, ""), (5, "5s"), (3600, "1h"), (90_061, "1d 1h 1m 1s")])
+def test_how_far_ahead_reads(seconds: int, text: str) -> None:
+    assert span_text(seconds) == text
