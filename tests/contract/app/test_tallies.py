@@ -14,7 +14,7 @@ from sluicegate.adapters.tallies import DynamoTallies
 from sluicegate.domain.errors import Refused, Transient
 from sluicegate.domain.experiment.tally import Latency, Tally
 from sluicegate.ports import Fact, Place, Tallies
-from sluicegate.services.tallies import cohorts, places, total
+from sluicegate.services.tallies import cohorts, places
 from tests.support.tallies import FakeTallies
 
 AT = datetime(2026, 1, 2, 3, tzinfo=UTC)
@@ -47,6 +47,10 @@ def tallies(request: pytest.FixtureRequest) -> Tallies:
     if request.param == "memory":
         return FakeTallies()
     return DynamoTallies(request.getfixturevalue("dynamodb"), "registry", unpaused)
+
+
+def total(tallies: Tallies, model: str, scope: str) -> Tally:
+    return sum((one for hours in tallies.read(model, scope).values() for one in hours.values()), Tally())
 
 
 def outcome(once: str, value: float, slot: str = "champion", said: str = "1") -> Fact:

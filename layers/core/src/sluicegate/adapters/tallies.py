@@ -62,12 +62,9 @@ class DynamoTallies:
     def _write(self, model: str, chunk: Sequence[Fact], epoch: int) -> dict[str, Counted]:
         left, found = list(chunk), dict[str, Counted]()
         for attempt in range(_TRIES):
-            if not left:
-                break
             reasons = self._transact(model, left, epoch)
             if reasons is None:
-                found |= {fact.once: "counted" for fact in left}
-                break
+                return found | {fact.once: "counted" for fact in left}
             again = [
                 (fact, reason)
                 for fact, reason in zip(left, reasons, strict=False)
@@ -77,11 +74,11 @@ class DynamoTallies:
                 said = reason.get("Item", {}).get("said", {}).get("S", "")
                 found[fact.once] = "repeated" if said == fact.said else "contradicted"
             left = [fact for fact in left if fact.once not in found]
+            if not left:
+                return found
             if not again:  # it met another transaction
                 self._pause(0.02 * 2**attempt * (0.5 + random.random()))  # noqa: S311 jitter
-        else:
-            raise Transient(f"the sums of {model} were written by others {_TRIES} times in a row")
-        return found
+        raise Transient(f"the sums of {model} were written by others {_TRIES} times in a row")
 
     def _transact(self, model: str, facts: Sequence[Fact], epoch: int) -> Sequence[Mapping[str, Any]] | None:
         """None when it was written, else why it wasn't, an entry a fact first."""
@@ -93,6 +90,7 @@ class DynamoTallies:
             reasons: list[Mapping[str, Any]] = error.response.get("CancellationReasons") or []  # type: ignore[assignment]
             codes = {reason.get("Code", "None") for reason in reasons}
             passing = {"None", "ConditionalCheckFailed", "TransactionConflict", "ThrottlingError"}
+            passing.add("ProvisionedThroughputExceeded")
             if error.response.get("Error", {}).get("Code") == "TransactionCanceledException" and codes <= passing:
                 return reasons or [{}]
             raise translate(error) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from sluicegate.domain.experiment.tally import Cohort, Tally
+from sluicegate.domain.experiment.tally import Cohort
 from sluicegate.ports import Place, Tallies
 
 _HOUR = "%Y-%m-%dT%H"
@@ -48,8 +48,3 @@ def cohorts(tallies: Tallies, model: str, scope: str) -> dict[str, list[Cohort]]
         lane: [Cohort(end_of(hour), tally) for hour, tally in sorted(hours.items())]
         for lane, hours in tallies.read(model, scope).items()
     }
-
-
-def total(tallies: Tallies, model: str, scope: str) -> Tally:
-    """Everything that was counted in ``scope``."""
-    return sum((one for hours in tallies.read(model, scope).values() for one in hours.values()), Tally())
