@@ -529,6 +529,22 @@ class FakeCalls:
         return sum(since <= at <= until for at in self.made.get(endpoint, []))
 
 
+class FakeScaling:
+    """``targets``: by endpoint and variant: fewest and most instances, requests a minute for each."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.targets: dict[tuple[str, str], tuple[int, int, int]] = {}
+
+    def keep(self, endpoint: str, variant: str, minimum: int, maximum: int, requests: int) -> None:
+        self.targets[endpoint, variant] = (minimum, maximum, requests)
+        self.world.effect(f"scale {endpoint} {variant}")
+
+    def stop(self, endpoint: str, variant: str) -> None:
+        self.targets.pop((endpoint, variant), None)
+        self.world.effect(f"stop scaling {endpoint} {variant}")
+
+
 class FakeBell:
     def __init__(self, world: World) -> None:
         self.world = world

@@ -42,6 +42,7 @@ from tests.support.fakes import (
     FakePrices,
     FakeQueue,
     FakeRegistry,
+    FakeScaling,
     FakeStorage,
     FakeWorkspace,
     World,
@@ -79,6 +80,7 @@ class Flow:
         self.packages = FakePackages(world)
         self.endpoints = FakeEndpoints(world)
         self.alarms = FakeAlarms(world)
+        self.scaling = FakeScaling(world)
         self.workspace = FakeWorkspace()
         self.prices = FakePrices()
         self.pending: list[tuple[str, str, Any]] = []
@@ -91,7 +93,9 @@ class Flow:
         return Ledger(self.registry, FakeQueue(self.world), PREFIX, self.quiet, pause=lambda _: None)
 
     def rollout(self) -> Rollout:
-        return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, self.alarms, PREFIX, REGION)
+        return Rollout(
+            self.ledger(), self.storage, self.endpoints, self.jobs, self.alarms, self.scaling, PREFIX, REGION
+        )
 
     def processing(self, ledger: Ledger) -> Processing:
         priced = Costs(self.registry, self.prices, REGION)

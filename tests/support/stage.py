@@ -25,6 +25,7 @@ from tests.support.fakes import (
     FakePackages,
     FakeQueue,
     FakeRegistry,
+    FakeScaling,
     FakeStorage,
     World,
 )
@@ -45,6 +46,7 @@ class Stage:
         self.registry, self.storage = FakeRegistry(self.world), FakeStorage(self.world)
         self.endpoints, self.jobs = FakeEndpoints(self.world), FakeJobs(self.world)
         self.packages, self.alarms = FakePackages(self.world), FakeAlarms(self.world)
+        self.scaling = FakeScaling(self.world)
         self.packages.groups.add(ENDPOINT)
         self.pending: list[tuple[str, str]] = []
         self._seen = 0
@@ -131,7 +133,9 @@ class Stage:
         return Ledger(self.registry, FakeQueue(self.world), PREFIX, 0, pause=lambda _: None)
 
     def rollout(self) -> Rollout:
-        return Rollout(self.ledger(), self.storage, self.endpoints, self.jobs, self.alarms, PREFIX, REGION)
+        return Rollout(
+            self.ledger(), self.storage, self.endpoints, self.jobs, self.alarms, self.scaling, PREFIX, REGION
+        )
 
     def steer(self) -> Steer:
         return Steer(self.ledger(), FakeBell(self.world))

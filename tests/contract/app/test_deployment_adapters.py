@@ -14,9 +14,10 @@ from moto import mock_aws
 
 from sluicegate.adapters.alarms import CloudWatchAlarms
 from sluicegate.adapters.bell import EventBridgeBell
-from sluicegate.adapters.endpoints import deployment_config
+from sluicegate.adapters.endpoints import SageMakerEndpoints, deployment_config
+from sluicegate.adapters.scaling import ApplicationAutoScaling
 from sluicegate.domain.errors import Transient
-from sluicegate.ports import AlarmSpec, BlueGreen
+from sluicegate.ports import AlarmSpec, BlueGreen, Instances, Serverless
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 FLEET = {"EndpointName": "sluicegate-churn", "VariantName": "v1"}
@@ -44,6 +45,53 @@ def test_a_guarded_update_has_the_shape_and_bounds_of_sagemaker(guard: BlueGreen
     assert policy["MaximumExecutionTimeoutInSeconds"] == longest
     named = [alarm["AlarmName"] for alarm in config.get("AutoRollbackConfiguration", {}).get("Alarms", [])]
     assert named == list(guard.alarms)
+
+
+class Recorder:
+    """A client that keeps what it was asked, checked against botocore's model of the service."""
+
+    def __init__(self, service: str) -> None:
+        self.model = botocore.session.get_session().get_service_model(service)
+        self.asked: dict[str, dict[str, Any]] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        operation = "".join(part.title() for part in name.split("_"))
+
+        def call(**given: Any) -> dict[str, Any]:
+            shape = self.model.operation_model(operation).input_shape
+            report = ParamValidator().validate(given, shape)
+            assert not report.has_errors(), report.generate_report()
+            self.asked[operation] = given
+            return {}
+
+        return call
+
+
+def test_instances_may_be_captured_and_serverless_never_is() -> None:
+    client = Recorder("sagemaker")
+    size = Instances("ml.m5.large", 1, capture=20, capture_to="s3://data/data-capture/churn")
+    SageMakerEndpoints(client).create_config("c-v2", "m", "v1", size, {})
+    capture = client.asked["CreateEndpointConfig"]["DataCaptureConfig"]
+    assert (capture["InitialSamplingPercentage"], capture["DestinationS3Uri"]) == (20, "s3://data/data-capture/churn")
+    for plain in (Instances("ml.m5.large", 1), Serverless(2048, 5)):
+        SageMakerEndpoints(client).create_config("c-v2", "m", "v1", plain, {})
+        assert "DataCaptureConfig" not in client.asked["CreateEndpointConfig"]
+
+
+def test_a_variant_scales_between_its_bounds_by_its_requests() -> None:
+    client = Recorder("application-autoscaling")
+    scaling = ApplicationAutoScaling(client)
+    scaling.keep("sluicegate-churn", "v1", 1, 4, 800)
+    target = client.asked["RegisterScalableTarget"]
+    assert (target["ResourceId"], target["MinCapacity"], target["MaxCapacity"]) == (
+        *("endpoint/sluicegate-churn/variant/v1", 1),
+        4,
+    )
+    policy = client.asked["PutScalingPolicy"]["TargetTrackingScalingPolicyConfiguration"]
+    assert policy["TargetValue"] == 800.0
+    assert policy["PredefinedMetricSpecification"] == {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"}
+    scaling.stop("sluicegate-churn", "v1")
+    assert client.asked["DeregisterScalableTarget"]["ResourceId"] == "endpoint/sluicegate-churn/variant/v1"
 
 
 @pytest.fixture

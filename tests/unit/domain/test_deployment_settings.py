@@ -33,6 +33,30 @@ def test_what_it_means(text: str, guard: Guard | None) -> None:
     assert parse_settings(f"deployment: {text}\n" if text else "").deployment.guard() == guard
 
 
+def test_instances_scale_and_are_captured() -> None:
+    endpoint = parse_settings(
+        "endpoint: {instance: ml.m5.large, min: 2, max: 4, data_capture: {percent: 20}}\n"
+    ).endpoint
+    assert (endpoint.max, endpoint.requests_per_instance) == (4, 1000)
+    assert endpoint.data_capture is not None and endpoint.data_capture.percent == 20
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("{max: 4}", "max needs instance: a serverless endpoint scales by itself"),
+        ("{instance: ml.m5.large, min: 3, max: 2}", "max is 2 and min 3"),
+        ("{instance: ml.m5.large, requests_per_instance: 5}", "requests_per_instance needs max"),
+        ("{data_capture: {percent: 20}}", "SageMaker has none for serverless endpoints; prediction_log keeps"),
+        ("{instance: ml.m5.large, data_capture: {percent: 0}}", "at least 1"),
+    ],
+)
+def test_what_an_endpoint_cannot_be(text: str, words: str) -> None:
+    with pytest.raises(SettingsError) as refused:
+        parse_settings(f"endpoint: {text}\n")
+    assert words in refused.value.detail
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -66,7 +66,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         algorithm: {name: deep-forest, hyperparameters: {eta: 3, nonsense: 1, num_class: 3}, tuning: {max_jobs: 0}}
         training: {count: 21, spot: maybe, max_runtime: 1x}
         split: {validation: 0.5, holdout: 0.5}
-        endpoint: {serverless: {memory_mb: 100}, max: 4}
+        endpoint: {serverless: {memory_mb: 100}, max: 101}
         retrain: {quiet_period: 20m}
         deployment: {strategy: canary, percent: 60, bake: 2h}
         experiment: {mode: abc}
@@ -87,7 +87,7 @@ def test_every_mistake_is_listed_with_path_given_and_accepted() -> None:
         'training.max_runtime: given "1x"',
         "validation and holdout together may be at most 0.8",
         "endpoint.serverless.memory_mb: given 100; accepted is 1024, 2048",
-        "endpoint.max: not available in this version",
+        "endpoint.max: given 101; accepted is at most 100",
         'retrain.quiet_period: given "20m": accepted is a duration between 0s and 15m',
         "deployment.percent: given 60; accepted is at most 50",
         'deployment.bake: given "2h": accepted is a duration between 0s and 1h',

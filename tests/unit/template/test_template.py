@@ -68,7 +68,9 @@ def test_what_prepares_can_be_passed_only_by_what_starts_it_and_trains_nothing()
         if owner == "SageMakerRole" and "s3:PutObject" in listed(item["Action"])
         for resource in listed(item["Resource"])
     }
-    assert written == {f"${{DataBucket.Arn}}/{folder}/*" for folder in ("artifacts", "evaluations", "batches")}
+    assert written == {
+        f"${{DataBucket.Arn}}/{folder}/*" for folder in ("artifacts", "evaluations", "batches", "data-capture")
+    }
 
 
 def test_only_those_who_issue_and_check_inference_ids_read_the_secret() -> None:

@@ -25,6 +25,7 @@ from sluicegate.adapters.program import PackageProgram
 from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.routes import S3Routes
+from sluicegate.adapters.scaling import ApplicationAutoScaling
 from sluicegate.adapters.secret import SecretKey
 from sluicegate.adapters.signed_http import SignedHttp
 from sluicegate.adapters.storage import S3Storage
@@ -110,12 +111,18 @@ def jobs() -> SageMakerJobs:
     return SageMakerJobs(client("sagemaker"), setting("SAGEMAKER_ROLE_ARN"))
 
 
+def scaling() -> ApplicationAutoScaling:
+    return ApplicationAutoScaling(client("application-autoscaling"))
+
+
 def alarms() -> CloudWatchAlarms:
     return CloudWatchAlarms(client("cloudwatch"))
 
 
 def rollout() -> Rollout:
-    return Rollout(ledger(), storage(), SageMakerEndpoints(client("sagemaker")), jobs(), alarms(), prefix(), region())
+    return Rollout(
+        ledger(), storage(), SageMakerEndpoints(client("sagemaker")), jobs(), alarms(), scaling(), prefix(), region()
+    )
 
 
 @cache

@@ -359,8 +359,15 @@ class Serverless:
 
 @dataclass(frozen=True)
 class Instances:
+    """``most``: autoscaling goes up to so many, at ``requests`` a minute for each. ``capture``: percent of the requests
+    that SageMaker writes to ``capture_to``."""
+
     type: str
     count: int
+    most: int | None = None
+    requests: int = 0
+    capture: int = 0
+    capture_to: str = ""
 
 
 @dataclass(frozen=True)
@@ -419,6 +426,11 @@ class Alarms(Protocol):
     def delete(self, names: Sequence[str]) -> None: ...  # those that there are
     def latency_ms(self, endpoint: str, variant: str, until: datetime, span: timedelta) -> float | None:
         """The 99th percentile of the model's latency over ``span``; None when nothing was asked."""
+
+
+class Scaling(Protocol):
+    def keep(self, endpoint: str, variant: str, minimum: int, maximum: int, requests: int) -> None: ...
+    def stop(self, endpoint: str, variant: str) -> None: ...  # one that doesn't scale is stopped
 
 
 class RolloutBell(Protocol):

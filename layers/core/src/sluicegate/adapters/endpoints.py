@@ -36,9 +36,21 @@ class SageMakerEndpoints:
                 "InitialInstanceCount": size.count,
                 "InitialVariantWeight": 1.0,
             }
+        capture: dict[str, Any] = {}
+        if isinstance(size, Instances) and size.capture:
+            capture["DataCaptureConfig"] = {
+                "EnableCapture": True,
+                "InitialSamplingPercentage": size.capture,
+                "DestinationS3Uri": size.capture_to,
+                "CaptureOptions": [{"CaptureMode": "Input"}, {"CaptureMode": "Output"}],
+                "CaptureContentTypeHeader": {
+                    "CsvContentTypes": ["text/csv"],
+                    "JsonContentTypes": ["application/json"],
+                },
+            }
         with translated():
             self._sagemaker.create_endpoint_config(
-                EndpointConfigName=name, ProductionVariants=[production], Tags=tag_list(tags)
+                EndpointConfigName=name, ProductionVariants=[production], Tags=tag_list(tags), **capture
             )
 
     def config_variant(self, name: str) -> str:

@@ -77,7 +77,8 @@ class TrafficItem(TypedDict):
 
 
 class RolloutItem(TypedDict):
-    """A version's way in by lanes of our own. ``stage``: bringing | shifting | switching | dropping, since ``since``.
+    """A version's way in by lanes of our own. ``stage``: bringing | shifting | switching | dropping, since ``since``;
+    ``began``: when it got its first share.
 
     ``steps`` are the shares of the traffic, in percent, that it gets one after the other, ``step`` is the place in
     them; each is kept for ``bake`` seconds while ``alarms`` are watched.
@@ -87,6 +88,7 @@ class RolloutItem(TypedDict):
     version: int
     stage: str
     since: str
+    began: str
     steps: list[int]
     step: int
     bake: int
@@ -94,6 +96,15 @@ class RolloutItem(TypedDict):
     rollback_on: list[str]
     latency_ms: int | None
     alarms: list[str]
+
+
+class ScaledItem(TypedDict):
+    """The variant that autoscaling was asked for: from ``min`` to ``max`` instances at ``requests`` a minute each."""
+
+    variant: str
+    min: int
+    max: int
+    requests: int
 
 
 class VerdictOfPerson(TypedDict):
@@ -168,6 +179,7 @@ class ModelItem(SummaryItem, total=False):
     sleep: SleepItem | None  # None: the endpoint is not shut down
     saved: SavedItem | None
     awake_since: str | None  # when the endpoint was woken last
+    scaled: ScaledItem | None
     ordered_at: str | None  # when the endpoint was told to serve deploying_version
     settling: bool | None  # the registry moved, and what follows (routing, tidying up, looking again) is not done yet
     telling: list[int] | None  # versions decided by a person, of which SageMaker's registry is not told yet
@@ -372,6 +384,7 @@ KEPT: dict[str, frozenset[str]] = {
             "awake_since",
             "rollout",
             "ordered_at",
+            "scaled",
             "settling",
             "telling",
             "moving",

@@ -250,7 +250,7 @@ def alarm_model(prefix: str, alarm: str) -> str | None:
     >>> alarm_model("sluicegate", "sluicegate-churn-v3-errors"), alarm_model("sluicegate", "sluicegate-PredictErrors")
     ('churn', None)
     """
-    match = re.fullmatch(rf"{re.escape(prefix)}-(.+)-v[1-9][0-9]*-(errors|latency|predictions)", alarm)
+    match = re.fullmatch(rf"{re.escape(prefix)}-(.+)-v[1-9][0-9]*-(errors|latency)", alarm)
     return match[1] if match and is_model(match[1]) else None
 
 

@@ -76,11 +76,7 @@ AlgorithmName = Literal[
 ]
 
 #: What the design has and this version doesn't, by path. The reader says so instead of calling them unknown.
-NOT_YET: frozenset[str] = frozenset(
-    {
-        "endpoint.max",
-    }
-)
+NOT_YET: frozenset[str] = frozenset({})
 
 
 def _known_type(value: Any) -> Any:
@@ -179,12 +175,27 @@ class Serverless(_Part):
     max_concurrency: int = Field(default=5, ge=1, le=200)
 
 
+class DataCapture(_Part):
+    """What SageMaker itself keeps of requests and answers, encoded as the model reads them."""
+
+    percent: int = Field(ge=1, le=100, description="Percent of the requests.")
+
+
 class Endpoint(_Part):
     """Where the model serves: serverless, or instances of one type."""
 
     serverless: Serverless | None = Field(default=None, description="The default, with 2048 MB and 5 at a time.")
     instance: Instance | None = Field(default=None, description="Instance type, instead of serverless.")
     min: int = Field(default=1, ge=1, le=20, description="Number of instances.")
+    max: int | None = Field(
+        default=None, ge=1, le=100, description="Autoscaling goes up to so many instances; by default there is none."
+    )
+    requests_per_instance: int = Field(
+        default=1000, ge=1, le=1_000_000, description="Requests a minute that autoscaling gives an instance."
+    )
+    data_capture: DataCapture | None = Field(
+        default=None, description="Keep requests and answers under data-capture/ in the bucket. Needs instance."
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -199,6 +210,17 @@ class Endpoint(_Part):
             raise ValueError("serverless and instance exclude each other: keep one")
         if self.instance is None and self.min != 1:
             raise ValueError("min needs instance: a serverless endpoint scales by itself")
+        if self.instance is None and self.max is not None:
+            raise ValueError("max needs instance: a serverless endpoint scales by itself, up to max_concurrency")
+        if self.max is not None and self.max < self.min:
+            raise ValueError(f"max is {self.max} and min {self.min}: accepted is a max of at least min")
+        if "requests_per_instance" in self.model_fields_set and self.max is None:
+            raise ValueError("requests_per_instance needs max: without it there is no autoscaling")
+        if self.instance is None and self.data_capture is not None:
+            raise ValueError(
+                "data_capture needs instance: SageMaker has none for serverless endpoints; prediction_log keeps "
+                "what was predicted there"
+            )
         return self
 
 

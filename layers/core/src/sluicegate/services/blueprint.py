@@ -44,7 +44,16 @@ class Blueprint:
     def size(self, version: VersionItem) -> Serverless | Instances:
         endpoint = self._settings(version).endpoint
         if endpoint.instance is not None:
-            return Instances(endpoint.instance, endpoint.min)
+            scales = endpoint.max is not None and endpoint.max > endpoint.min
+            capture = endpoint.data_capture.percent if endpoint.data_capture is not None else 0
+            return Instances(
+                endpoint.instance,
+                endpoint.min,
+                endpoint.max if scales else None,
+                endpoint.requests_per_instance if scales else 0,
+                capture,
+                self._storage.uri(f"data-capture/{version['model']}") if capture else "",
+            )
         size = endpoint.serverless or Endpoint().serverless
         if size is None:
             raise ValueError("an endpoint is serverless or has an instance type")

@@ -23,14 +23,13 @@ from sluicegate.ports import Alarms, AlarmSpec, Change, Endpoints, EndpointState
 from sluicegate.services import datasets
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import tags
+from sluicegate.services.prediction_shift import PredictionShift
 from sluicegate.services.routing import variant_of
 
 log = logging.getLogger(__name__)
 
-SIGNS = ("errors", "latency", "predictions")
-NAMESPACE, SHIFT = "Sluicegate", "PredictionShift"
-#: a population stability index from which a distribution counts as another one (``domain.drift``)
-SHIFTED = 0.25
+#: what CloudWatch watches; predictions are compared by ``services.prediction_shift``
+SIGNS = ("errors", "latency")
 #: by how much a version may be slower than the one that serves, when model.yaml names no limit
 _SLOWER = 2.0
 _LEAST_MS, _USUAL_MS = 50.0, 1000.0
@@ -61,6 +60,7 @@ class Guards:
         self._endpoints = endpoints
         self._alarms = alarms
         self._blueprint = blueprint
+        self._shift = PredictionShift(storage)
         self._prefix = prefix
 
     def way(self, item: ModelItem, version: VersionItem, state: EndpointState | None) -> Way:
@@ -72,7 +72,10 @@ class Guards:
             return DIRECT
         champion = self._registry.version(item["model"], live)
         sizes = [self._blueprint.size(champion), self._blueprint.size(version)]
-        if not all(isinstance(size, Instances) for size in sizes) or self._reading(champion) != self._reading(version):
+        alike = self._reading(champion) == self._reading(version)
+        # whose predictions they are can't be told while SageMaker shifts traffic under one variant name
+        told_apart = "predictions" in guard.rollback_on
+        if told_apart or not alike or not all(isinstance(size, Instances) for size in sizes):
             return Way("lanes", guard)
         return Way("native" if self._share_variant(champion, version) else "lanes", guard)
 
@@ -147,18 +150,10 @@ class Guards:
                 "p99",
                 1000 * self._slowest_ms(item, guard, now) if "latency" in guard.rollback_on else 0,
             ),
-            "predictions": AlarmSpec(
-                f"{base}-predictions",
-                f"{said}its predictions are spread otherwise than in its evaluation.",
-                NAMESPACE,
-                SHIFT,
-                {"Model": f"{self._prefix}-{model}", "Version": str(number)},
-                "Maximum",
-                SHIFTED,
-            ),
         }
-        for sign in guard.rollback_on:
-            self._alarms.put(specs[sign], tags(model))
+        for sign in SIGNS:
+            if sign in guard.rollback_on:
+                self._alarms.put(specs[sign], tags(model))
         return found
 
     def _slowest_ms(self, item: ModelItem, guard: Guard, now: datetime) -> float:
@@ -172,6 +167,10 @@ class Guards:
             log.warning("the latency of %s is not known: %s", endpoint, error)
             usual = None
         return max(_LEAST_MS, _SLOWER * usual) if usual is not None else _USUAL_MS
+
+    def shifted(self, version: VersionItem, since: datetime, now: datetime) -> str | None:
+        """Why the version's predictions are not those of its evaluation, when they are not."""
+        return self._shift.of(version, since, now)
 
     def raised(self, alarms: list[str]) -> str | None:
         """What the alarms say, when one says anything."""

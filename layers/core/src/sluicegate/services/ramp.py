@@ -59,6 +59,7 @@ class Ramp:
                 version=number,
                 stage="bringing",
                 since=stamp(now),
+                began=stamp(now),
                 steps=list(guard.steps),
                 step=0,
                 bake=guard.bake,
@@ -92,6 +93,9 @@ class Ramp:
         if rollout["stage"] == "bringing":
             return self._bring(item, rollout, now)
         raised = self._guards.raised(rollout["alarms"])
+        if raised is None and "predictions" in rollout["rollback_on"]:
+            version = self._registry.version(model, rollout["version"])
+            raised = self._guards.shifted(version, moment(rollout["began"]), now)
         if raised is not None:
             self.fail(item, f"Rolled back: {raised}", now)
             return "failed"
@@ -132,6 +136,8 @@ class Ramp:
             version = self._registry.version(model, number)
             lanes = [self._stable(champion, 1 - percent / 100), self._lane(version, percent / 100)]
             following = {**rollout, "stage": "shifting", "since": stamp(now), "step": step, "alarms": alarms}
+            if step == 0:
+                following["began"] = stamp(now)
             traffic = TrafficItem(cause=rollout["id"], salt=rollout["id"], lanes=lanes, shadow=None, revision=step + 1)
             message = f"Version {number} gets {percent} % of the requests."
             line = Change(

@@ -12,25 +12,23 @@ failed to switch.
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sluicegate.domain import names
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
-from sluicegate.domain.items import ErrorItem, LiveItem, ModelItem, VersionItem, stamp
-from sluicegate.domain.settings import Endpoint
-from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Alarms, BlueGreen, Change, Endpoints, EndpointState, Jobs, Storage
-from sluicegate.services import datasets
+from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, stamp
+from sluicegate.ports import Alarms, BlueGreen, Endpoints, EndpointState, Jobs, Scaling, Storage
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.cleanup import Cleanup
 from sluicegate.services.guards import DIRECT, Guards, Way
 from sluicegate.services.lanes import Lanes
-from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version, refusal, tags
-from sluicegate.services.orders import Overtaken, orders, still
+from sluicegate.services.ledger import Ledger, Step, move_run, move_version, refusal, tags
+from sluicegate.services.orders import Overtaken
+from sluicegate.services.outcomes import Outcomes, released, settled
 from sluicegate.services.ramp import SWITCH, Ramp
-from sluicegate.services.routing import RoutingTable
+from sluicegate.services.routing import RoutingTable, variant_of
+from sluicegate.services.scaling import Scaler
 from sluicegate.services.slumber import Slumber, Unwakeable
 
 log = logging.getLogger(__name__)
@@ -48,6 +46,7 @@ class Rollout:
         endpoints: Endpoints,
         jobs: Jobs,
         alarms: Alarms,
+        scaling: Scaling,
         prefix: str,
         region: str,
     ) -> None:
@@ -59,7 +58,9 @@ class Rollout:
         self._blueprint = Blueprint(ledger.registry, storage, endpoints, jobs, prefix, region)
         self.lanes = Lanes(ledger.registry, endpoints, self._blueprint, prefix)
         self._guards = Guards(ledger.registry, storage, endpoints, alarms, self._blueprint, prefix)
+        self._scaler = Scaler(ledger, scaling, self._blueprint, prefix)
         self._ramp = Ramp(ledger, self._guards, self.lanes, self.publish, prefix)
+        self._outcomes = Outcomes(ledger, storage, self._ramp, prefix)
         self._routing = RoutingTable(ledger.registry, storage, prefix)
         self._slumber = Slumber(ledger, endpoints, self._blueprint, self._routing, prefix)
         self._cleanup = Cleanup(ledger.registry, endpoints, jobs, prefix)
@@ -81,6 +82,7 @@ class Rollout:
         item = self._registry.model(model)  # before the endpoint is looked at, see above
         state = self._endpoint(model)
         if item.get("sleep") is not None:
+            self._scaler.stop(item, now)  # the endpoint goes; it scales again when it is awake
             return self._slumbers(item, state, now)
         if ramp is not None and ramp != SWITCH:
             return ramp
@@ -118,7 +120,7 @@ class Rollout:
             if item.get("deploying_version") != error.version:
                 self.undeployable(model, error.version, now, error.error)
                 return "failed"
-            self._failed(item, error.version, error.error["detail"], now)
+            self._outcomes.failed(item, error.version, error.error["detail"], now)
             self.publish(model)
             self._ledger.look_again(model, f"run:{self._registry.version(model, error.version)['run']}", now)
             return "failed"
@@ -164,7 +166,7 @@ class Rollout:
                 self._registry.run(model, version["run"]), "failed", now, error["detail"], error=error, claim=None
             )
             fields = {"desired_version": item.get("live_version"), "settling": True}
-            fields |= self._released(item, version["run"])
+            fields |= released(item, version["run"])
             changes = [moved] if run is None else [moved, run]
             return Step(f"Version {number} could not be deployed: {error['detail']}", fields, changes, "failed")
 
@@ -198,6 +200,9 @@ class Rollout:
             if state is None:
                 self._endpoints.create(name, config, tags(model))
             else:
+                scaled = item.get("scaled")
+                if scaled is not None and scaled["variant"] != variant_of(version):
+                    self._scaler.stop(item, now)
                 self._endpoints.update(name, config, self._watched(item, version, config, way, now))
         except (AlreadyExists, Conflict) as error:
             log.info("endpoint %s is busy: %s", name, error)
@@ -256,20 +261,22 @@ class Rollout:
         serving = names.config_version(self._prefix, model, state.config) if state is not None and state.free else None
         deploying = item.get("deploying_version")
         if serving is not None and serving != item.get("live_version"):
-            self._live(item, serving, now)
+            self._outcomes.live(item, serving, now)
         elif deploying is not None and deploying not in (serving, item.get("live_version")):
-            self._failed(item, deploying, self._why(model, deploying, state), now)
+            self._outcomes.failed(item, deploying, self._why(model, deploying, state), now)
         elif not item.get("settling") and (serving is None or not recover):
             return "nothing"
         self.publish(model)
         current = self._registry.model(model)
         self._cleanup.clean(current, state)
         self._guards.forget(model)
+        if serving is not None and serving == current.get("live_version"):
+            self._scaler.follow(current, now)
         last = self._ended_run(model, serving if deploying is None else deploying)
         if last is not None:
             self._ledger.look_again(model, f"run:{last}", now)
         if current.get("settling"):
-            self._ledger.step(model, now, lambda item: _settled(item, current))
+            self._ledger.step(model, now, lambda item: settled(item, current))
         return "live" if current.get("live_version") == serving and serving is not None else "failed"
 
     def _why(self, model: str, number: int, state: EndpointState | None) -> str:
@@ -290,104 +297,3 @@ class Rollout:
             return self._registry.version(model, number)["run"]
         except NotFound:
             return None
-
-    def _live(self, seen: ModelItem, number: int, now: datetime) -> None:
-        """``number`` serves, by what was looked at after ``seen`` was read."""
-        model, deploying = seen["model"], seen.get("deploying_version")
-        version = self._registry.version(model, number)
-        document = datasets.of_version(self._storage, model, number, version["dataset_version"])
-        asked_for = datasets.asked_for(document)
-
-        def plan(item: ModelItem) -> Step | None:
-            before = item.get("live_version")
-            if before == number:
-                return None
-            still(item, seen)
-            version = self._registry.version(model, number)
-            if version["status"] in ("retired", "failed", "rejected"):
-                # somebody switched the endpoint by hand: what serves is not ours to call live
-                log.warning("the endpoint of %s serves version %s, which is %s", model, number, version["status"])
-                return None
-            moved = move_version(version, "live", now, "", live_since=stamp(now))
-            if moved is None:
-                return None
-            message = f"Version {number} is live."
-            changes = [moved]
-            run_item = self._registry.run(model, version["run"])
-            run = move_run(run_item, "live", now, message, claim=None)
-            if run is not None:
-                changes.append(run)
-            if before is not None:
-                older = self._registry.version(model, before)
-                retired = move_version(older, "retired", now, f"Version {number} took over.")
-                if retired is not None and item.get("desired_version") == before and deploying == number:
-                    # a person went back to it while this one was on its way in
-                    message_back = f"Version {number} took over for the time that going back takes."
-                    retired = replace(retired, status="approved", message=message_back, passing=("retired",))
-                changes += [retired] if retired is not None else []
-            live = LiveItem(
-                version=number,
-                since=stamp(now),
-                endpoint=names.endpoint(self._prefix, model),
-                metrics=version["metrics"],
-            )
-            fields: dict[str, Any] = {"live_version": number, "live": live, "previous_version": before}
-            fields["settling"] = True
-            fields |= asked_for
-            if _endpoint_settings(item.get("settings")) == _endpoint_settings(run_item.get("settings")):
-                fields["settings_note"] = None
-            changes += self._failed_changes(item, number, fields, now)
-            fields |= self._ramp.over(item, now)
-            fields |= self._released(item, version["run"])
-            return Step(message, fields, changes)
-
-        self._ledger.step(model, now, plan)
-
-    def _failed_changes(self, item: ModelItem, number: int, fields: dict[str, Any], now: datetime) -> list[Change]:
-        """``deploying_version`` is done with, whatever it was."""
-        fields["deploying_version"] = None
-        deploying = item.get("deploying_version")
-        if deploying is None or deploying == number:
-            return []
-        moved = move_version(
-            self._registry.version(item["model"], deploying), "failed", now, f"Version {number} serves instead."
-        )
-        return [moved] if moved is not None else []
-
-    def _failed(self, seen: ModelItem, number: int, reason: str, now: datetime) -> None:
-        model = seen["model"]
-        error = ErrorItem(
-            title="Deployment failed",
-            detail=reason,
-            remedy=f"The endpoint's log in CloudWatch says more. When the cause is gone, {AGAIN}",
-        )
-
-        def plan(item: ModelItem) -> Step | None:
-            still(item, seen)
-            version = self._registry.version(model, number)
-            fields: dict[str, Any] = {"deploying_version": None, "settling": True, **self._ramp.over(item, now)}
-            if item.get("desired_version") == number:
-                fields["desired_version"] = item.get("live_version")
-            changes = [
-                move_version(version, "failed", now, reason),
-                move_run(self._registry.run(model, version["run"]), "failed", now, reason, error=error, claim=None),
-            ]
-            fields |= self._released(item, version["run"])
-            message = f"Version {number} could not be deployed: {reason}"
-            return Step(message, fields, [change for change in changes if change is not None], "failed")
-
-        self._ledger.step(model, now, plan)
-
-    def _released(self, item: ModelItem, run: str) -> dict[str, Any]:
-        return {"active_run": None} if item.get("active_run") == run else {}
-
-
-def _settled(item: ModelItem, seen: ModelItem) -> Step | None:
-    """What followed the state ``seen`` is done; a newer one has its own."""
-    if orders(item) != orders(seen) or item.get("desired_version") != seen.get("desired_version"):
-        return None
-    return Step(item.get("message") or "", {"settling": None})
-
-
-def _endpoint_settings(text: str | None) -> Endpoint:
-    return parse_settings(text or "").endpoint

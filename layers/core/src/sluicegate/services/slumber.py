@@ -168,7 +168,7 @@ class Slumber:
             sleep = found.get("sleep")
             if sleep is None or not allows("endpoint", sleep["state"], "serving") or not self._younger(state, sleep):
                 return None
-            return Step("The endpoint is awake.", {"sleep": None, "awake_since": stamp(now)})
+            return Step("The endpoint is awake.", {"sleep": None, "awake_since": stamp(now), "settling": True})
 
         self._ledger.step(item["model"], now, plan)
         self._routing.publish(item["model"])
