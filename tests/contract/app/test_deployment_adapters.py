@@ -59,6 +59,7 @@ class Recorder:
 
         def call(**given: Any) -> dict[str, Any]:
             shape = self.model.operation_model(operation).input_shape
+            assert shape is not None
             report = ParamValidator().validate(given, shape)
             assert not report.has_errors(), report.generate_report()
             self.asked[operation] = given
