@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sluicegate.ports import Instances, Serverless
+from sluicegate.ports import BlueGreen, Instances, Serverless
 from tests.support.fakes import START
 from tests.support.flow import Flow, table
 
@@ -114,9 +114,9 @@ def test_the_routing_knows_the_coming_version_before_the_endpoint_does() -> None
     seen = []
     update = flow.endpoints.update
 
-    def watched(name: str, config: str) -> None:
+    def watched(name: str, config: str, guard: BlueGreen | None = None) -> None:
         seen.append(lanes(flow))
-        update(name, config)
+        update(name, config, guard)
 
     flow.endpoints.update = watched  # type: ignore[method-assign]
     flow.put("data/churn/b.csv", table(260, 2))
