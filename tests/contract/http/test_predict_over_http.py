@@ -18,7 +18,7 @@ import pytest
 from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.inference_id import verify
 from sluicegate.domain.local_models.packing import pack
-from sluicegate.domain.schema import Column, Schema
+from sluicegate.domain.schema import Column, Problem, Schema
 from tests.contract.http.samples import RECORD, SCHEMA, LambdaContext, lane, prediction_event, routing
 from tests.contract.http.stub_aws import SECRET, SECRET_TEXT, StubAws, error, running
 
@@ -394,6 +394,20 @@ def test_a_field_that_the_model_does_not_know_may_name_the_subject(aws: Any, ask
         read = verify(one["inference_id"], KEY)
         assert (read.version, read.slot) == (one["version"], one["lane"])
         assert one["probabilities"]["yes"] == pytest.approx(0.8 if one["version"] == 1 else 0.1)
+
+
+def test_several_lanes_answer_in_one_csv_though_they_know_other_classes(aws: Any) -> None:
+    document = json.loads(two_lanes(subject="visitor"))
+    document["lanes"][1]["problem"] = Problem("binary", ("no", "maybe"), "maybe").to_json()
+    aws.objects["routing/churn.json"] = json.dumps(document).encode()
+    aws.variants["sluicegate-churn-V2"] = {"v2": score(0.9)}
+    records = [RECORD | {"visitor": number} for number in range(20)]
+    event = prediction_event({"records": records}, headers={"Accept": "text/csv"})
+    header, *rows = csv.reader(load("predict").handler(event, LambdaContext())["body"].splitlines())
+    assert set(header[1:4]) == {"probability_no", "probability_yes", "probability_maybe"}
+    assert header[4:] == ["version", "lane", "inference_id"]
+    found = {(row[0], row[header.index("probability_yes")], row[4], row[5]) for row in rows}
+    assert found == {("yes", "0.8", "1", "champion"), ("maybe", "", "2", "challenger")}
 
 
 def test_a_missing_lane_is_answered_for_by_the_champion(aws: Any, ask: Any) -> None:

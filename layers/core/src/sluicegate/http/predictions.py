@@ -66,11 +66,12 @@ def handle(
             line["cause"] = str(problem.__cause__)[:1000]  # for the log only: it may name accounts and roles
         log(line)
         return problem.to_answer(request_id_of(event))
+    whole = _whole(model, predicted)
     if _wants_csv(request):
         by = {"X-Served-By": predicted.served[0].served_by}
         found = text_answer(200, _csv(predicted.predictions), "text/csv; charset=utf-8", by)
     else:
-        found = answer(200, _whole(model, predicted))
+        found = answer(200, whole)
     if _too_large(found["body"]):
         detail = (
             f"The answer for {len(predicted.predictions):,} records with a probability for each class is larger than "
@@ -189,19 +190,20 @@ def _wants_csv(request: Request) -> bool:
 
 def _csv(predictions: Sequence[Mapping[str, Any]]) -> str:
     """prediction (of a projection component_1, …), a probability_<class> for each class, distance or anomaly where
-    there is one, inference_id; one line a record, header first."""
+    there is one, version and lane where several answered, inference_id; one line a record, header first."""
     first = predictions[0]
-    classes = list(first.get("probabilities", ()))
-    beside = [key for key in ("distance", "anomaly") if key in first]
+    classes = list(dict.fromkeys(name for one in predictions for name in one.get("probabilities", ())))
+    beside = [key for key in ("distance", "anomaly", "version", "lane") if key in first]
     several = isinstance(first["prediction"], list)
-    said = [f"component_{number}" for number in range(1, len(first["prediction"]) + 1)] if several else ["prediction"]
+    most = max(len(one["prediction"]) for one in predictions) if several else 0
+    said = [f"component_{number}" for number in range(1, most + 1)] if several else ["prediction"]
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([*said, *(f"probability_{name}" for name in classes), *beside, "inference_id"])
     for one in predictions:
-        shares = [one["probabilities"][name] for name in classes]
-        values = one["prediction"] if several else [one["prediction"]]
-        more = [json.dumps(one[key]) for key in beside]
+        shares = [one["probabilities"].get(name, "") for name in classes]  # two versions may know other classes
+        values = [*one["prediction"], *[""] * (most - len(one["prediction"]))] if several else [one["prediction"]]
+        more = [one[key] if key == "lane" else json.dumps(one[key]) for key in beside]
         writer.writerow([*values, *shares, *more, one["inference_id"]])
     return text.getvalue().encode("utf-8", "replace").decode()
 
