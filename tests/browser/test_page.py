@@ -80,6 +80,11 @@ class World:
         self.decided.append(json.loads(event["body"]))
         return answer(202, {"experiment": "c0ffee12", "status": "starting"})
 
+    def order(self, event: dict[str, Any], _context: Any) -> dict[str, Any]:
+        """What people ask of endpoints."""
+        self.decided.append((event["resource"].rsplit("/", 1)[1], json.loads(event["body"])))
+        return answer(202, {"done": True, "message": "The endpoint of churn goes to sleep."})
+
 
 @pytest.fixture
 def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
@@ -93,6 +98,7 @@ def world(monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     routes["POST", "/models/{model}/predictions"] = predict.handler
     routes["POST", "/models/{model}/feedback"] = here.feedback
     routes |= {(method, "/models/{model}/experiment"): here.decide for method in ("PUT", "POST")}
+    routes |= {("POST", f"/models/{{model}}/{what}"): here.order for what in ("sleep", "wake")}
     routes |= {("GET", resource): web.handler for resource in PUBLIC}
     with running(aws), serving(routes, PUBLIC) as url:
         for name, value in aws.environment().items():
@@ -469,3 +475,41 @@ def test_without_one_a_person_may_begin_one(open_page: Any, world: Any) -> None:
     card.get_by_role("button", name="Start the experiment").click()
     expect(card.get_by_role("alert")).to_contain_text("Experiment c0ffee12 is starting.")
     assert world.decided == [{"challenger": 1, "mode": "shadow"}]
+
+
+SLEEP = {
+    "state": "asleep",
+    "since": "2026-01-02T03:04:05.000Z",
+    "asleep_at": "2026-01-02T03:04:05.000Z",
+    "by": "idle_shutdown",
+    "version": 2,
+    "config": "sluicegate-churn-v2",
+    "usd_per_hour": 0.23,
+    "gone": True,
+    "error": None,
+}
+
+
+def test_a_prediction_waits_on_the_page_for_an_endpoint_that_sleeps(open_page: Any, world: World) -> None:
+    world.registry.model("churn")["sleep"] = SLEEP  # type: ignore[typeddict-item]
+    document = json.loads(world.aws.objects["routing/churn.json"])
+    world.aws.objects["routing/churn.json"] = json.dumps(document | {"state": "asleep"}).encode()
+    page = open_page("/#/models/churn").page
+    expect(page.get_by_text("asleep since")).to_be_visible()
+    expect(page.get_by_text("$0.23 an hour")).to_be_visible()
+    page.get_by_role("button", name="Predict").click()
+    expect(page.get_by_text("was asleep and wakes")).to_be_visible()
+    assert [json.loads(event["Detail"])["model"] for event in world.aws.events] == ["churn"]
+    world.registry.model("churn")["sleep"] = None
+    world.aws.objects["routing/churn.json"] = json.dumps(document).encode()
+    expect(page.locator(".result strong")).to_have_text("yes", timeout=15_000)
+
+
+def test_a_person_puts_an_endpoint_to_sleep(open_page: Any, world: World) -> None:
+    page = open_page("/#/models/churn").page
+    page.get_by_role("button", name="Put the endpoint to sleep").click()
+    page.get_by_label("Why").fill("a quiet week")
+    page.get_by_label("Admin key").fill(KEY)
+    page.get_by_role("button", name="Put the endpoint to sleep").last.click()
+    expect(page.get_by_text("goes to sleep.")).to_be_visible()
+    assert world.decided == [("sleep", {"why": "a quiet week"})]

@@ -81,6 +81,15 @@ export function decide(name, version, action, why) {
   });
 }
 
+/** `action`: sleep or wake. */
+export function orderSleep(name, action, why) {
+  return call(`models/${part(name)}/${action}`, {
+    method: "POST",
+    headers: { "content-type": "application/json", "x-api-key": adminKey() ?? "" },
+    body: JSON.stringify(why ? { why } : {}),
+  });
+}
+
 /** The experiment that runs, or the last; null where there never was one. */
 export async function experiment(name) {
   const { experiments } = await call(`models/${part(name)}/experiments?limit=1`);

@@ -8,6 +8,7 @@ import { showExperiment } from "./experiments.js";
 import { buildForm } from "./form.js";
 import { count, duration, metric, number, time } from "./format.js";
 import { reportButton } from "./reports.js";
+import { sleepFacts, sleepPart } from "./sleep.js";
 import { costPart, tuningPart } from "./tuning.js";
 import { problemBox, showUploads } from "./uploads.js";
 
@@ -50,7 +51,7 @@ export function showDetail(parent, model, versions, uploads, batches, experiment
     fill(parent, ["detail", model.model, Math.random()], () => [parts.head, parts.predict, parts.experiment, parts.drift, parts.run, parts.versions, parts.batches, parts.uploads]);
   }
   const target = model.upload_to ?? `s3://<bucket>/data/${model.model}/`;
-  fill(parts.head, [model.state, model.message, model.live, model.live_version, model.problem, model.target, model.settings_problem, model.code_problem, model.updated_at], () => head(model));
+  fill(parts.head, [model.state, model.message, model.live, model.live_version, model.problem, model.target, model.settings_problem, model.code_problem, model.updated_at, model.endpoint_state, model.sleep, model.saved], () => head(model));
   // The form stays while its schema and version do: what somebody typed outlives a refresh.
   fill(parts.predict, [model.live_version, model.schema, model.state !== "live" && !model.live_version], () => predictPart(model, target));
   const comparison = [experiment, model.live_version, versions.map((version) => [version.version, version.status])];
@@ -70,6 +71,7 @@ function head(model) {
     ["Predicts", model.target ?? "–"],
     ["Kind", model.problem ?? "–"],
     model.live?.since && ["Live since", time(model.live.since)],
+    ...sleepFacts(model),
   ].filter(Boolean);
   return [
     h("div", { className: "title" }, h("h1", {}, model.model), badge(model.state)),
@@ -77,6 +79,7 @@ function head(model) {
     model.settings_problem && problemBox({ ...model.settings_problem, title: `In model.yaml: ${model.settings_problem.title}` }),
     model.code_problem && problemBox({ ...model.code_problem, title: `In code/: ${model.code_problem.title}` }),
     h("dl", { className: "facts" }, facts.map(([term, value]) => h("div", {}, h("dt", {}, term), h("dd", {}, value)))),
+    sleepPart(model),
   ];
 }
 

@@ -4,6 +4,7 @@ import { ApiProblem, predict, predictionUrl } from "./api.js";
 import { command, h } from "./dom.js";
 import { feedbackControl } from "./feedback.js";
 import { number, percent } from "./format.js";
+import { untilAwake } from "./sleep.js";
 
 let serial = 0;
 
@@ -35,7 +36,8 @@ export function buildForm(model) {
     button.disabled = true;
     try {
       const record = Object.fromEntries(fields.map((one) => [one.name, one.value()]));
-      result.replaceChildren(...showAnswer(await predict(model.model, record), model, record));
+      const answer = await awake(model, record, result);
+      if (answer) result.replaceChildren(...showAnswer(answer, model, record));
     } catch (problem) {
       if (!(problem instanceof ApiProblem)) throw problem;
       result.replaceChildren();
@@ -46,6 +48,20 @@ export function buildForm(model) {
     }
   });
   return [h("h2", {}, "Predict ", h("em", {}, target ?? "")), form, result];
+}
+
+/** The predictions, after the endpoint woke if it slept; null when it can't be woken, which `place` says then. */
+async function awake(model, record, place) {
+  const say = (text) => place.replaceChildren(h("p", { className: "note", role: "status" }, text));
+  for (;;) {
+    const answer = await predict(model.model, record);
+    if (answer.predictions) return answer;
+    const trouble = await untilAwake(answer, say);
+    if (trouble) {
+      say(trouble);
+      return null;
+    }
+  }
 }
 
 function complainLocally(fields) {
@@ -192,7 +208,7 @@ function showAnswer(answer, model, record) {
         }),
       ),
     bars.length > 12 && h("p", { className: "sub" }, `and ${bars.length - 12} less likely ones`),
-    h("p", { className: "sub ids" }, `version ${answer.version} · `, h("code", {}, found.inference_id)),
+    h("p", { className: "sub ids" }, `version ${answer.version} · ${answer.served_by === "function" ? "by the function itself · " : ""}`, h("code", {}, found.inference_id)),
     feedbackControl(model, found),
     h(
       "details",
