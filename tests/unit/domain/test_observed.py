@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from typing import Any
 
@@ -11,7 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.domain import observed
+from sluicegate.domain.algorithms.base import decoded
 from sluicegate.domain.distribution import Distribution
+from sluicegate.domain.evaluation import predicted
 from sluicegate.domain.observed import Observed, score, spoken, truth
 from sluicegate.domain.schema import Column, Problem
 
@@ -107,6 +110,28 @@ def test_each_prediction_counts_once_and_each_label_joins_one() -> None:
 def test_what_a_prediction_says(problem: Problem, said: dict[str, Any], distribution: Any, metrics: Any) -> None:
     assert spoken(problem, said) == distribution
     assert score(problem, said) == metrics
+
+
+@pytest.mark.parametrize(
+    ("problem", "width"),
+    [
+        (BINARY, 1),
+        (Problem("regression"), 1),
+        (Problem("anomaly", threshold=0.5), 1),
+        (Problem("multiclass", ("a", "b", "c")), 3),
+        (Problem("clustering"), 2),
+    ],
+)
+def test_the_log_is_counted_as_the_evaluation_counts(problem: Problem, width: int) -> None:
+    """The same answers over a holdout and in the log are no drift: they fall into the same bins."""
+    answers = np.random.default_rng(3).random((200, width))
+    if problem.kind == "clustering":
+        answers[:, 0] = np.floor(answers[:, 0] * 12)
+    whole = predicted(problem, answers if width > 1 else answers[:, 0])
+    assert whole is not None
+    logged = [decoded(row, problem).to_json() for row in answers.tolist()]
+    assert whole.counting([spoken(problem, line) for line in json.loads(json.dumps(logged))]) == whole
+    assert predicted(Problem("decomposition"), answers) is None
 
 
 @pytest.mark.parametrize(

@@ -239,6 +239,13 @@ def test_a_period_is_looked_at_once_and_the_next_one_again(flow: Flow) -> None:
     assert flow.registry.model("churn")["drift"]["until"] == "2026-01-05T00:00:00.000Z"
 
 
+def test_a_new_version_ends_the_alarm(flow: Flow) -> None:
+    log(flow, rows(600, BEGIN, heights=(90, 100)))
+    assert look(flow) == {"churn": True}
+    flow.registry.items["model", "churn", ""]["live_version"] = 2
+    assert look(flow, LOOK + timedelta(hours=1)) == {"churn": False}
+
+
 def test_without_time_the_next_delivery_goes_on(flow: Flow) -> None:
     log(flow, rows(600, BEGIN))
     assert look(flow, left=lambda: 100.0) == {}

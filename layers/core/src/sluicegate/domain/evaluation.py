@@ -74,8 +74,14 @@ def _some(named: Sequence[tuple[str, Json | None]]) -> list[Json]:
     return [{"name": name, **curve} for name, curve in named if curve is not None]
 
 
-def predicted(problem: Problem, predictions: Floats) -> Distribution:
-    """What drift of the predictions is measured against: the classes named, or probabilities and numbers in bins."""
+def predicted(problem: Problem, predictions: Floats) -> Distribution | None:
+    """What drift of the predictions is measured against: the classes or clusters named, or probabilities, numbers and
+    scores in bins. None of projections, which are several numbers."""
+    if problem.kind == "decomposition":
+        return None
+    if problem.kind == "clustering":
+        names, found = np.unique(predictions[:, 0].astype(np.intp), return_counts=True)
+        return Distribution.of_categories(dict(zip(map(str, names.tolist()), found.tolist(), strict=True)))
     if problem.kind == "multiclass":
         counts = np.bincount(predictions.argmax(axis=1), minlength=len(problem.classes))
         return Distribution.of_categories(dict(zip(problem.classes, counts.tolist(), strict=True)))

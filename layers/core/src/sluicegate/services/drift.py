@@ -90,8 +90,8 @@ class WatchDrift:
                     else:
                         item = self._compare(item, settings, since, until, now)
                 found = item.get("drift")
-                if found is not None:
-                    state[model] = found["drifted"]
+                if found is not None:  # of a version that serves no more it says nothing
+                    state[model] = found["drifted"] and found["version"] == item.get("live_version")
             except (NotFound, Refused, Transient, UserError, ValueError, KeyError) as error:
                 # one that can't be looked at keeps nobody else from it; in the end it is told
                 log.exception("%s could not be compared", model)

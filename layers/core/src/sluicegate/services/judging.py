@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluicegate.domain import algorithms, names
 from sluicegate.domain.algorithms import Algorithm
+from sluicegate.domain.distribution import Distribution
 from sluicegate.domain.errors import UserError
 from sluicegate.domain.gate import Verdict, judge
 from sluicegate.domain.items import RunItem
@@ -116,7 +117,7 @@ class Judge:
         report = {
             "baseline": baseline(problem, metric, labels, predictions, document["profile"], seed=seed),
             "figures": supervised(problem, labels, predictions, older),
-            "prediction_distribution": predicted(problem, predictions).to_json(),
+            "prediction_distribution": _spread(predicted(problem, predictions)),
             "importance": reporting.importance(self._storage, self._artifact(run), document, algorithm.name, folder),
         }
         return _Found(len(labels), metrics, comparison, why_not, report)
@@ -124,6 +125,7 @@ class Judge:
     def _without_target(
         self, run: RunItem, document: dict[str, Any], settings: ModelSettings, problem: Problem, folder: Path
     ) -> _Found:
+        from sluicegate.domain.evaluation import predicted
         from sluicegate.domain.unsupervised import MOST_ROWS, compare, evaluate
 
         algorithm, metric, seed = algorithms.of(settings), settings.metric_for(problem), run["run"]
@@ -143,7 +145,12 @@ class Judge:
             comparison, why_not = compare(
                 problem, metric, features, answers, older, labels, same_encoding=same, seed=seed
             )
-        report = {"figures": measured.figures, "baseline": None, "importance": None}
+        report = {
+            "figures": measured.figures,
+            "prediction_distribution": _spread(predicted(problem, answers)),
+            "baseline": None,
+            "importance": None,
+        }
         return _Found(rows, measured.metrics, comparison, why_not, report, measured.threshold)
 
     def _champion(
@@ -215,3 +222,7 @@ class Judge:
         if not tables or any(table.shape[1] != tables[0].shape[1] for table in tables):
             raise Unreadable("Evaluation failed", f"There is no readable output under {prefix}.")
         return np.concatenate(tables)
+
+
+def _spread(found: Distribution | None) -> dict[str, Any] | None:
+    return None if found is None else found.to_json()
