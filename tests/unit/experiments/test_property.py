@@ -156,6 +156,16 @@ class Contested(RuleBasedStateMachine):
             assert lane["endpoint"] in self.flow.endpoints.states, "its endpoint was taken down before its traffic"
 
     @invariant()
+    def who_asks_the_champion_is_answered(self) -> None:
+        """Whatever the endpoint serves now, the routing knows how to ask it."""
+        if not hasattr(self, "flow"):
+            return
+        routing = self.flow.storage.json(f"routing/{MODEL}.json")
+        serves = self.flow.endpoints.states[ENDPOINT].config.removeprefix(f"{ENDPOINT}-")
+        known = [lane["variant"] for lane in (*routing["lanes"], *routing["coming"]) if lane["endpoint"] == ENDPOINT]
+        assert serves in known
+
+    @invariant()
     def states_move_by_the_table(self) -> None:
         if not hasattr(self, "flow"):
             return

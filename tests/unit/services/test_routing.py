@@ -100,3 +100,11 @@ def test_traffic_that_changes_while_it_is_written_is_written_again() -> None:
 
     storage.write = changing  # type: ignore[method-assign]
     assert len(published(registry, storage)["lanes"]) == 2
+
+
+def test_a_challenger_on_its_way_to_the_champions_endpoint_stands_by_there() -> None:
+    challenger = lane(2, "challenger", 0.2, "sluicegate-churn-V2")
+    shared = traffic(lane(1, "champion", 0.8), challenger)
+    routing = published(*world(2, live_version=1, desired_version=2, deploying_version=2, traffic=shared))
+    assert [one["version"] for one in routing["lanes"]] == [1, 2]
+    assert shape(routing["coming"]) == [("champion", 2, 1.0, "sluicegate-churn", "v2")]

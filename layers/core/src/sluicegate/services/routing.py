@@ -53,8 +53,11 @@ class RoutingTable:
         model, traffic = item["model"], item.get("traffic")
         serving = self._serving(item)
         shadow = traffic["shadow"] if traffic is not None else None
-        serving_numbers = {lane["version"] for lane in serving}
-        coming = [self._stable(model, number) for number in coming_versions(item) if number not in serving_numbers]
+        targets = {(lane["endpoint"], lane["variant"]) for lane in serving}
+        # also a version that serves in a lane of its own: it is on its way to the champion's endpoint, too, and who is
+        # assigned to the champion must find it there
+        stable = [self._stable(model, number) for number in coming_versions(item)]
+        coming = [lane for lane in stable if (lane["endpoint"], lane["variant"]) not in targets]
         lanes = [self._lane(model, lane) for lane in serving]
         standing_by = [self._lane(model, lane) for lane in coming]
         shown = (lanes or standing_by)[:1]
