@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sluicegate.domain.errors import Transient
 from sluicegate.domain.experiment.tally import Tally
@@ -289,3 +291,24 @@ def test_a_label_is_written_as_the_targets_column_holds_it(kind: str, classes: l
     assert stage.deliver() == ["collected"]
     [row] = stage.uploads()
     assert (row["churned"], type(row["churned"])) == (cell, type(cell))
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.text()
+    | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=8).map(json.dumps)
+    | st.dictionaries(
+        st.sampled_from(["feedback", "inference_id", "label", "reward"]),
+        st.none() | st.text() | st.lists(st.none() | st.text()),
+    ).map(json.dumps),
+    st.booleans(),
+)
+def test_whatever_is_sent_is_answered(body: str, encoded: bool) -> None:
+    event = proxy_event("POST", "/models/{model}/feedback", {"model": "churn"}, body=body) | {
+        "isBase64Encoded": encoded
+    }
+    stage = Stage()
+    found = handle(event, stage.feedback, lambda _line: None)
+    assert found["statusCode"] in (200, 400, 413)
+    assert json.loads(found["body"])
+    assert (stage.kept, stage.tallies.sums) == ([], {})

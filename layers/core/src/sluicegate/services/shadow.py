@@ -87,12 +87,12 @@ class Shadow:
     def compare(self, model: str, lines: Sequence[Mapping[str, Any]]) -> list[Compared]:
         """Of the lines that belong to the shadow's sample and have records, what it answers. Never raises what the
         shadow or its routing do wrong."""
-        kept = [line for line in lines if line["content"].get("records")]
+        # a tester's request, and one of before there was a shadow, has no part in this
+        kept = [line for line in lines if line.get("cause") and line["content"].get("records")]
         routing = self._routing(model) if kept else None
-        if routing is None or routing.shadow is None or routing.cause is None:
+        if routing is None or routing.shadow is None:
             return []
-        # a tester's request, and one of before the shadow was there, has no part in this
-        own = [line for line in kept if line.get("cause") == routing.cause]
+        own = [line for line in kept if line["cause"] == routing.cause]
         chosen = [line for line in own if sampled(f"shadow:{line['request']}", routing.shadow_sample)]
         end = self.clock() + _BUDGET
         found: list[Compared] = []
@@ -100,7 +100,7 @@ class Shadow:
             if self.clock() > end:
                 log.warning("the shadow of %s is too slow: %d lines go without", model, len(chosen) - len(found))
                 break
-            found.append(self._ask(routing.shadow, routing.cause, line))
+            found.append(self._ask(routing.shadow, line))
         return found
 
     def _routing(self, model: str) -> Routing | None:
@@ -110,7 +110,7 @@ class Shadow:
             log.warning("no shadow for %s: its routing can't be read: %s", model, error)
             return None
 
-    def _ask(self, lane: Lane, cause: str, line: Mapping[str, Any]) -> Compared:
+    def _ask(self, lane: Lane, line: Mapping[str, Any]) -> Compared:
         content = line["content"]
         start = self.clock()
         answers: list[Mapping[str, Any]] = []
@@ -125,7 +125,7 @@ class Shadow:
         except (SluicegateError, ValueError) as failure:
             error = type(failure).__name__
             log.warning("the shadow of version %s failed: %s", lane.version, failure)
-        return Compared(line, cause, lane.version, answers, round((self.clock() - start) * 1000, 3), error)
+        return Compared(line, str(line["cause"]), lane.version, answers, round((self.clock() - start) * 1000, 3), error)
 
 
 def _records(line: Mapping[str, Any]) -> Records:
