@@ -1,0 +1,134 @@
+"""An experiment that decides by itself: people only ask for predictions, and say what came of them."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import urllib.error
+import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sluicegate.adapters.tallies import DynamoTallies
+from tests.support.application import Application, eventually
+
+MODEL = "contested"
+SETTINGS = """
+algorithm: {hyperparameters: {num_round: 3}}
+evaluation: {against_champion: ignore}
+deployment: {strategy: experiment}
+feedback: {reward: {minimum: 0, maximum: 1}}
+experiment:
+  {traffic: 0.5, no_outcome: unknown, look_every: 60s, outcome_window: 1h, minimum_exposure: 100,
+   guardrails: {latency: 50}}
+"""
+RECORDS = [{"size": size, "kind": "x"} for size in range(0, 100, 10)]
+
+
+def table(rows: int, seed: int) -> str:
+    chosen = random.Random(seed)
+    lines = ["size,kind,won"]
+    for _ in range(rows):
+        size = chosen.randint(0, 100)
+        lines.append(f"{size},{chosen.choice('xyz')},{'yes' if size > 50 else 'no'}")
+    return "\n".join(lines) + "\n"
+
+
+def judge(app: Application, later: timedelta) -> Any:
+    """The schedule comes, so much later: now is the event's time, and customers need not wait for the clock."""
+    at = (datetime.now(UTC) + later).isoformat(timespec="seconds").replace("+00:00", "Z")
+    event = {"id": "later", "time": at, "detail-type": "Scheduled Event", "detail": {}}
+    stack = {"StackName": app.target.stack_name, "LogicalResourceId": "JudgeExperimentFunction"}
+    found = app.client("cloudformation").describe_stack_resource(**stack)["StackResourceDetail"]
+    answer = app.client("lambda").invoke(FunctionName=found["PhysicalResourceId"], Payload=json.dumps(event))
+    return json.loads(answer["Payload"].read())
+
+
+def counted(app: Application) -> int:
+    """Outcomes that are in the sums."""
+    tallies = DynamoTallies(app.client("dynamodb"), app.target.output("RegistryTable"))
+    cause = app.api.get(f"models/{MODEL}/experiment")["experiment"]
+    return sum(tally.outcomes for hours in tallies.read(MODEL, cause).values() for tally in hours.values())
+
+
+def post(app: Application, path: str, body: Any, subject: str = "") -> dict[str, Any]:
+    headers = {"x-api-key": app.target.api_key, "content-type": "application/json", "x-subject": subject}
+    request = urllib.request.Request(f"{app.target.api_url}/models/{MODEL}/{path}", json.dumps(body).encode(), headers)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        found: dict[str, Any] = json.loads(answer.read())
+    return found
+
+
+class Customers:
+    """They go on asking, and note what went wrong."""
+
+    def __init__(self, app: Application) -> None:
+        self.app, self.asked = app, 0
+        self.failures: list[str] = []
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._ask)
+
+    def _ask(self) -> None:
+        while not self._over.wait(0.05):  # a caller who waits for the answer, and leaves others some of the machine
+            self.asked += 1
+            try:
+                post(self.app, "predictions", {"records": RECORDS[:1]}, f"customer-{self.asked}")
+            except urllib.error.HTTPError as error:
+                self.failures.append(f"{error.code} {error.read()[:300]!r}")
+
+    def __enter__(self) -> Customers:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        self._thread.join()
+
+
+def test_the_better_version_takes_over_by_itself(application: Application) -> None:
+    app = application
+    app.settings(MODEL, SETTINGS)
+    app.put(f"data/{MODEL}/a.csv", table(200, 1))
+    assert app.watch(MODEL).returncode == 0
+    app.put(f"data/{MODEL}/b.csv", table(220, 2))
+
+    def experiment(status: str) -> dict[str, Any] | None:
+        found = app.api.find(f"models/{MODEL}/experiment")
+        return found if found is not None and found["status"] == status else None
+
+    begun = eventually(lambda: experiment("running"), 90, "version 2 is a challenger whose lane is up")
+    assert begun["lanes"] == [{"slot": "champion", "version": 1}, {"slot": "challenger", "version": 2}]
+    assert app.api.get(f"models/{MODEL}")["live_version"] == 1
+
+    # of the challenger's predictions more than twice as many turn out well
+    with ThreadPoolExecutor(4) as pool:
+        body = {"records": RECORDS}
+        answers = list(pool.map(lambda n: post(app, "predictions", body, f"subject-{n}"), range(50)))
+    assert {answer["version"] for answer in answers} == {1, 2}
+    chosen = random.Random(3)
+    rate = {1: 0.3, 2: 0.85}
+    told = [
+        {"inference_id": one["inference_id"], "reward": float(chosen.random() < rate[answer["version"]])}
+        for answer in answers
+        for one in answer["predictions"]
+    ]
+    for start in range(0, len(told), 100):
+        assert post(app, "feedback", {"feedback": told[start : start + 100]})["accepted"] == 100
+    eventually(lambda: counted(app) >= len(told), 30, "what was said is counted")
+    with Customers(app) as customers:
+        assert judge(app, timedelta(minutes=5)) == {MODEL: "promoting"}
+        eventually(lambda: app.api.get(f"models/{MODEL}")["live_version"] == 2, 30, "version 2 serves")
+        eventually(lambda: not json.loads(app.read(f"routing/{MODEL}.json"))["cause"], 10, "nobody is sent to the lane")
+    assert customers.asked > 5
+    assert customers.failures == []
+    app.sluice("clock", "+11m")
+    looked = eventually(lambda: experiment("promoted"), 10, "the experiment is over")
+    assert looked["decision"]["by"] == "experiment"
+    assert looked["look"]["comparisons"][0]["low"] > 0
+    assert app.api.get(f"models/{MODEL}")["live_version"] == 2
+    routing = json.loads(app.read(f"routing/{MODEL}.json"))
+    assert [(lane["version"], lane["weight"]) for lane in routing["lanes"]] == [(2, 1.0)]
+    shown = app.sluice("experiment", "show", MODEL).stdout
+    assert "promote (by experiment): challenger is better than champion" in shown
