@@ -107,13 +107,19 @@ class Collect:
         return {row["inference_id"]: found[row["inference_id"]] for row in labels if row["inference_id"] in found}
 
     def _rows(self, key: str) -> Iterator[Row]:
+        """Of one object, line by line: an hour of a busy model is more than fits into memory."""
         content = self._storage.read(key, _LARGEST)
         if len(content) > _LARGEST:
             raise ValueError(f"{key} has more than {_LARGEST:,} bytes: the log's writer made no such object")
+        inflated = 0
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
-            inflated = file.read(_LARGEST_INFLATED)
-        for line in inflated.splitlines():
-            yield json.loads(line)
+            for line in file:
+                inflated += len(line)
+                if inflated > _LARGEST_INFLATED:
+                    raise ValueError(
+                        f"{key} inflates to more than {_LARGEST_INFLATED:,} bytes: no log's writer made it"
+                    )
+                yield json.loads(line)
 
     @staticmethod
     def _wait_for(
