@@ -120,7 +120,8 @@ class _Run:
         for number in range(1, self.world.looks + 1):
             now = float(min(number * self.world.step, self.design.max_duration))
             if all(one.decision for one in self.lives_) and not self.world.changes:
-                self._rest(now - before, self.design.max_duration - now + (now - before), before)
+                # nothing changes any more: what is left goes to the lanes that won
+                self._lose(self.world.at(before), self._requests(self.design.max_duration - before))
                 break
             self._expose(before, now)
             self._arrive(now, now - before)
@@ -151,11 +152,6 @@ class _Run:
         worth = self.design.sign * np.array([truth[lane].value * (1 - truth[lane].errors) for lane in self.lanes])
         for one, lost in zip(self.lives_, exposures @ (worth.max() - worth), strict=True):
             one.regret += float(lost)
-
-    def _rest(self, step: float, seconds: float, before: float) -> None:
-        """Everything is decided and nothing changes any more: what is left goes to the lanes that won."""
-        for _ in range(max(1, round(seconds / step))):
-            self._lose(self.world.at(before), self._requests(step))
 
     def _expose(self, before: float, now: float) -> None:
         """The requests of one step, by lane, and what will become of them."""

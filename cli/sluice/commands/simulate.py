@@ -61,7 +61,8 @@ def experiment_command(path: Path | None, times: int, seed: int, processes: int 
 
     \b
     experiment: is model.yaml's. With goal: mean, lanes have {mean: 3.2, deviation: 2} instead of a rate.
-    Give both lanes the same rate to see how often the test is wrong.
+    Give both lanes the same rate to see how often the test is wrong. A thousand A/B tests take seconds; a bandit, which
+    computes its shares at each look, takes about a tenth of a second for 50 looks.
 
     \b
       sluice simulate experiment --world examples/world.yaml

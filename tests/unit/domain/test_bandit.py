@@ -36,12 +36,12 @@ def test_the_probability_of_being_best_is_the_integral(one: int, other: int, rat
 
 def test_of_three_lanes_against_drawing() -> None:
     known = {"a": of(500, 50), "b": of(300, 36), "c": of(60, 9)}
-    chosen, wins, draws = random.Random(3), dict.fromkeys("abc", 0), 40_000
+    chosen, wins, draws = random.Random(3), dict.fromkeys("abc", 0), 10_000
     for _ in range(draws):
         drawn = {lane: chosen.betavariate(1 + one.total, 1 + one.count - one.total) for lane, one in known.items()}
         wins[max(drawn, key=lambda lane: drawn[lane])] += 1
     found = probability_best(THREE, known)
-    assert found == {lane: pytest.approx(count / draws, abs=0.012) for lane, count in wins.items()}
+    assert found == {lane: pytest.approx(count / draws, abs=0.02) for lane, count in wins.items()}
 
 
 def test_means_are_normal() -> None:

@@ -28,7 +28,7 @@ def decided(design: Design, given: Mapping[str, list[Cohort]], days: float = 3, 
     found = look(design, given, days * DAY, 0, **more)
     assert found == look(design, given, days * DAY, 0, **more)
     json.dumps(found.to_json(), allow_nan=False)
-    assert found.reason.endswith((".", "differently."))
+    assert found.reason.endswith(".")
     return found
 
 
@@ -177,7 +177,7 @@ tallies = st.builds(
 
 
 @given(st.tuples(tallies, tallies, tallies), st.sampled_from([None, 5_000]), st.floats(0.1, 20), st.booleans())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_numbers_decide_something_once(
     given_: tuple[Tally, Tally, Tally], horizon: int | None, days: float, bandit: bool
 ) -> None:

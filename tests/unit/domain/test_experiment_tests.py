@@ -53,7 +53,7 @@ def test_pococks_constant_and_the_cost_of_looking() -> None:
     st.sampled_from([0.01, 0.05, 0.1]),
     st.booleans(),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_looks_at_any_time_spend_what_may_be_spent(steps: list[float], alpha: float, final: bool) -> None:
     fractions = tuple(accumulate(steps))
     bounds = planned.boundaries(fractions, alpha, final=final)
@@ -82,7 +82,7 @@ def test_fractions_must_rise() -> None:
 
 
 @given(st.floats(-40, 40), st.floats(1, 1e6), st.floats(1e-3, 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_the_mixture_is_what_it_says(z: float, information: float, minimum_effect: float) -> None:
     """Against integrating the likelihood ratio over the mixture."""
     score = z * math.sqrt(information)

@@ -103,7 +103,8 @@ def _mismatch(seen: Look) -> tuple[Decision, str] | None:
     shares = ", ".join(f"{lane.lane} {lane.exposures / total:.1%} instead of {lane.share:.1%}" for lane in seen.lanes)
     return Decision("invalid"), (
         f"The lanes don't get the traffic that was planned ({shares}; p = {seen.srm_p:.1g}), so their outcomes can't "
-        "be compared: look for what assigns, loses or logs requests of one lane differently."
+        "be compared: look for what assigns, loses or logs requests of one lane differently, or for a few subjects "
+        "that make most of the requests."
     )
 
 
