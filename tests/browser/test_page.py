@@ -491,7 +491,7 @@ SLEEP = {
 
 
 def test_a_prediction_waits_on_the_page_for_an_endpoint_that_sleeps(open_page: Any, world: World) -> None:
-    world.registry.model("churn")["sleep"] = SLEEP  # type: ignore[typeddict-item]
+    world.registry.model("churn")["sleep"] = SLEEP
     document = json.loads(world.aws.objects["routing/churn.json"])
     world.aws.objects["routing/churn.json"] = json.dumps(document | {"state": "asleep"}).encode()
     page = open_page("/#/models/churn").page

@@ -45,7 +45,7 @@ def test_idle_endpoints_sleep_and_predictions_wake_them(application: Application
     assert before["served_by"] == "endpoint"
     assert "predictions" in application.predict("dormant", RECORD)
 
-    advance(application, "+30m")
+    advance(application, "+26m")
     for model in ("dozing", "dormant"):
         eventually(partial(in_state, application, model, "asleep"), 20, f"{model} sleeps")
     sagemaker = application.client("sagemaker")
