@@ -184,3 +184,18 @@ def test_a_model_without_runs_has_empty_lists() -> None:
     catalog = Catalog(registry())
     assert catalog.versions("price") == {"versions": []}
     assert catalog.model("price")["last_run"]["run"] == "77aa88bb"
+
+
+@pytest.mark.parametrize(
+    ("sleep", "said"),
+    [
+        ({"state": "asleep", "why": "nobody has called it for 2h.", "version": 2}, "(nobody has called it for 2h)"),
+        ({"state": "asleep", "version": 3}, "asleep, version 3 serves when it wakes"),
+        ({"state": "asleep", "error": "no capacity", "version": 2}, "could not be woken: no capacity"),
+        ({"state": "waking", "version": 2}, "its endpoint wakes"),
+    ],
+)
+def test_an_endpoint_that_sleeps_is_told_and_its_model_stays_live(sleep: dict[str, Any], said: str) -> None:
+    state, message = describe({**LIVE, "sleep": sleep}, run("live", version=2), [])
+    assert state == "live"
+    assert said in message

@@ -33,6 +33,23 @@ def why_awake(item: Mapping[str, Any]) -> str | None:
     return None
 
 
+def told(item: Mapping[str, Any]) -> str | None:
+    """What there is to say of the endpoint's sleep, in a sentence; None when there is none.
+
+    >>> told({"live_version": 1, "sleep": {"state": "asleep", "why": "nobody has called it for 2h.", "version": 2}})
+    'its endpoint is asleep (nobody has called it for 2h), version 2 serves when it wakes'
+    """
+    sleep = item.get("sleep")
+    if sleep is None:
+        return None
+    if sleep["state"] == "waking":
+        return "its endpoint wakes"
+    why = f"it could not be woken: {sleep['error']}" if sleep.get("error") else sleep.get("why") or ""
+    text = "its endpoint is asleep" + (f" ({why.rstrip('.')})" if why else "")
+    same = sleep["version"] == item.get("live_version")
+    return text if same else f"{text}, version {sleep['version']} serves when it wakes"
+
+
 def fallen(
     item: Mapping[str, Any], config: str, by: str, why: str, usd_per_hour: float | None, at: datetime
 ) -> SleepItem:

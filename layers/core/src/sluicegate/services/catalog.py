@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from sluicegate.domain.errors import NotFound, SluicegateError
 from sluicegate.domain.items import public
-from sluicegate.domain.sleep import endpoint_state
+from sluicegate.domain.sleep import endpoint_state, told
 from sluicegate.ports import RegistryReader, Reports
 from sluicegate.services import lineage
 from sluicegate.services.paging import LARGEST_LIMIT, page
@@ -309,6 +309,8 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
         sentences.append(str(waits))
     if live and model.get("settings_note"):
         sentences.append("model.yaml was read: its endpoint settings apply to the next version")
+    if live and (said := told(model)):
+        sentences.append(said)
     drift = model.get("drift") or {}
     if live and drift.get("drifted") and drift["version"] == live:
         sentences.append(f"it has drifted: {drift['reasons'][0]}")
