@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS = (
     *("ingest_data", "evaluate_model", "register_model", "deploy_model", "track_endpoint"),
     *("start_batch", "finish_batch", "follow_tuning", "finish_preparation"),
+    "judge_experiment",
 )
 
 
@@ -179,6 +180,41 @@ def test_a_look_at_drift_is_told_as_a_metric(account: str) -> None:
     assert names == {("Drifted", "churn", "sluicegate"), ("DriftedModels", "sluicegate")}
     with pytest.raises(MalformedEvent, match="yesterday"):
         handler("watch_drift")(sample("watch_drift.malformed"), Context())
+
+
+def test_an_experiment_is_stopped_and_its_end_written(account: str) -> None:
+    """Its lane never came up; a minute later nothing is left of it."""
+    at = "2026-01-02T03:00:00.000Z"
+    decision = {"kind": "stop", "slot": None, "version": None, "reason": "The wrong one.", "by": "ada", "at": at}
+    lanes = [{"slot": "champion", "version": 2}, {"slot": "challenger", "version": 1}]
+    line = {"model": "churn", "state": "live", "message": "", "updated_at": at, "live_version": 2, "revision": 1}
+    items = [
+        Change("model", "churn", "", set={**line, "experiment": "c0ffee12"}),
+        Change(
+            *("experiment", "churn", "c0ffee12"),
+            set={"experiment": "c0ffee12", "model": "churn", "mode": "ab", "lanes": lanes, "design": {}}
+            | {"decision": decision, "settled_at": at, "created_at": at, "updated_at": at},
+            status="deciding",
+        ),
+    ]
+    for number in (1, 2):
+        version = {"model": "churn", "version": number, "run": f"run{number}", "dataset_version": "d"}
+        run = {"model": "churn", "run": f"run{number}", "created_at": at, "updated_at": at}
+        items += [
+            Change("version", "churn", number, set=version, status="approved" if number == 1 else "live"),
+            Change("run", "churn", f"run{number}", set=run, status="in_experiment" if number == 1 else "live"),
+        ]
+    for item in items:
+        bootstrap.registry().commit([item])
+    document = {"encoder": {}, "schema": {}, "problem": {"kind": "binary", "classes": ["no", "yes"]}}
+    body = json.dumps(document).encode()
+    boto3.client("s3").put_object(Bucket="sluicegate-data", Key="datasets/churn/d/dataset.json", Body=body)
+    for _ in range(2):
+        assert handler("judge_experiment")(sample("judge_experiment"), None) == {"churn": "none"}
+        assert handler("judge_experiment")(sample("judge_experiment.tick"), None) == {}
+    assert bootstrap.registry().experiment("churn", "c0ffee12")["status"] == "stopped"
+    assert bootstrap.registry().version("churn", 1)["status"] == "retired"
+    assert bootstrap.registry().run("churn", "run1")["status"] == "rejected"
 
 
 def test_an_object_that_is_gone_is_remembered_as_ignored(account: str) -> None:

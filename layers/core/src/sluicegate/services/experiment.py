@@ -17,7 +17,7 @@ import logging
 from datetime import datetime, timedelta
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import Refused, SluicegateError, Transient
+from sluicegate.domain.errors import NotFound, Refused, SluicegateError, Transient
 from sluicegate.domain.items import (
     ContenderItem,
     ExperimentItem,
@@ -103,7 +103,11 @@ class Experiments:
         return word
 
     def _advance(self, model: str, now: datetime, recover: bool) -> str:
-        item = self._registry.model(model)
+        try:
+            item = self._registry.model(model)
+        except NotFound:
+            log.warning("there is no model %s", model)
+            return "none"
         found = known(self._registry, model, item.get("experiment"))
         if found is None:
             return self._begin_next(item, now)
