@@ -177,6 +177,7 @@ def test_a_shadow_answers_nobody_and_promotes_nobody() -> None:
     routing = flow.storage.json("routing/churn.json")
     assert [lane["version"] for lane in routing["lanes"]] == [3]
     assert (routing["shadow"]["version"], routing["shadow"]["sample"]) == (2, 1.0)
+    assert flow.experiment()["weights"] == {"champion": 1.0, "shadow": 1.0}
     flow.serve({"shadow": (200, 180)})
     flow.wait(minutes=35)
     assert flow.experiment()["look"]["agreement"]["share"] == 0.9

@@ -165,6 +165,8 @@ class Steps:
         if current["status"] != "starting":
             return None
         weights = {lane["slot"]: lane["weight"] for lane in lanes}
+        if shadow is not None:
+            weights[shadow["slot"]] = shadow["sample"]
         moved = move_experiment(
             current, "running", now, "The lanes are up.", started_at=stamp(now), weights=weights, looked_at=None
         )
