@@ -168,6 +168,11 @@ def test_a_column_of_weights(build: Build) -> None:
         build(rows(0, 100), weights={"column": "no"})
     with pytest.raises(UnusableData, match="No row has a weight above 0"):
         build([(n, at, 0, y) for n, at, _, y in rows(0, 100)], weights={"column": "w"})
+    with pytest.raises(UnusableData, match="No row has a weight above 0"):
+        build([(n, at, -(n % 2), y) for n, at, _, y in rows(0, 100)], weights={"column": "w"})
+    # negative ones cancel nothing
+    even = build([(n, at, 1 if n % 7 else -6, y) for n, at, _, y in rows(0, 588)], weights={"column": "w"})
+    assert sum(even.counts.values()) == 504
 
 
 def test_weights_in_libsvm_as_xgboost_reads_them(build: Build, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,6 +151,24 @@ def test_code_that_comes_again_after_a_failure_asks_for_another_attempt() -> Non
     assert sorted(run["status"] for run in flow.registry.runs("churn")) == ["failed", "live"]
 
 
+@pytest.mark.parametrize("effect", [1, 2])
+def test_another_attempt_is_not_lost_when_its_asking_breaks_off(effect: int) -> None:
+    """After the wish was written down, before or after the message went out."""
+    flow = start(train_py=TRAIN)
+    flow.collect()
+    while flow.pending:
+        flow.attempt(*flow.pending.pop(0))
+        flow.collect()
+    (name,) = (name for kind, name in flow.jobs.states if kind == "training")
+    flow.jobs.end("training", name, "Failed")
+    flow.play()
+    flow.put("models/churn/code/train.py", TRAIN)
+    flow.world.crash_after = len(flow.world.effects) + effect
+    flow.play()
+    assert flow.world.crash_after is None
+    assert sorted(run["status"] for run in flow.registry.runs("churn")) == ["failed", "live"]
+
+
 @pytest.mark.parametrize("name", ["lightgbm", "catboost"])
 def test_ready_made_scripts_need_nothing_uploaded(name: str) -> None:
     flow = Flow()

@@ -216,6 +216,26 @@ def test_what_a_run_cost_is_known_and_tells_the_next_estimate() -> None:
     seconds = second["lines"][0]["seconds"]
     assert 1000 < seconds < 1200, "twice the rows: what is above the fixed part doubles"
     assert second["lines"][1]["jobs"] == 2, "the champion predicts, too"
+    flow.put("models/churn/model.yaml", b"algorithm: {hyperparameters: {num_round: 1000}}\n")
+    flow.play()
+    third = run_of(flow)["cost"]["estimate"]
+    assert "x 1,000 rounds" in third["basis"], "what other hyperparameters took tells nothing of these"
+
+
+def test_a_job_that_failed_early_tells_nothing_of_the_next_ones_cost() -> None:
+    flow = tuned(b"")
+    flow.jobs.seconds = 3.0
+    flow.collect()
+    while not flow.jobs.training:
+        flow.attempt(*flow.pending.pop(0))
+        flow.collect()
+    (name,) = flow.jobs.training
+    flow.jobs.end("training", name, "Failed", "no such column")
+    flow.play()
+    assert run_of(flow)["cost"]["actual"]["lines"][0]["seconds"] == 3
+    flow.put("data/churn/second.csv", table(240, 2))
+    flow.play()
+    assert "rounds" in run_of(flow)["cost"]["estimate"]["basis"]
 
 
 def test_a_run_that_fails_in_its_evaluation_tells_what_that_cost() -> None:

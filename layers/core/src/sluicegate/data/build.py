@@ -123,10 +123,11 @@ class _Builder:
             )
         quoted = name_sql(name)
         row = self.connection.execute(
-            f"SELECT count(*) FILTER ({quoted} IS NULL), count(*) FILTER ({quoted} < 0), sum({quoted}) FROM {self.rows}"
+            f"SELECT count(*) FILTER ({quoted} IS NULL), count(*) FILTER ({quoted} < 0), "
+            f"count(*) FILTER ({quoted} > 0) FROM {self.rows}"
         ).fetchone()
-        missing, negative, total = row if row else (0, 0, 0)
-        if not total:
+        missing, negative, positive = row if row else (0, 0, 0)
+        if not positive:
             raise UnusableData(
                 "No weights",
                 f"No row has a weight above 0 in {name!r}.",

@@ -96,16 +96,19 @@ class CodeFolder:
             nonlocal asked
             asked = cause
             writes = dict(item.get("code_writes") or {})
+            attempt = f"again:{names.digest(['code', read.seen, arrived.sequencer], 12)}"
             again = newer(arrived.sequencer, writes.get(name, ""))
             if again:
                 writes[name] = arrived.sequencer
             if item.get("code_seen") == read.seen:
                 if not again:
+                    if item.get("latest_cause") == attempt:  # ours, and broke off before it was told
+                        asked = attempt
                     return None
                 retry = self._retry(item)
                 if not retry:
                     return Step(item.get("message") or "", {"code_writes": writes})
-                asked = f"again:{names.digest(['code', read.seen, arrived.sequencer], 12)}"
+                asked = attempt
                 message = f"code/{name} came again: another attempt after run {retry['retry']} failed."
                 return Step(message, {**retry, "code_writes": writes, "latest_cause": asked}, state="working")
             fields: dict[str, Any] = {"code_seen": read.seen, "code_writes": writes, "code_problem": read.problem}

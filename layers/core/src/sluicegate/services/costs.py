@@ -97,12 +97,20 @@ class Costs:
 
 
 def _alike(before: RunItem, settings: ModelSettings) -> bool:
-    """Whether the earlier run's jobs ran on the same machines with the same algorithm."""
+    """Whether the earlier run trained to the end, on the same machines, in the same way. A job that failed early was
+    billed little, and more rounds take longer."""
+    if not any(line["status"] == "evaluating" for line in before.get("history", [])):
+        return False
     try:
         earlier = parse_settings(before.get("settings") or "")
     except SettingsError:  # an older version of the stack took them
         return False
-    return earlier.training == settings.training and earlier.algorithm.name == settings.algorithm.name
+    one, other = earlier.algorithm, settings.algorithm
+    return (
+        earlier.training == settings.training
+        and (one.name, one.hyperparameters) == (other.name, other.hyperparameters)
+        and (one.tuning is None) == (other.tuning is None)
+    )
 
 
 def training_line(run: RunItem) -> Mapping[str, Any] | None:
