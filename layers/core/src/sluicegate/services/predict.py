@@ -302,6 +302,7 @@ class Predictor:
                 answers = self._evaluated(work, routing, lane, records, cause)
                 if answers is None:
                     raise
+                log.warning("%s: the function answered instead: %s", lane.endpoint, error)
                 if isinstance(error, EndpointMissing):
                     self._wake_if_asleep(work, self.routes.read(work.model, fresh=True))
                 return answers, FUNCTION
