@@ -53,6 +53,20 @@ NEW = {"model": "churn", "live_version": None}
             "live",
             "version 3 is compared with the one that serves since 12:03 UTC; version 2 stays live",
         ),
+        (
+            {**LIVE, "experiment": "c0ffee12", "challenging": 3},
+            run("in_experiment", version=3),
+            [],
+            "live",
+            "version 2 stays live; version 3 waits to be compared with it until experiment c0ffee12 has ended",
+        ),
+        (
+            {**LIVE, "experiment": "c0ffee12"},
+            run("training"),
+            [],
+            "live",
+            "training 1f2e3d4c since 12:03 UTC; version 2 stays live; experiment c0ffee12 is under way",
+        ),
         (NEW, run("awaiting_approval", version=1), [], "waiting", "version 1 waits for approval"),
         (
             LIVE,

@@ -291,7 +291,11 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
     if settings:
         text = _problem(settings)
         sentences.append(text if text.startswith("model.yaml") else f"model.yaml: {text}")
-    if run is not None:
+    waiting, active = model.get("challenging"), model.get("experiment")
+    contests = run is not None and run.get("status") == "in_experiment"
+    if run is not None and contests and run.get("version") == waiting:
+        state = "waiting"  # told below
+    elif run is not None:
         state, text = _run_state(run, live)
         sentences.append(text)
     elif not (settings or waits) and model.get("state") == "waiting" and str(model.get("message")).startswith("Waits "):
@@ -305,6 +309,11 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
         sentences.append("waits for data: no file has arrived yet")
     if live and not (run is not None and run.get("status") == "live"):
         sentences.append(f"version {live} {'stays' if state in ('working', 'waiting') else 'is'} live")
+    if waiting is not None:
+        after = f" until experiment {active} has ended" if active is not None else ""
+        sentences.append(f"version {waiting} waits to be compared with it{after}")
+    elif active is not None and not contests:
+        sentences.append(f"experiment {active} is under way")
     if waits and not under_way:
         sentences.append(str(waits))
     if live and model.get("settings_note"):
