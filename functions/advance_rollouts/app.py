@@ -18,10 +18,13 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     woken = bus_event(event)
     if woken.kind == "Scheduled Event":
         outcomes = bootstrap.advance().all(woken.at)
+    elif alarm := woken.optional("alarmName"):
+        model = names.alarm_model(bootstrap.prefix(), alarm)
+        reason = woken.optional("state", "reason")
+        outcomes = {model: bootstrap.advance().alarmed(model, alarm, reason, woken.at)} if model else {}
     else:
-        alarm = woken.optional("alarmName")
-        model = names.alarm_model(bootstrap.prefix(), alarm) if alarm else woken.text("model")
-        outcomes = {model: bootstrap.advance().one(model, woken.at)} if model else {}
+        model = woken.text("model")
+        outcomes = {model: bootstrap.advance().one(model, woken.at)}
     if outcomes:
         logger.info("rollouts", extra={"outcomes": outcomes})
     return outcomes

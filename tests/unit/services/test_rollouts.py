@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from sluicegate.ports import BlueGreen, Instances
@@ -146,6 +148,21 @@ def test_an_alarm_takes_the_share_back_at_once(share: int) -> None:
     assert (made.live, made.serves(), list(made.endpoints.states)) == (1, 1, [ENDPOINT])
     assert made.alarms.specs == {}
     assert made.endpoints.orders == ["sluicegate-churn-v1", "sluicegate-churn-v2"], "the endpoint was never told"
+
+
+def test_an_alarm_that_was_raised_counts_though_it_is_quiet_again() -> None:
+    made = stage()
+    made.until(lambda: stands(made) == ("shifting", 10))
+    alarm, began = "sluicegate-churn-v2-errors", made.world.now
+    for name, at in ((alarm, began - timedelta(minutes=5)), ("sluicegate-churn-v1-errors", began)):
+        made.rollout().alarmed(MODEL, name, "old news, or another's", at)
+        assert made.status(2) == "deploying"
+    made.rollout().alarmed(MODEL, alarm, "one request failed", made.world.tick())
+    assert weights(made) == [(1, 1.0)]
+    assert messages(made, 2)[-1] == f"Rolled back: alarm {alarm}: one request failed"
+    made.rollout().alarmed(MODEL, alarm, "one request failed", made.world.tick())
+    made.play()
+    assert (made.live, made.status(2)) == (1, "failed")
 
 
 def test_a_lane_that_cannot_come_up_leaves_everything_as_it_was() -> None:

@@ -56,6 +56,15 @@ class Advance:
             self._tell(model, number, now)
         return outcome
 
+    def alarmed(self, model: str, alarm: str, reason: str, at: datetime) -> str:
+        """As ``one``, after an alarm was raised."""
+        try:
+            self._rollout.alarmed(model, alarm, reason, at)
+        except NotFound:
+            log.warning("alarm %s is of no model here", alarm)
+            return "ignored"
+        return self.one(model, at)
+
     def _tell(self, model: str, number: int, now: datetime) -> None:
         version = self._registry.version(model, number)
         decision = version.get("decision")

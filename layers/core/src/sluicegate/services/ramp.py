@@ -162,6 +162,15 @@ class Ramp:
 
     # ends
 
+    def alarmed(self, model: str, alarm: str, reason: str, at: datetime) -> None:
+        """``alarm`` was raised, whatever it says by now. One that was raised before this way in began is old news."""
+        item = self._registry.model(model)
+        rollout = item.get("rollout")
+        if rollout is None or rollout["stage"] != "shifting" or alarm not in rollout["alarms"]:
+            return
+        if at >= moment(rollout["began"]).replace(microsecond=0):  # an event's time has whole seconds
+            self.fail(item, f"Rolled back: alarm {alarm}: {reason}", at)
+
     def fail(self, item: ModelItem, reason: str, now: datetime) -> None:
         """Its share goes to nothing at once; the champion serves on."""
         model, rollout = item["model"], item.get("rollout")

@@ -175,6 +175,10 @@ class Rollout:
         run = self._registry.version(model, number)["run"]
         self._ledger.look_again(model, f"run:{run}", now)
 
+    def alarmed(self, model: str, alarm: str, reason: str, at: datetime) -> None:
+        """An alarm that watches a version of the model on its way in was raised."""
+        self._ramp.alarmed(model, alarm, reason, at)
+
     def publish(self, model: str) -> None:
         """Tell ``predict`` what the registry says now."""
         self._routing.publish(model)
