@@ -296,7 +296,7 @@ def test_drift_starts_one_run_on_the_data_that_came_since() -> None:
 
 def test_drift_that_persists_starts_no_run_on_the_same_data(flow: Flow) -> None:
     settings(flow, ON_DRIFT)
-    for day in range(3):
+    for day in range(2):
         drifting(flow, day)
         model = flow.registry.model("churn")
         assert model["drift"]["drifted"]
@@ -306,7 +306,7 @@ def test_drift_that_persists_starts_no_run_on_the_same_data(flow: Flow) -> None:
     flow.put("data/churn/b.csv", table(300, 2))
     flow.play()
     assert len(flow.registry.runs("churn")) == 1
-    drifting(flow, 3)
+    drifting(flow, 2)
     assert len(flow.registry.runs("churn")) == 2
 
 
