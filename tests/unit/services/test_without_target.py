@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
 import pytest
 
 from sluicegate.adapters.lane import EncodedLane
+from sluicegate.data import write
+from sluicegate.domain import unsupervised
 from tests.support.fakes import World
 from tests.support.flow import Flow
 
@@ -34,12 +37,12 @@ class Unsupervised(Flow):
     def predict(self, name: str) -> None:
         spec = self.jobs.transforms[name]
         assert spec.accept == "application/jsonlines" and spec.content_type == "text/csv"
-        source = spec.input_uri.removeprefix("s3://data/") + "part-00000.csv"
-        rows = [list(map(float, line.split(","))) for line in self.storage.objects[source].decode().splitlines()]
         train = self.jobs.training[spec.model_name]
-        answers = [self.answer(train.hyperparameters, row) for row in rows]
-        key = spec.output_uri.removeprefix("s3://data/") + "/part-00000.csv.out"
-        self.storage.objects[key] = "".join(f"{json.dumps(answer)}\n" for answer in answers).encode()
+        for part in list(self.storage.list(spec.input_uri.removeprefix("s3://data/"))):
+            lines = self.storage.objects[part.key].decode().splitlines()
+            answers = [self.answer(train.hyperparameters, list(map(float, line.split(",")))) for line in lines]
+            key = f"{spec.output_uri.removeprefix('s3://data/')}/{part.key.rsplit('/', 1)[-1]}.out"
+            self.storage.objects[key] = "".join(f"{json.dumps(answer)}\n" for answer in answers).encode()
 
     def predict_batch(self, prefix: str, output: str) -> None:
         (train,) = self.jobs.training.values()
@@ -86,6 +89,17 @@ def test_clusters_go_live_and_are_answered() -> None:
     report = json.loads(flow.storage.objects[f"evaluations/m/{run['run']}/report.json"])
     assert sum(size["rows"] for size in report["figures"]["clusters"]["sizes"]) == report["rows"]
     assert f"evaluations/m/{run['run']}/report.html" in flow.storage.objects
+
+
+def test_a_holdout_in_several_files_is_sampled_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = "algorithm: {name: kmeans, hyperparameters: {k: 2}}\nfeatures: {exclude: [kind]}\n"
+    monkeypatch.setattr(unsupervised, "MOST_ROWS", 25)
+    _, whole = trained(settings)
+    monkeypatch.setattr(write, "cut", partial(write.cut, largest=300))
+    flow, run = trained(settings)
+    parts = list(flow.storage.list(f"datasets/m/{run['dataset_version']}/holdout/"))
+    assert len(parts) > 2
+    assert run["metrics"] == whole["metrics"]
 
 
 def test_a_newer_version_is_compared_over_the_same_rows() -> None:

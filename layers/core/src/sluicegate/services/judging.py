@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
+from itertools import count as counting
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -186,9 +186,15 @@ class Judge:
         return self._numbers(prefix, folder / "labels", lambda lines: (line.strip() or "nan" for line in lines))[:, 0]
 
     def _features(self, run: RunItem, step: int, folder: Path) -> Floats:
-        """(n, d): each ``step``-th row of the holdout, as the algorithm sees it (CSV: filled, so no field is empty)."""
+        """(n, d): each ``step``-th row of the holdout, as the algorithm sees it (CSV: filled, so no field is empty).
+        A large holdout is several files, and the count goes on from one to the next: the answers are one table."""
         prefix = f"datasets/{run['model']}/{run['dataset_version']}/holdout/"
-        return self._numbers(prefix, folder / "features", lambda lines: islice(lines, 0, None, step))
+        place = counting()
+
+        def each(lines: Iterable[str]) -> Iterable[str]:
+            return (line for line in lines if next(place) % step == 0)
+
+        return self._numbers(prefix, folder / "features", each)
 
     def _answers(
         self, run: RunItem, role: str, algorithm: Algorithm, problem: Problem, rows: int, folder: Path
