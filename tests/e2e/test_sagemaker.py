@@ -192,14 +192,24 @@ def test_missing_data_and_missing_output_bucket(work: Work) -> None:
     assert "Artifact upload failed" in job["FailureReason"]
 
 
+def log_of(work: Work, job: str) -> str:
+    """The beginning of what a training job has printed."""
+    logs, group = work.region.client("logs"), "/aws/sagemaker/TrainingJobs"
+    if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+        return ""
+    streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
+    pages = [
+        logs.get_log_events(logGroupName=group, logStreamName=stream["logStreamName"], limit=200, startFromHead=True)
+        for stream in streams
+    ]
+    return "\n".join(event["message"] for page in pages for event in page["events"])
+
+
 def test_stop_and_max_runtime(work: Work, cancer: Any) -> None:
     x, y = cancer
     channel = work.channel("train", work.put("long/train.csv", csv(y, x)))
     name = work.start_training([channel], {"num_round": "100000", "save_model_on_termination": "true"})
-    wait_for(
-        lambda: work.sm.describe_training_job(TrainingJobName=name)["SecondaryStatus"] == "Training", 20, "training"
-    )
-    time.sleep(0.5)  # a few rounds; nothing tells their number from outside
+    wait_for(lambda: "[3]#011train" in log_of(work, name), 60, "the fourth round")
     work.sm.stop_training_job(TrainingJobName=name)
     job = work.finish(name)
     assert (job["TrainingJobStatus"], job["SecondaryStatus"]) == ("Stopped", "Stopped")
