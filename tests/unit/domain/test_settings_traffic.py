@@ -40,7 +40,7 @@ feedback: {window: 12h, reward: {minimum: -1, maximum: 5.5}}
         ("feedback: {reward: {minimum: 1}}", "minimum must be below maximum, which is 1"),
         ("feedback: {reward: {maximum: .inf}}", "feedback.reward.maximum: given Infinity; accepted is a finite number"),
         ("traffic: {subjekt: x}", "did you mean subject?"),
-        ("retrain: {on: []}", "at least one of new_data, schedule and feedback"),
+        ("retrain: {on: []}", "at least one of new_data, schedule, feedback and drift"),
         (
             "retrain: {on: [feedback]}\nprediction_log: {records: false}",
             "prediction_log.records: retrain.on has feedback",

@@ -31,6 +31,7 @@ _NEWS = {
     "settings": "model.yaml was saved",
     "schedule": "the time of retrain.schedule has come",
     "code": "the model's code was changed",
+    "drift": "what is predicted has drifted",
     "gone": "data were deleted or replaced",
     "run": "another run ended",
 }
