@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.domain.errors import SettingsError
-from sluicegate.domain.settings_deployment import Guard
+from sluicegate.domain.settings_deployment import Guard, Sign
 from sluicegate.domain.settings_reader import parse_settings
 
-SIGNS = ("errors", "latency")
+SIGNS: tuple[Sign, ...] = ("errors", "latency")
 
 
 @pytest.mark.parametrize(
