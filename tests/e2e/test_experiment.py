@@ -19,7 +19,7 @@ SETTINGS = """
 algorithm: {hyperparameters: {num_round: 3}}
 evaluation: {against_champion: ignore}
 deployment: {strategy: experiment}
-feedback: {reward: {minimum: 0, maximum: 1}}
+feedback: {reward: {min: 0, max: 1}}
 experiment:
   {traffic: 0.5, no_outcome: unknown, look_every: 60s, outcome_window: 1h, minimum_exposure: 100,
    guardrails: {latency: 50}}

@@ -20,7 +20,7 @@ def test_what_is_said_is_routed() -> None:
     text = """
 traffic: {subject: customer_id, testers: false}
 prediction_log: {sample: 0.25, records: false}
-feedback: {window: 12h, reward: {minimum: -1, maximum: 5.5}}
+feedback: {window: 12h, reward: {min: -1, max: 5.5}}
 """
     assert requests_of(parse_settings(text)) == {
         "subject": "customer_id",
@@ -37,8 +37,8 @@ feedback: {window: 12h, reward: {minimum: -1, maximum: 5.5}}
         ("prediction_log: off", 'prediction_log: given "off"; accepted is keys with values'),
         ("feedback: {window: 1y}", 'feedback.window: given "1y"'),
         ("feedback: {window: 91d}", "between 60s and 90d"),
-        ("feedback: {reward: {minimum: 1}}", "minimum must be below maximum, which is 1"),
-        ("feedback: {reward: {maximum: .inf}}", "feedback.reward.maximum: given Infinity; accepted is a finite number"),
+        ("feedback: {reward: {min: 1}}", "min is 1 and max 1: accepted is a max above min"),
+        ("feedback: {reward: {max: .inf}}", "feedback.reward.max: given Infinity; accepted is a finite number"),
         ("traffic: {subjekt: x}", "did you mean subject?"),
         ("retrain: {on: []}", "at least one of new_data, schedule, feedback and drift"),
         (

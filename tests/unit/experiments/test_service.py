@@ -267,7 +267,7 @@ def test_several_challengers_are_lanes_of_their_own() -> None:
 
 
 def test_the_range_of_rewards_is_what_feedback_may_say() -> None:
-    flow = contest(settings="feedback: {reward: {minimum: -5, maximum: 20}}\n")
+    flow = contest(settings="feedback: {reward: {min: -5, max: 20}}\n")
     with pytest.raises(CannotStart, match="is -5 to 20; a conversion is 0 or 1"):
         flow.begin(2)
     flow.begin(2, goal="mean")

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sluicegate.domain import experiment
 from sluicegate.domain.durations import Duration, duration_seconds, within
+from sluicegate.domain.settings_reward import Reward
 
 #: the share of the reward's range that is worth finding when model.yaml says none
 _WORTH_FINDING = 0.02
@@ -17,19 +18,6 @@ Share = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Reward(_Part):
-    """The range that a reward may have; what is outside is refused."""
-
-    min: float = Field(default=0.0, ge=-1e9, le=1e9, allow_inf_nan=False)
-    max: float = Field(default=1.0, ge=-1e9, le=1e9, allow_inf_nan=False)
-
-    @model_validator(mode="after")
-    def _rises(self) -> Reward:
-        if not self.min < self.max:
-            raise ValueError(f"min is {self.min:g} and max {self.max:g}: accepted is a max above min")
-        return self
 
 
 class Guardrails(_Part):

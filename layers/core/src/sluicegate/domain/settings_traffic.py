@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from sluicegate.domain.durations import Duration, duration_seconds, within
+from sluicegate.domain.settings_reward import Reward
 
 _Name = Annotated[str, Field(min_length=1, max_length=300)]
 
@@ -39,19 +40,6 @@ class PredictionLog(_Part):
         return self.records and self.sample > 0
 
 
-class Reward(_Part):
-    """The range of rewards."""
-
-    minimum: float = Field(default=0.0, allow_inf_nan=False, description="The least reward.")
-    maximum: float = Field(default=1.0, allow_inf_nan=False, description="The greatest reward.")
-
-    @model_validator(mode="after")
-    def _a_range(self) -> Reward:
-        if self.minimum >= self.maximum:
-            raise ValueError(f"minimum must be below maximum, which is {self.maximum:g}")
-        return self
-
-
 class Feedback(_Part):
     """What may be said of a prediction afterwards, and for how long."""
 
@@ -72,4 +60,4 @@ class Feedback(_Part):
         found: dict[str, Any] = {"window_seconds": self.window_seconds, "kind": "label"}
         if self.reward is None:
             return found
-        return {**found, "kind": "reward", "minimum": self.reward.minimum, "maximum": self.reward.maximum}
+        return {**found, "kind": "reward", "minimum": self.reward.min, "maximum": self.reward.max}

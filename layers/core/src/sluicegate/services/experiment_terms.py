@@ -10,7 +10,7 @@ from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import NotFound, UserError
 from sluicegate.domain.items import ContenderItem, ModelItem, VersionItem
 from sluicegate.domain.settings_reader import experiment_settings, parse_settings
-from sluicegate.domain.settings_traffic import Reward
+from sluicegate.domain.settings_reward import Reward
 from sluicegate.ports import RegistryReader
 
 CHAMPION = "champion"
@@ -114,11 +114,11 @@ def _rewards(base: dict[str, Any], taken: Reward | None) -> None:
     if taken is None or "reward" in base:
         return
     if goal == "mean":
-        base["reward"] = {"min": float(taken.minimum), "max": float(taken.maximum)}
-    elif not 0 <= taken.minimum < taken.maximum <= 1:
+        base["reward"] = {"min": float(taken.min), "max": float(taken.max)}
+    elif not 0 <= taken.min < taken.max <= 1:
         raise CannotStart(
             "Rewards are no conversions",
-            f"feedback.reward is {taken.minimum:g} to {taken.maximum:g}; a conversion is 0 or 1.",
+            f"feedback.reward is {taken.min:g} to {taken.max:g}; a conversion is 0 or 1.",
             "Name goal: mean in model.yaml's part experiment, or in the request.",
         )
 
