@@ -89,7 +89,7 @@ class FakeRegistry:
 
     def models(self) -> list[SummaryItem]:
         names = ["model", "state", "live_version", "problem", "target", "updated_at", "message"]
-        names += ["scheduled_for", "asked", "experiment", "challenging", "moving"]
+        names += ["scheduled_for", "asked", "experiment", "challenging", "moving", "awaited"]
         models = sorted(key[1] or "" for key in self.items if key[0] == "model")
         return [{n: self._one("model", m, "").get(n) for n in names} for m in models]  # type: ignore[misc]
 

@@ -31,6 +31,7 @@ from sluicegate.services.steer import Steer
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
 from sluicegate.services.training import Training
+from sluicegate.services.unheard import Unheard
 from sluicegate.services.withdraw import Withdraw
 from tests.support.fakes import (
     Crash,
@@ -139,12 +140,11 @@ class Flow:
         if kind == "transform":
             register = Register(ledger, self.storage, self.jobs, self.packages, self.workspace, REGION, PREFIX)
             return register.transform_ended(about, identity, now)
+        deploy = Deploy(ledger, self.packages, self.rollout(), FakeBell(self.world), PREFIX)
         if kind == "package":
-            return Deploy(ledger, self.packages, self.rollout(), FakeBell(self.world), PREFIX).package_changed(
-                about, now
-            )
+            return deploy.package_changed(about, now)
         if kind in ("bell", "tick"):
-            advance = Advance(ledger, self.packages, self.rollout())
+            advance = Advance(ledger, self.packages, self.rollout(), Unheard(ledger, self.packages, deploy))
             return advance.one(about, now) if kind == "bell" else str(advance.all(now))
         if kind == "endpoint":
             return Track(self.registry, self.rollout(), FakeBell(self.world), PREFIX).endpoint_changed(about, now)

@@ -16,6 +16,7 @@ from sluicegate.services.ledger import Ledger
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.steer import By, Steer
 from sluicegate.services.track import Track
+from sluicegate.services.unheard import Unheard
 from tests.support.fakes import (
     Crash,
     FakeAlarms,
@@ -95,6 +96,9 @@ class Stage:
             "history": [{"at": at, "status": status, "message": ""}],
             "created_at": at,
         }
+        if status != "rejected":
+            item = self.registry.items["model", MODEL, ""]
+            item["awaited"] = [*(item.get("awaited") or []), number]
         self._package(arn, number, run)
         decided = {"rejected": "Rejected", "pending_approval": "PendingManualApproval", "approved": "Approved"}[status]
         self.packages.decide(arn, decided, "")
@@ -140,15 +144,19 @@ class Stage:
     def steer(self) -> Steer:
         return Steer(self.ledger(), FakeBell(self.world))
 
+    def deploy(self) -> Deploy:
+        return Deploy(self.ledger(), self.packages, self.rollout(), FakeBell(self.world), PREFIX)
+
+    def unheard(self) -> Unheard:
+        return Unheard(self.ledger(), self.packages, self.deploy())
+
     def deliver(self, kind: str, about: str) -> str:
         now = self.world.tick()
         if kind == "package":
-            return Deploy(self.ledger(), self.packages, self.rollout(), FakeBell(self.world), PREFIX).package_changed(
-                about, now
-            )
+            return self.deploy().package_changed(about, now)
         if kind == "endpoint":
             return Track(self.registry, self.rollout(), FakeBell(self.world), PREFIX).endpoint_changed(about, now)
-        advance = Advance(self.ledger(), self.packages, self.rollout())
+        advance = Advance(self.ledger(), self.packages, self.rollout(), self.unheard())
         return advance.one(about, now) if kind == "bell" else str(advance.all(now))
 
     def attempt(self, kind: str, about: str) -> None:

@@ -63,6 +63,7 @@ from sluicegate.services.steer import Steer
 from sluicegate.services.track import Track
 from sluicegate.services.train import Start
 from sluicegate.services.training import Training
+from sluicegate.services.unheard import Unheard
 from sluicegate.services.wake import Wake
 from sluicegate.services.wake_endpoint import WakeEndpoint
 from sluicegate.services.withdraw import Withdraw
@@ -203,7 +204,8 @@ def track() -> Track:
 
 @cache
 def advance() -> Advance:
-    return Advance(ledger(), SageMakerPackages(client("sagemaker")), rollout())
+    packages = SageMakerPackages(client("sagemaker"))
+    return Advance(ledger(), packages, rollout(), Unheard(ledger(), packages, deploy()))
 
 
 @cache

@@ -35,7 +35,7 @@ _PACKED = frozenset({"schema", "columns"})
 _PACKED_LIMIT = 170_000
 _SUMMARY = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
 #: kept in the list, so that one query finds the models that are due
-_LISTED = (*_SUMMARY, "scheduled_for", "asked", "experiment", "challenging", "moving")
+_LISTED = (*_SUMMARY, "scheduled_for", "asked", "experiment", "challenging", "moving", "awaited")
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 #: DynamoDB keeps 38 digits; a float has 17

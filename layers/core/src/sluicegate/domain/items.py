@@ -182,6 +182,7 @@ class ModelItem(SummaryItem, total=False):
     scaled: ScaledItem | None
     ordered_at: str | None  # when the endpoint was told to serve deploying_version
     settling: bool | None  # the registry moved, and what follows (routing, tidying up, looking again) is not done yet
+    awaited: list[int] | None  # versions registered, of whose decision SageMaker's registry has not told yet
     telling: list[int] | None  # versions decided by a person, of which SageMaker's registry is not told yet
 
 
@@ -387,6 +388,7 @@ KEPT: dict[str, frozenset[str]] = {
             "scaled",
             "settling",
             "telling",
+            "awaited",
             "moving",
         }
     ),

@@ -1,7 +1,8 @@
 """Takes up what was decided and is not done yet: told to SageMaker's registry, brought to the endpoint.
 
 Woken by a decision for one model, and every minute for all models that are on the way somewhere. So a function that
-ended between the decision and what follows from it delays it by a minute and no more.
+ended between the decision and what follows from it delays it by a minute and no more. The tick also takes up what was
+decided in SageMaker's registry when the event of that was lost (``services.unheard``).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from sluicegate.domain.items import ModelItem
 from sluicegate.ports import Packages
 from sluicegate.services.ledger import Ledger, Step
 from sluicegate.services.rollout import Rollout
+from sluicegate.services.unheard import Unheard
 
 log = logging.getLogger(__name__)
 
@@ -21,25 +23,31 @@ log = logging.getLogger(__name__)
 class Advance:
     """Both may be called again, in any order, at any time."""
 
-    def __init__(self, ledger: Ledger, packages: Packages, rollout: Rollout) -> None:
+    def __init__(self, ledger: Ledger, packages: Packages, rollout: Rollout, unheard: Unheard) -> None:
         self._ledger = ledger
         self._registry = ledger.registry
         self._packages = packages
         self._rollout = rollout
+        self._unheard = unheard
 
     def all(self, now: datetime) -> dict[str, str]:
-        """By model that is on the way: what was done. Raises ``Transient`` when some could not be seen to, after the
-        others were."""
+        """By model that is on the way, or whose version was decided: what was done. Raises ``Transient`` when some
+        could not be seen to, after the others were."""
         outcomes: dict[str, str] = {}
         failures: list[str] = []
         for line in self._registry.models():
-            if not line.get("moving"):
+            if not line.get("moving") and not line.get("awaited"):
                 continue
+            model = line["model"]
             try:
-                outcomes[line["model"]] = self.one(line["model"], now)
+                heard = self._unheard.take_up(model, now) if line.get("awaited") else None
+                if line.get("moving"):
+                    outcomes[model] = self.one(model, now)
+                if heard is not None:
+                    outcomes[model] = heard
             except SluicegateError as error:
-                log.exception("%s could not be seen to", line["model"])
-                failures.append(f"{line['model']}: {error}")
+                log.exception("%s could not be seen to", model)
+                failures.append(f"{model}: {error}")
         if failures:
             raise Transient("; ".join(failures))
         return outcomes

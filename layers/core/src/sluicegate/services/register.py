@@ -251,7 +251,10 @@ class Register:
             )
             # what waits for a person does not hold up the next run
             over = run_status != "deploying" and item.get("active_run") == run["run"]
-            return Step(f"Version {number}: {reason}", {"active_run": None} if over else {}, [new, moved], "failed")
+            fields: dict[str, Any] = {"active_run": None} if over else {}
+            if status != "rejected":
+                fields["awaited"] = sorted({*(item.get("awaited") or []), number})
+            return Step(f"Version {number}: {reason}", fields, [new, moved], "failed")
 
         self._ledger.step(model, now, plan)
         return self._registry.run(model, run["run"])
