@@ -74,3 +74,21 @@ def test_what_is_refused_with_the_reason(text: str, words: str) -> None:
     with pytest.raises(SettingsError) as refused:
         parse_settings(f"deployment: {text}\n")
     assert words in refused.value.detail
+
+
+@pytest.mark.parametrize(
+    ("log", "off"),
+    [
+        ("{sample: 0}", "prediction_log.sample: 0 no predictions are kept to compare"),
+        ("{records: false}", "prediction_log.records: false no predictions are kept to compare"),
+    ],
+)
+def test_predictions_that_nobody_keeps_cannot_take_a_version_back(log: str, off: str) -> None:
+    guarded = "deployment: {{strategy: canary, rollback_on: [{}]}}\nprediction_log: {}\n"
+    with pytest.raises(SettingsError) as refused:
+        parse_settings(guarded.format("errors, predictions", log))
+    assert refused.value.detail.startswith('deployment.rollback_on: given ["errors", "predictions"]')
+    assert off in refused.value.detail
+    assert "remove predictions, or keep them" in refused.value.detail
+    assert parse_settings(guarded.format("errors", log)).deployment.rollback_on == ["errors"]
+    assert parse_settings(guarded.format("predictions", "{sample: 0.01}")).prediction_log.kept

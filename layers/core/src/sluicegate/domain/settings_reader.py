@@ -190,6 +190,7 @@ def _across(settings: ModelSettings) -> Iterator[str]:
     yield from _weights(settings, algorithm, kinds)
     yield from _spot(settings, algorithm)
     yield from _feedback(settings, algorithm)
+    yield from _rollback(settings)
     if settings.retrain.by_drift and not settings.drift.watch:
         yield "drift.watch: given false; retrain.on has drift, which is found only when watched: accepted is true"
 
@@ -202,6 +203,18 @@ def _feedback(settings: ModelSettings, algorithm: Algorithm) -> Iterator[str]:
         yield f"prediction_log.{key}: retrain.on has feedback, which joins labels with records that are kept; keep them"
     if not algorithm.supervised:
         yield f"retrain.on: feedback are labels to learn from, and {algorithm.name} learns from no target; remove it"
+
+
+def _rollback(settings: ModelSettings) -> Iterator[str]:
+    """A version's predictions are read in the prediction log; where it keeps none, nothing would be compared."""
+    kept = settings.prediction_log
+    if "predictions" not in settings.deployment.rollback_on or kept.kept:
+        return
+    off, accepted = ("sample: 0", "above 0") if kept.records else ("records: false", "true")
+    yield (
+        f"deployment.rollback_on: given {_show(settings.deployment.rollback_on)}, and with prediction_log.{off} no "
+        f"predictions are kept to compare: remove predictions, or keep them (accepted is {accepted})"
+    )
 
 
 def _weights(settings: ModelSettings, algorithm: Algorithm, kinds: Sequence[ProblemKind]) -> Iterator[str]:
