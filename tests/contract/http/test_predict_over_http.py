@@ -396,6 +396,27 @@ def test_a_field_that_the_model_does_not_know_may_name_the_subject(aws: Any, ask
         assert one["probabilities"]["yes"] == pytest.approx(0.8 if one["version"] == 1 else 0.1)
 
 
+def test_while_sagemaker_shifts_an_answer_names_both_versions_and_its_id_the_live_one(aws: Any, ask: Any) -> None:
+    aws.objects["routing/churn.json"] = routing([{**lane(1), "shifting_to": 2}])
+    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    assert (status, body["version"], body["versions"]) == (200, 1, [1, 2])
+    assert set(body["predictions"][0]) == {"prediction", "probabilities", "inference_id"}
+    assert verify(body["predictions"][0]["inference_id"], KEY).version == 1
+
+
+def test_a_challenger_is_named_exactly_while_the_champion_shifts(aws: Any, ask: Any) -> None:
+    document = json.loads(two_lanes())
+    document["lanes"][0]["shifting_to"] = 3
+    aws.objects["routing/churn.json"] = json.dumps(document).encode()
+    aws.variants["sluicegate-churn-V2"] = {"v2": score(0.1)}
+    answers = {}
+    for name in ("challenger", "champion"):
+        status, body, _ = ask(prediction_event({"records": [RECORD]}, headers={"X-Lane": name}))
+        assert status == 200
+        answers[name] = (body["version"], body.get("versions"))
+    assert answers == {"challenger": (2, None), "champion": (1, [1, 3])}
+
+
 def test_several_lanes_answer_in_one_csv_though_they_know_other_classes(aws: Any) -> None:
     document = json.loads(two_lanes(subject="visitor"))
     document["lanes"][1]["problem"] = Problem("binary", ("no", "maybe"), "maybe").to_json()

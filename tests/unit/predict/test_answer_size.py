@@ -26,6 +26,7 @@ class Lane:
     slot, version, endpoint, variant, weight = "champion", 1, "e", "v1", 1.0
     content_type = accept = "text/csv"
     local: str | None = None
+    shifting_to: int | None = None
 
     def evaluate(self, model: LocalModel, records: Sequence[bytes]) -> list[dict[str, Any]]:
         raise NotImplementedError

@@ -43,6 +43,7 @@ class FakeLane:
     endpoint: str = "e"
     slot: str = "champion"
     local: str | None = None
+    shifting_to: int | None = None
 
     @property
     def variant(self) -> str:

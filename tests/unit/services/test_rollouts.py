@@ -62,6 +62,29 @@ def test_instances_that_read_alike_shift_by_sagemakers_guardrails(
     assert made.alarms.specs == {}, "they go when the version is in"
 
 
+def test_the_routing_says_that_sagemaker_shifts_before_it_does_and_no_longer_than_that() -> None:
+    made = stage(INSTANCES + CANARY)
+    told: list[int | None] = []
+    update = made.endpoints.update
+
+    def updating(name: str, config: str, guard: BlueGreen | None = None) -> None:
+        told.append(made.lanes[0].get("shifting_to"))
+        update(name, config, guard)
+
+    made.endpoints.update = updating  # type: ignore[method-assign]
+    made.until(lambda: made.status(2) == "deploying")
+    assert told == [2]
+    assert (made.lanes[0]["version"], made.lanes[0]["shifting_to"]) == (1, 2)
+    made.endpoints.settle(ENDPOINT, "an alarm rolled the update back")
+    made.play()
+    assert made.lanes[0]["version"] == 1
+    assert "shifting_to" not in made.lanes[0]
+    made.steer().deploy(MODEL, 2, ANN, made.world.tick())
+    made.play()
+    assert made.lanes[0]["version"] == 2
+    assert "shifting_to" not in made.lanes[0]
+
+
 def test_alarms_look_at_the_new_fleet_alone_and_at_what_the_champion_takes() -> None:
     made = stage(INSTANCES + CANARY)
     made.alarms.usual_ms = 40.0

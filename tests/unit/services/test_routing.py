@@ -90,6 +90,34 @@ def test_a_version_that_took_its_variant_over_is_asked_by_that_name() -> None:
     assert shape(published(registry, storage)["lanes"]) == [("champion", 2, 1.0, "sluicegate-churn", "v1")]
 
 
+def shifting(**model: Any) -> int | None:
+    """Version 2 shares the variant name of version 1, which is live."""
+    registry, storage = world(3, live_version=1, **model)
+    registry.items["version", "churn", 2]["variant"] = "v1"
+    found: int | None = published(registry, storage)["lanes"][0].get("shifting_to")
+    return found
+
+
+def rollout(stage: str, step: int) -> dict[str, Any]:
+    return {"id": "0123abcd", "version": 2, "stage": stage, "steps": [10, 100], "step": step}
+
+
+def test_a_shift_under_one_name_is_told_from_the_wish_until_it_has_settled() -> None:
+    assert shifting(desired_version=2) == 2, "before SageMaker is told"
+    assert shifting(desired_version=2, deploying_version=2) == 2
+    assert shifting(desired_version=1, deploying_version=2) == 2, "the way back: SageMaker can't be called off"
+    assert shifting(desired_version=3, deploying_version=2) == 2, "what is under way, not what comes next"
+    assert shifting(desired_version=1) is None
+    assert shifting(desired_version=3, deploying_version=3) is None, "another name: who answers is known"
+    assert shifting(desired_version=2, sleep={"state": "asleep"}) is None
+
+
+def test_a_version_in_a_lane_leaves_the_endpoint_alone_until_its_last_step() -> None:
+    assert shifting(desired_version=2, rollout=rollout("shifting", 0)) is None
+    assert shifting(desired_version=2, rollout=rollout("shifting", 1)) == 2, "the next thing is the endpoint's update"
+    assert shifting(desired_version=2, deploying_version=2, rollout=rollout("switching", 1)) == 2
+
+
 def test_traffic_that_changes_while_it_is_written_is_written_again() -> None:
     registry, storage = world(2, live_version=1)
     write = storage.write

@@ -34,6 +34,7 @@ class EncodedLane:
     algorithm: Algorithm
     wire: Wire
     local: str | None
+    shifting_to: int | None = None
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> EncodedLane:
@@ -49,6 +50,7 @@ class EncodedLane:
             algorithm=algorithms.of_lane(data),
             wire=data.get("wire", "csv"),
             local=(data.get("local") or {}).get("key"),
+            shifting_to=data.get("shifting_to"),
         )
 
     @property

@@ -26,6 +26,7 @@ from sluicegate.services.predict import (
     Waking,
 )
 from sluicegate.services.prediction_log import lines
+from sluicegate.services.stand_in import ENDPOINT
 
 #: API Gateway ends a request after 29 s
 LONGEST_SECONDS = 27.0
@@ -107,7 +108,8 @@ def _accepted(model: str, request: Request, waking: Waking) -> Json:
 
 
 def _whole(model: str, predicted: Predicted) -> Json:
-    """Where lanes share the traffic, the answer also says which lanes and versions answered."""
+    """Where lanes share the traffic, the answer also says which lanes and versions answered; and while SageMaker shifts
+    the endpoint from one version to the next, both that may have."""
     whole: Json = {"model": model, "version": predicted.lane.version, "served_by": predicted.served[0].served_by}
     if predicted.shared or len(predicted.served) > 1:
         whole["lane"] = predicted.lane.slot
@@ -117,6 +119,9 @@ def _whole(model: str, predicted: Predicted) -> Json:
         for one in predicted.served:
             for prediction in one.predictions:
                 prediction |= {"version": one.lane.version, "lane": one.lane.slot}
+    coming = {one.lane.shifting_to for one in predicted.served if one.served_by == ENDPOINT} - {None, *versions}
+    if coming:
+        whole["versions"] = [*versions, *coming]
     if len({one.served_by for one in predicted.served}) > 1:
         for one in predicted.served:
             for prediction in one.predictions:

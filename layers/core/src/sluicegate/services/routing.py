@@ -7,8 +7,9 @@ One document a model::
 
 ``lanes`` answer requests by weight, ``coming`` are tried when a lane's variant is not there (any more). A lane has
 slot, version, endpoint, variant, weight, encoder, schema, problem, wire and what its algorithm needs to read answers;
-the shadow has a sample, too. Readers take no notice of keys they don't know; an absent key means what was so before
-there was one.
+the shadow has a sample, too. The champion's lane has ``shifting_to``, a version, while SageMaker may answer for either
+of the two under the one variant name. Readers take no notice of keys they don't know; an absent key means what was so
+before there was one.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from sluicegate.services import datasets
 #: publishing again because the registry moved meanwhile
 _ATTEMPTS = 20
 #: the parts of a model's item that the document is made of; a change of another doesn't matter here
-_SOURCES = ("live_version", "deploying_version", "desired_version", "traffic", "settings", "sleep")
+_SOURCES = ("live_version", "deploying_version", "desired_version", "traffic", "settings", "sleep", "rollout")
 CHAMPION = "champion"
 
 
@@ -58,7 +59,7 @@ class RoutingTable:
         # assigned to the champion must find it there
         stable = [self._stable(model, number) for number in coming_versions(item)]
         coming = [lane for lane in stable if (lane["endpoint"], lane["variant"]) not in targets]
-        lanes = [self._lane(model, lane) for lane in serving]
+        lanes = [self._lane(model, lane) | self._shifting(item, lane) for lane in serving]
         standing_by = [self._lane(model, lane) for lane in coming]
         shown = (lanes or standing_by)[:1]
         return {
@@ -92,6 +93,21 @@ class RoutingTable:
             endpoint=names.endpoint(self._prefix, model),
             variant=variant_of(self._registry.version(model, number)),
         )
+
+    def _shifting(self, item: ModelItem, lane: LaneItem) -> dict[str, Any]:
+        """The version that the model's endpoint changes to under the lane's own variant name, so that nobody can tell
+        who answers. Known from the wish on, which is before SageMaker is told, until the endpoint has settled."""
+        rollout = item.get("rollout")
+        apart = (
+            rollout is not None
+            and rollout["stage"] in ("bringing", "shifting")
+            and rollout["step"] + 1 < len(rollout["steps"])
+        )
+        if lane["slot"] != CHAMPION or item.get("sleep") is not None or apart:
+            return {}  # a version that comes in by a lane leaves the endpoint alone until its last step
+        following = [self._stable(item["model"], number) for number in coming_versions(item)[:1]]
+        alike = [other for other in following if other["variant"] == lane["variant"]]
+        return {"shifting_to": alike[0]["version"]} if alike else {}
 
     def _lane(self, model: str, lane: LaneItem) -> dict[str, Any]:
         version = self._registry.version(model, lane["version"])
