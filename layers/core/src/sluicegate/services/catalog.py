@@ -293,7 +293,7 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
         sentences.append(text if text.startswith("model.yaml") else f"model.yaml: {text}")
     waiting, active = model.get("challenging"), model.get("experiment")
     contests = run is not None and run.get("status") == "in_experiment"
-    if run is not None and contests and run.get("version") == waiting:
+    if run is not None and contests and waiting is not None and run.get("version") == waiting:
         state = "waiting"  # told below
     elif run is not None:
         state, text = _run_state(run, live)
