@@ -80,6 +80,13 @@ def model_change(**fields: Any) -> Change:
     return Change("model", "churn", "", set={**shown, **fields}, expect={"revision": fields["revision"] - 1 or None})
 
 
+def test_the_list_says_which_models_wait_for_a_decision(registry: DynamoRegistry) -> None:
+    registry.commit([model_change(revision=1, awaited=[3, 4])])
+    assert [(line["model"], line.get("awaited")) for line in registry.models()] == [("churn", [3, 4])]
+    registry.commit([model_change(revision=2, awaited=None)])
+    assert [(line["model"], line.get("awaited")) for line in registry.models()] == [("churn", None)]
+
+
 def test_a_model_is_kept_with_its_line_in_the_list(registry: DynamoRegistry) -> None:
     schema = {"columns": [{"name": "height", "type": "number", "minimum": 0.5, "maximum": 3}]}
     registry.commit([model_change(revision=1, schema=schema, live_version=None)])
