@@ -38,6 +38,11 @@ def test_no_sequence_of_tries_leaves_the_table_or_turns_round(kind: str, tries: 
     assert revisited <= COMES_BACK.get(kind, set())
 
 
+@given(st.sampled_from(KINDS), st.sampled_from(STATUSES))
+def test_who_is_there_goes_nowhere(kind: str, status: str) -> None:
+    assert lifecycle.path(kind, status, status) == []
+
+
 @given(st.sampled_from(KINDS), st.sampled_from(STATUSES), st.sampled_from(STATUSES))
 def test_a_path_never_leads_through_an_end(kind: str, current: str, to: str) -> None:
     for step in lifecycle.path(kind, current, to)[:-1]:

@@ -116,6 +116,8 @@ def path(kind: str, current: str | None, to: str) -> list[str]:
     An event may overtake the write that comes before it: a training job can end before its starter has written
     "training". Whoever handles the event walks the path, so that no status is skipped in the history.
     """
+    if current == to:
+        return []
     queue: deque[tuple[str | None, list[str]]] = deque([(current, [])])
     seen: set[str | None] = {current}
     while queue:
