@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from sluicegate.domain import names
+from sluicegate.ports import Trial
 from tests.support.fakes import FakePrices
 from tests.support.flow import Flow, table
 
@@ -273,6 +275,25 @@ def test_progress_is_told_as_it_goes() -> None:
         f"Tuning run {run}: 1 of 4 jobs, the best validation:auc 0.7.",
         f"Tuning run {run}: 2 of 4 jobs, the best validation:auc 0.9.",
     ]
+
+
+def test_a_value_that_comes_after_its_jobs_end_counts() -> None:
+    flow = tuned()
+    listed, seen = flow.jobs.trials, set[str]()
+
+    def trials(name: str) -> list[Trial]:
+        found = []
+        for trial in listed(name):
+            late = trial.over and trial.name not in seen
+            found.append(replace(trial, value=None) if late else trial)
+            seen.update([trial.name] if trial.over else [])
+        return found
+
+    flow.jobs.trials = trials  # type: ignore[method-assign]
+    flow.play()
+    search = run_of(flow)["tuning"]
+    assert [trial["value"] for trial in search["trials"]] == [0.7, 0.9, 0.8, 0.8]
+    assert search["best"]["value"] == 0.9
 
 
 def test_strangers_are_ignored() -> None:

@@ -103,9 +103,10 @@ class Follow:
         return fields
 
     def _shown(self, trial: Trial, known: Mapping[str, Any] | None) -> dict[str, Any]:
-        """A trial as the run's item keeps it. What was billed is asked for once, after its end."""
+        """A trial as the run's item keeps it. What was billed is asked for once, after its end; its value may come a
+        moment after that."""
         if known is not None and known["status"] in _OVER and known["seconds"] is not None:
-            return dict(known)
+            return {**known, "value": trial.value if known["value"] is None else known["value"]}
         found: dict[str, Any] = {
             "job": trial.name,
             "status": trial.status,
