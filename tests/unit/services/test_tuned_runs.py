@@ -281,9 +281,9 @@ def test_a_value_that_comes_after_its_jobs_end_counts() -> None:
     flow = tuned()
     listed, seen = flow.jobs.trials, set[str]()
 
-    def trials(name: str) -> list[Trial]:
+    def trials(tuning_job: str) -> list[Trial]:
         found = []
-        for trial in listed(name):
+        for trial in listed(tuning_job):
             late = trial.over and trial.name not in seen
             found.append(replace(trial, value=None) if late else trial)
             seen.update([trial.name] if trial.over else [])
