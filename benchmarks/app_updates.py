@@ -80,7 +80,7 @@ class Bench:
 
     def roll_back(self) -> None:
         number = 3 - self.live()
-        self.application.sluice("deploy", MODEL, str(number), "--why", "a measurement", "--no-wait")
+        self.application.sluice("rollback", MODEL, str(number), "--why", "a measurement", "--no-wait")
         self.answers(number)
         self.application.client("cloudwatch").set_alarm_state(
             AlarmName=f"sluicegate-{MODEL}-v{number}-errors", StateValue="ALARM", StateReason="a drill"
