@@ -63,7 +63,7 @@ class Bench:
 
     def answers(self, number: int) -> None:
         before = self.versions[number]
-        eventually(lambda: self.versions[number] > before, 60, f"version {number} answers")
+        eventually(lambda: self.versions[number] > before, 200, f"version {number} answers")
         self.load.go_on(_ANSWERS)
 
     def canaries(self) -> None:
@@ -85,7 +85,7 @@ class Bench:
         self.application.client("cloudwatch").set_alarm_state(
             AlarmName=f"sluicegate-{MODEL}-v{number}-errors", StateValue="ALARM", StateReason="a drill"
         )
-        eventually(lambda: self.version(number).get("status") == "failed", 60, "the alarm takes it back")
+        eventually(lambda: self.version(number).get("status") == "failed", 200, "the alarm takes it back")
         self.load.go_on(_ANSWERS)
 
 
