@@ -10,8 +10,6 @@ guardrails do below that is measured by ``updates.py``.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import tempfile
 import time
@@ -23,7 +21,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "cli"), str(ROOT / "layers/core/src")]
 
-from benchmarks.updates import Load  # noqa: E402
+from benchmarks.updates import Load, figures, report  # noqa: E402
 from tests.support.application import Application, eventually, running_application  # noqa: E402
 
 MODEL = "switched"
@@ -108,41 +106,8 @@ def measure(updates: int, rollbacks: int, clients: int) -> dict[str, Any]:
                 bench.roll_back()
         finally:
             bench.load.stop()
-        return {
-            "updates": updates,
-            "rollbacks": rollbacks,
-            "clients": clients,
-            "seconds": round(time.perf_counter() - began, 1),
-            "requests": bench.load.answered + len(bench.load.failures),
-            "failed_in_updates": in_updates,
-            "failed_in_rollbacks": len(bench.load.failures) - in_updates,
-            "slowest_ms": round(bench.load.slowest * 1000, 1),
-            "first_failures": bench.load.failures[:3],
-        }
-
-
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--updates", type=int, default=20)
-    parser.add_argument("--rollbacks", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=2)
-    parser.add_argument("--json", action="store_true", help="the figures as JSON")
-    options = parser.parse_args()
-    found = measure(options.updates, options.rollbacks, options.clients)
-    failed = found["failed_in_updates"] + found["failed_in_rollbacks"]
-    if options.json:
-        print(json.dumps(found, indent=2))
-    else:
-        print(
-            f"{found['failed_in_updates']} requests failed in {found['updates']} deployments and "
-            f"{found['failed_in_rollbacks']} in {found['rollbacks']} canaries taken back, of {found['requests']:,} by "
-            f"{found['clients']} clients over the HTTP API (goal 0); the slowest took {found['slowest_ms']:.0f} ms; "
-            f"{found['seconds']} s in all"
-        )
-        for text in found["first_failures"]:
-            print(f"  failed: {text}")
-    return 1 if failed else 0
+        return figures(bench.load, updates, rollbacks, clients, in_updates, began)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report(measure, __doc__, clients=2))

@@ -205,33 +205,38 @@ def measure(updates: int, rollbacks: int, clients: int) -> dict[str, Any]:
         try:
             for number in range(updates):
                 bench.update(_KINDS[number % len(_KINDS)])
-            updated = bench.load.answered, len(bench.load.failures)
+            updated = len(bench.load.failures)
             for number in range(rollbacks):
                 bench.roll_back(number)
         finally:
             bench.load.stop()
-        return {
-            "updates": updates,
-            "rollbacks": rollbacks,
-            "clients": clients,
-            "seconds": round(time.perf_counter() - began, 1),
-            "requests": bench.load.answered + len(bench.load.failures),
-            "failed_in_updates": updated[1],
-            "failed_in_rollbacks": len(bench.load.failures) - updated[1],
-            "slowest_ms": round(bench.load.slowest * 1000, 1),
-            "first_failures": bench.load.failures[:3],
-        }
+        return figures(bench.load, updates, rollbacks, clients, updated, began)
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description="Failed requests of guarded updates and rollbacks under load.")
+def figures(load: Load, updates: int, rollbacks: int, clients: int, in_updates: int, began: float) -> dict[str, Any]:
+    """What became of the load's requests; ``in_updates`` of them had failed before the first rollback."""
+    return {
+        "updates": updates,
+        "rollbacks": rollbacks,
+        "clients": clients,
+        "seconds": round(time.perf_counter() - began, 1),
+        "requests": load.answered + len(load.failures),
+        "failed_in_updates": in_updates,
+        "failed_in_rollbacks": len(load.failures) - in_updates,
+        "slowest_ms": round(load.slowest * 1000, 1),
+        "first_failures": load.failures[:3],
+    }
+
+
+def report(measure: Callable[[int, int, int], dict[str, Any]], doc: str | None, clients: int) -> int:
+    """The command line of a script that measures so; its exit status is 1 when a request failed."""
+    parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--updates", type=int, default=20)
     parser.add_argument("--rollbacks", type=int, default=5)
-    parser.add_argument("--clients", type=int, default=4)
-    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--clients", type=int, default=clients)
+    parser.add_argument("--json", action="store_true", help="the figures as JSON")
     options = parser.parse_args()
     found = measure(options.updates, options.rollbacks, options.clients)
-    failed = found["failed_in_updates"] + found["failed_in_rollbacks"]
     if options.json:
         print(json.dumps(found, indent=2))
     else:
@@ -243,8 +248,8 @@ def main() -> int:
         )
         for text in found["first_failures"]:
             print(f"  failed: {text}")
-    return 1 if failed else 0
+    return 1 if found["failed_in_updates"] + found["failed_in_rollbacks"] else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(report(measure, __doc__, clients=4))

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sluice.commands.drift import drift_command
-from sluice.context import Context
+from tests.support.cli import Given
 from tests.support.sample_drift import drift_report
 
 
@@ -22,18 +22,8 @@ class Api:
         return {"url": "https://bucket.example/d", "expires_in": 300} if path.endswith("as=link") else self.report
 
 
-class Given(Context):
-    def __init__(self, report: dict[str, Any]) -> None:
-        super().__init__()
-        self.given = Api(report)
-
-    @property
-    def api(self) -> Any:
-        return self.given
-
-
 def called(report: dict[str, Any], *arguments: str) -> Result:
-    return CliRunner().invoke(drift_command, ["churn", *arguments], obj=Given(report))
+    return CliRunner().invoke(drift_command, ["churn", *arguments], obj=Given(Api(report)))
 
 
 def test_what_moved_is_told_and_is_the_exit_status() -> None:

@@ -9,9 +9,9 @@ from click.testing import CliRunner, Result
 
 from sluice import contests
 from sluice.commands.experiment import experiment_command, given
-from sluice.context import Context
 from sluice.errors import CliError
 from sluicegate.services.catalog import shaped
+from tests.support.cli import Given
 from tests.support.sample_experiment import experiments
 
 RUNNING, STOPPED = (shaped("experiment", item) for item in experiments())
@@ -39,24 +39,6 @@ class Api:
 
     def delete(self, path: str, body: Any) -> dict[str, Any]:
         return self._say("DELETE", path, body)
-
-
-class Given(Context):
-    def __init__(self, api: Api) -> None:
-        super().__init__()
-        self.given = api
-
-    @property
-    def api(self) -> Any:
-        return self.given
-
-    @property
-    def admin_api(self) -> Any:
-        return self.given
-
-    @property
-    def target(self) -> Any:
-        return type("Target", (), {"is_local": True})()
 
 
 def run(api: Api, *arguments: str) -> Result:

@@ -10,8 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sluice.commands.reports import report_command
-from sluice.context import Context
 from sluice.errors import CliError
+from tests.support.cli import Given
 from tests.support.sample_report import report
 
 
@@ -33,16 +33,6 @@ class Api:
     def text(self, path: str, accept: str) -> str:
         self.asked.append(path)
         return json.dumps(report()) if accept == "application/json" else "<!doctype html>"
-
-
-class Given(Context):
-    def __init__(self, api: Api) -> None:
-        super().__init__()
-        self.given = api
-
-    @property
-    def api(self) -> Any:
-        return self.given
 
 
 def called(api: Api, *arguments: str) -> Result:

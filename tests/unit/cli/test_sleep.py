@@ -10,8 +10,8 @@ from click.testing import CliRunner
 
 from sluice.commands.models import predict_command
 from sluice.commands.sleep import endpoint_text, saved_text, sleep_command, wake_command
-from sluice.context import Context
 from sluice.errors import CliError
+from tests.support.cli import Given
 
 ASLEEP = {"state": "asleep", "since": "2026-01-02T03:04:05.000Z", "by": "idle_shutdown", "why": "nobody called."}
 SAVED = {"usd": 12.5, "seconds": 360_000, "times": 3, "since": "2026-01-02T03:04:05.000Z"}
@@ -49,27 +49,6 @@ class Api:
             return {"model": model, "state": "waking", "retry_after": 15}
         by = "function" if self.states[0] == "asleep" else "endpoint"
         return {"version": 2, "served_by": by, "predictions": [{"prediction": "yes", "inference_id": "i"}]}
-
-
-class Given(Context):
-    def __init__(self, api: Api) -> None:
-        super().__init__()
-        self.given = api
-
-    @property
-    def api(self) -> Any:
-        return self.given
-
-    @property
-    def admin_api(self) -> Any:
-        return self.given
-
-    @property
-    def target(self) -> Any:
-        class Here:
-            is_local = True
-
-        return Here()
 
 
 def run(api: Api, command: click.Command, *arguments: str) -> str:

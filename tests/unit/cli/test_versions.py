@@ -10,9 +10,9 @@ from click.testing import CliRunner
 
 from sluice.commands.application import deploy_command
 from sluice.commands.versions import approve_command, reject_command, rollback_command, versions_command, why_text
-from sluice.context import Context
 from sluice.errors import CliError
 from sluice.version_story import VersionStory, before_live
+from tests.support.cli import Given
 
 
 def line(status: str, message: str = "") -> dict[str, str]:
@@ -41,24 +41,6 @@ class Api:
     def post(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
         self.posted.append((path, body))
         return {"done": True, "message": "Version 3: Approved by ann."}
-
-
-class Given(Context):
-    def __init__(self, api: Api) -> None:
-        super().__init__()
-        self.given = api
-
-    @property
-    def api(self) -> Any:
-        return self.given
-
-    @property
-    def admin_api(self) -> Any:
-        return self.given
-
-    @property
-    def target(self) -> Any:
-        return type("Target", (), {"is_local": True})
 
 
 @pytest.fixture(autouse=True)

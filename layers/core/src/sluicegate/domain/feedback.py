@@ -7,12 +7,12 @@ id of the prediction. The id is authenticated and says model, version, lane and 
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sluicegate.domain.inference_id import InferenceId, InvalidInferenceId, verify
+from sluicegate.domain.numbers import finite
 from sluicegate.domain.schema import SUPERVISED
 
 #: pieces in one request
@@ -124,7 +124,7 @@ def _reward(value: object, rules: Rules) -> float:
             "wrong_kind", "this model takes labels; feedback.reward in model.yaml makes it take rewards", "reward"
         )
     low, high = rules.rewards
-    number = _number(value)
+    number = finite(value)
     if number is None:
         raise Refused(
             "out_of_range", f"reward must be a number from {low:g} to {high:g}, not {_shown(value)}", "reward"
@@ -142,7 +142,7 @@ def _label(value: object, rules: Rules) -> str | float:
         return name
     if rules.kind not in SUPERVISED:
         raise Refused("wrong_kind", f"a {rules.kind or 'model without a version'} has no labels", "label")
-    number = _number(value)
+    number = finite(value)
     if number is None:
         raise Refused("out_of_range", f"label must be a finite number, not {_shown(value)}", "label")
     return number
@@ -154,21 +154,11 @@ def _class_name(value: object, classes: Sequence[str]) -> str | None:
         names = [value]
     elif isinstance(value, bool):
         names = [json.dumps(value), str(value)]
-    elif isinstance(value, (int, float)) and (number := _number(value)) is not None:
+    elif isinstance(value, (int, float)) and (number := finite(value)) is not None:
         names = [json.dumps(value), f"{number:.0f}" if number.is_integer() else "", json.dumps(number)]
     else:
         names = []
     return next((name for name in names if name in classes), None)
-
-
-def _number(value: object) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _shown(value: object) -> str:

@@ -6,11 +6,11 @@ that join them.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sluicegate.domain.distribution import Distribution, as_text
+from sluicegate.domain.numbers import finite
 from sluicegate.domain.records import logged_value
 from sluicegate.domain.schema import SUPERVISED, Column, Problem, Value
 
@@ -113,7 +113,7 @@ def spoken(problem: Problem, line: Mapping[str, Any]) -> Value:
     said = line.get("prediction")
     if problem.kind == "multiclass":
         return said if isinstance(said, str) else None
-    return _finite(said)
+    return finite(said)
 
 
 def score(problem: Problem, line: Mapping[str, Any]) -> Score | None:
@@ -121,11 +121,11 @@ def score(problem: Problem, line: Mapping[str, Any]) -> Score | None:
     if problem.kind not in SUPERVISED:
         return None
     if problem.kind == "regression":
-        return _finite(line.get("prediction"))
+        return finite(line.get("prediction"))
     shares = line.get("probabilities")
     if not isinstance(shares, Mapping):
         return None
-    found = [_finite(shares.get(name)) for name in problem.classes]
+    found = [finite(shares.get(name)) for name in problem.classes]
     known = tuple(share for share in found if share is not None)
     if len(known) != len(found):
         return None
@@ -147,13 +147,3 @@ def truth(problem: Problem, label: Any) -> float | None:
         return found if isinstance(found, float) else None
     text = label.strip() if isinstance(label, str) else as_text(label)
     return float(problem.classes.index(text)) if text in problem.classes else None
-
-
-def _finite(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None

@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 from datetime import datetime
 
-from sluicegate.domain.errors import NotFound, Refused, SluicegateError, Transient
+from sluicegate.domain.errors import NotFound, Refused
 from sluicegate.domain.items import ModelItem
 from sluicegate.ports import Packages
 from sluicegate.services.ledger import Ledger, Step
 from sluicegate.services.rollout import Rollout
+from sluicegate.services.ticks import each
 from sluicegate.services.unheard import Unheard
 
 log = logging.getLogger(__name__)
@@ -33,24 +34,15 @@ class Advance:
     def all(self, now: datetime) -> dict[str, str]:
         """By model that is on the way, or whose version was decided: what was done. Raises ``Transient`` when some
         could not be seen to, after the others were."""
-        outcomes: dict[str, str] = {}
-        failures: list[str] = []
-        for line in self._registry.models():
-            if not line.get("moving") and not line.get("awaited"):
-                continue
-            model = line["model"]
-            try:
-                heard = self._unheard.take_up(model, now) if line.get("awaited") else None
-                if line.get("moving"):
-                    outcomes[model] = self.one(model, now)
-                if heard is not None:
-                    outcomes[model] = heard
-            except SluicegateError as error:
-                log.exception("%s could not be seen to", model)
-                failures.append(f"{model}: {error}")
-        if failures:
-            raise Transient("; ".join(failures))
-        return outcomes
+        lines = {line["model"]: line for line in self._registry.models()}
+
+        def seen_to(model: str) -> str | None:
+            heard = self._unheard.take_up(model, now) if lines[model].get("awaited") else None
+            done = self.one(model, now) if lines[model].get("moving") else None
+            return done if heard is None else heard
+
+        concerned = [model for model, line in lines.items() if line.get("moving") or line.get("awaited")]
+        return {model: word for model, word in each(concerned, seen_to).items() if word is not None}
 
     def one(self, model: str, now: datetime) -> str:
         """deploying | live | failed | busy | nothing | ignored."""

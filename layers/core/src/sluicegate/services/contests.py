@@ -6,17 +6,15 @@ finds it at its next look. What is asked for twice is done once.
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 
-from sluicegate.domain.errors import NotFound, Transient
+from sluicegate.domain.errors import NotFound
 from sluicegate.domain.items import ExperimentItem, ModelItem, VerdictItem, stamp
 from sluicegate.ports import RegistryReader, RolloutBell
 from sluicegate.services.experiment_steps import Steps, identity
 from sluicegate.services.experiment_terms import CannotStart, Wanted, check, terms
 from sluicegate.services.ledger import Ledger, Step
-
-log = logging.getLogger(__name__)
+from sluicegate.services.ticks import ring
 
 #: what a person may decide
 WORDS = ("promote", "keep", "stop")
@@ -85,13 +83,6 @@ def begin(ledger: Ledger, model: str, wanted: Wanted, now: datetime) -> Experime
 
     ledger.step(model, now, plan)
     return registry.experiment(model, result)
-
-
-def ring(bell: RolloutBell, model: str, now: datetime) -> None:
-    try:
-        bell.ring(model, now)
-    except Transient as error:
-        log.warning("%s: nobody is told, the next look finds it: %s", model, error)
 
 
 def known(registry: RegistryReader, model: str, experiment: str | None) -> ExperimentItem | None:

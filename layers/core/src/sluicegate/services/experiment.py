@@ -17,7 +17,7 @@ import logging
 from datetime import datetime, timedelta
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import NotFound, Refused, SluicegateError, Transient
+from sluicegate.domain.errors import NotFound, Refused, Transient
 from sluicegate.domain.items import (
     ContenderItem,
     ExperimentItem,
@@ -30,13 +30,14 @@ from sluicegate.domain.items import (
 )
 from sluicegate.domain.shadow import SHADOW
 from sluicegate.ports import RolloutBell
-from sluicegate.services.contests import begin, known, ring
+from sluicegate.services.contests import begin, known
 from sluicegate.services.experiment_looks import Looks, is_due
 from sluicegate.services.experiment_steps import CONTESTS, Steps, strategy
 from sluicegate.services.experiment_terms import CHAMPION, CannotStart, Wanted
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.routing import RoutingTable, variant_of
+from sluicegate.services.ticks import each, ring
 
 log = logging.getLogger(__name__)
 
@@ -76,19 +77,9 @@ class Experiments:
     def tick(self, now: datetime) -> dict[str, str]:
         """What was done for each model that has an experiment or waits for one. Raises ``Transient`` when some could
         not be seen to, after the others were."""
-        found: dict[str, str] = {}
-        failures: list[str] = []
-        for line in self._registry.models():
-            if not (line.get("experiment") or line.get("challenging")):
-                continue
-            try:
-                found[line["model"]] = self.advance(line["model"], now, recover=True)
-            except SluicegateError as error:
-                log.exception("the experiment of %s could not be seen to", line["model"])
-                failures.append(f"{line['model']}: {error}")
-        if failures:
-            raise Transient("; ".join(failures))
-        return found
+        lines = self._registry.models()
+        concerned = [line["model"] for line in lines if line.get("experiment") or line.get("challenging")]
+        return each(concerned, lambda model: self.advance(model, now, recover=True))
 
     def advance(self, model: str, now: datetime, recover: bool = False) -> str:
         """The next things for the model's experiment; a word for where it stands: none | waits | starting | running |

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 from sluicegate.domain import names
 from sluicegate.domain.durations import duration_seconds
-from sluicegate.domain.errors import NotFound, SluicegateError, Transient
+from sluicegate.domain.errors import NotFound
 from sluicegate.domain.items import ModelItem, moment
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.domain.settings_sleep import kept_awake
@@ -20,6 +20,7 @@ from sluicegate.services.costs import Costs
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.routing import variant_of
 from sluicegate.services.sleeping import put_to_sleep
+from sluicegate.services.ticks import each, ring
 
 log = logging.getLogger(__name__)
 
@@ -44,21 +45,10 @@ class Reap:
     def look(self, now: datetime) -> list[str]:
         """The models whose endpoints go to sleep. Raises ``Transient`` when some could not be looked at, after the
         others were."""
-        found: list[str] = []
-        failures: list[str] = []
-        for line in self._registry.models():
-            if line.get("live_version") is None or line.get("experiment") is not None:
-                continue
-            model = line["model"]
-            try:
-                if self._one(self._registry.model(model), now):
-                    found.append(model)
-            except SluicegateError as error:
-                log.exception("%s could not be looked at", model)
-                failures.append(f"{model}: {error}")
-        if failures:
-            raise Transient("; ".join(failures))
-        return found
+        awake = (line for line in self._registry.models() if line.get("live_version") is not None)
+        candidates = [line["model"] for line in awake if line.get("experiment") is None]
+        done = each(candidates, lambda model: self._one(self._registry.model(model), now))
+        return [model for model, asleep in done.items() if asleep]
 
     def _one(self, item: ModelItem, now: datetime) -> bool:
         model = item["model"]
@@ -74,7 +64,7 @@ class Reap:
             self._ledger, model, now, "idle_shutdown", why, lambda one: self._costs.price(one, "hosting"), expect
         )
         if done:
-            self._ring(model, now)
+            ring(self._bell, model, now)
         return done
 
     def _is_idle(self, item: ModelItem, since: datetime, now: datetime) -> bool:
@@ -96,9 +86,3 @@ class Reap:
             return False
         variant = variant_of(self._registry.version(model, live))
         return self._calls.count(state.name, variant, since, now) == 0
-
-    def _ring(self, model: str, now: datetime) -> None:
-        try:
-            self._bell.ring(model, now)
-        except Transient as error:
-            log.warning("%s: nobody is told, the next tick finds it: %s", model, error)

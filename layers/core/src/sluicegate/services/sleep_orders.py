@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass
 from datetime import datetime
 
-from sluicegate.domain.errors import Transient
 from sluicegate.domain.sleep import endpoint_state, why_awake
 from sluicegate.ports import RolloutBell
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.sleeping import PriceOf, put_to_sleep, wake_up
 from sluicegate.services.steer import By, NotPossible
-
-log = logging.getLogger(__name__)
+from sluicegate.services.ticks import ring
 
 
 @dataclass(frozen=True)
@@ -38,7 +35,7 @@ class SleepOrders:
         item = self._registry.model(model)
         state = endpoint_state(item)
         if state == "asleep":
-            self._ring(model, now)
+            ring(self._bell, model, now)
             return Ordered(False, "asleep", f"The endpoint of {model} is asleep already.")
         why_not = why_awake(item)
         expect = {"live_version": item.get("live_version")}
@@ -47,7 +44,7 @@ class SleepOrders:
             why_not = why_awake(self._registry.model(model)) or "another version went live meanwhile"
         if why_not is not None:
             raise NotPossible(f"The endpoint of {model} can't be put to sleep: {why_not}.")
-        self._ring(model, now)
+        ring(self._bell, model, now)
         return Ordered(True, "asleep", f"The endpoint of {model} goes to sleep; the next prediction wakes it.")
 
     def wake(self, model: str, by: By, now: datetime) -> Ordered:
@@ -59,11 +56,5 @@ class SleepOrders:
         state = endpoint_state(self._registry.model(model)) or "serving"
         if state == "serving":
             return Ordered(False, "serving", f"The endpoint of {model} is awake already.")
-        self._ring(model, now)
+        ring(self._bell, model, now)
         return Ordered(done, state, f"The endpoint of {model} wakes{'' if done else ' already'}.")
-
-    def _ring(self, model: str, now: datetime) -> None:
-        try:
-            self._bell.ring(model, now)
-        except Transient as error:
-            log.warning("%s: nobody is told, the next tick finds it: %s", model, error)
