@@ -73,6 +73,12 @@ def answered(model: Model, body: bytes, kind: Any) -> list[list[float]]:
     return [value if isinstance(value, list) else [value] for value in model.predict(parse(body, kind)).tolist()]
 
 
+def diverged(booster: xgboost.Booster) -> bool:
+    """A linear booster can, with a steep objective or large inputs."""
+    found = json.loads(bytes(booster.save_raw("json")))["learner"]["gradient_booster"]
+    return found["name"] == "gblinear" and not np.isfinite(found["model"]["weights"]).all()
+
+
 def same(ours: list[list[float]], theirs: list[list[float]]) -> None:
     assert len(ours) == len(theirs)
     for our, their in zip(ours, theirs, strict=True):
@@ -83,6 +89,10 @@ def same(ours: list[list[float]], theirs: list[list[float]]) -> None:
 @given(boosters(), rows)
 def test_every_booster_and_row(trained: tuple[xgboost.Booster, str], given_rows: list[list[float | None]]) -> None:
     booster, raw = trained
+    if diverged(booster):
+        with pytest.raises(NoLocalModel, match="the training diverged"):
+            xgboost_files.document([bytes(booster.save_raw(raw))])
+        return
     document = json.loads(json.dumps(xgboost_files.document([bytes(booster.save_raw(raw))])))
     local = compiled(document)
     for encode, wire in ((csv, "csv"), (libsvm, "libsvm")):

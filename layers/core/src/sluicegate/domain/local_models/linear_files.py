@@ -41,9 +41,7 @@ def document(content: bytes) -> dict[str, Any]:
     except NoLocalModel:
         raise
     except zipfile.BadZipFile as error:
-        raise NoLocalModel(
-            "AWS documents no layout for what its linear learner writes, so it is not read here"
-        ) from error
+        raise NoLocalModel(_NOT_READ) from error
     except (ValueError, KeyError, TypeError, OSError, EOFError) as error:
         raise NoLocalModel(f"the model's file can't be read ({type(error).__name__}: {error})") from error
     link = "identity" if kind == "regressor" else _LINKS.get((kind, loss))

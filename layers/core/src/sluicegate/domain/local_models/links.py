@@ -33,8 +33,12 @@ def logistic(margins: Sequence[float]) -> list[float]:
 
 
 def exponential(margins: Sequence[float]) -> list[float]:
+    """
+    >>> exponential([0.0]), exponential([100.0]), exponential([math.nan])
+    ([1.0], [inf], [nan])
+    """
     value = margins[0]
-    return _single([math.exp(value)]) if value < 89 else [math.inf]
+    return [math.inf] if value >= 89 else _single([math.exp(value)])
 
 
 def softmax(margins: Sequence[float]) -> list[float]:

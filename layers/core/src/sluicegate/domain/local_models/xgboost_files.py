@@ -92,6 +92,8 @@ def _parsed(content: bytes) -> Any:
 def _linear(model: Mapping[str, Any], width: int, outputs: int, base: float) -> dict[str, Any]:
     """The file has a row a feature, a column an output, the biases last."""
     table = np.asarray(model["weights"], np.float32).reshape(width + 1, outputs)
+    if not np.isfinite(table).all():
+        raise NoLocalModel("the training diverged: weights of the model are not finite")
     biases = table[-1] + np.float32(base)
     return {
         "precision": "single",
@@ -131,6 +133,8 @@ class _Forest:
         lefts, rights = _whole(tree["left_children"]), _whole(tree["right_children"])
         features, default = _whole(tree["split_indices"]), _whole(tree["default_left"])
         conditions = np.asarray(tree["split_conditions"], np.float32)
+        if not np.isfinite(conditions[np.asarray(lefts) < 0]).all():
+            raise NoLocalModel("the training diverged: leaves of the model are not finite")
         sets = _sets(tree)
         start = len(self._features)
         order = [0]
