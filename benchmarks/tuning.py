@@ -25,7 +25,7 @@ from tests.support.region import RunningRegion, running_region, wait_for  # noqa
 
 GOAL = 1.3
 JOBS, PARALLEL = 12, 2
-ROWS, WIDTH, ROUNDS = 120_000, 40, 150
+ROWS, WIDTH, ROUNDS = 120_000, 40, 500
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 STATIC = {
     "objective": "binary:logistic",

@@ -155,6 +155,7 @@ class Job:
     def _matrix(self, table: tables.Table, like: xgb.DMatrix | None = None, columns: int = 0) -> xgb.DMatrix:
         """A DMatrix; quantized at once where only histograms are needed: a byte a cell instead of eight."""
         keywords: dict[str, Any] = {"label": table.labels, "weight": table.weights, "qid": table.groups}
+        keywords["nthread"] = self._params.get("nthread")  # else jobs side by side wait for each other's cores
         if not isinstance(table.features, np.ndarray):
             sparse = _csr(table)
             sparse.resize((table.rows, max(sparse.shape[1], columns)))
