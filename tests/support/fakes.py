@@ -493,11 +493,28 @@ class FakeEndpoints:
         self.world.say("endpoint", name)
 
 
-class FakeAlarms:
-    """``values`` are the states of alarms that are not OK, ``usual_ms`` what the champion took until now."""
+class FakeMetrics:
+    """``told``: by dimensions, the last distance and when it was measured."""
 
     def __init__(self, world: World) -> None:
         self.world = world
+        self.told: dict[frozenset[tuple[str, str]], tuple[float, datetime]] = {}
+
+    def drifted(self, state: Mapping[str, bool], at: datetime) -> None:
+        raise AssertionError("nobody asked for drift here")
+
+    def shifted(self, dimensions: Mapping[str, str], distance: float, at: datetime) -> None:
+        self.told[frozenset(dimensions.items())] = (distance, at)
+        self.world.effect(f"measure {dict(dimensions)} {distance}")
+
+
+class FakeAlarms:
+    """``values`` are the states of alarms that are not OK, ``usual_ms`` what the champion took until now. Alarms on
+    ``metrics`` are evaluated at their last value."""
+
+    def __init__(self, world: World, metrics: FakeMetrics) -> None:
+        self.world = world
+        self.metrics = metrics
         self.specs: dict[str, AlarmSpec] = {}
         self.values: dict[str, str] = {}
         self.usual_ms: float | None = None
@@ -508,7 +525,15 @@ class FakeAlarms:
 
     def states(self, names: Sequence[str]) -> list[AlarmState]:
         found = [name for name in names if name in self.specs]
-        return [AlarmState(name, self.values.get(name, "OK"), "Threshold Crossed") for name in found]
+        return [
+            AlarmState(name, self.values.get(name, self._measured(self.specs[name])), "Threshold Crossed")
+            for name in found
+        ]
+
+    def _measured(self, spec: AlarmSpec) -> str:
+        value, at = self.metrics.told.get(frozenset(spec.dimensions.items()), (0.0, self.world.now))
+        recent = self.world.now - at <= timedelta(minutes=spec.minutes)
+        return "ALARM" if spec.namespace == "Sluicegate" and recent and value >= spec.threshold else "OK"
 
     def delete(self, names: Sequence[str]) -> None:
         for name in names:

@@ -39,6 +39,7 @@ from tests.support.fakes import (
     FakeBell,
     FakeEndpoints,
     FakeJobs,
+    FakeMetrics,
     FakePackages,
     FakePrices,
     FakeQueue,
@@ -80,7 +81,8 @@ class Flow:
         self.jobs = FakeJobs(world)
         self.packages = FakePackages(world)
         self.endpoints = FakeEndpoints(world)
-        self.alarms = FakeAlarms(world)
+        self.metrics = FakeMetrics(world)
+        self.alarms = FakeAlarms(world, self.metrics)
         self.scaling = FakeScaling(world)
         self.workspace = FakeWorkspace()
         self.prices = FakePrices()
@@ -94,9 +96,8 @@ class Flow:
         return Ledger(self.registry, FakeQueue(self.world), PREFIX, self.quiet, pause=lambda _: None)
 
     def rollout(self) -> Rollout:
-        return Rollout(
-            self.ledger(), self.storage, self.endpoints, self.jobs, self.alarms, self.scaling, PREFIX, REGION
-        )
+        outside = (self.storage, self.endpoints, self.jobs, self.alarms, self.metrics, self.scaling)
+        return Rollout(self.ledger(), *outside, PREFIX, REGION)
 
     def processing(self, ledger: Ledger) -> Processing:
         priced = Costs(self.registry, self.prices, REGION)

@@ -23,6 +23,7 @@ from tests.support.fakes import (
     FakeBell,
     FakeEndpoints,
     FakeJobs,
+    FakeMetrics,
     FakePackages,
     FakeQueue,
     FakeRegistry,
@@ -46,7 +47,8 @@ class Stage:
         self.settings = settings
         self.registry, self.storage = FakeRegistry(self.world), FakeStorage(self.world)
         self.endpoints, self.jobs = FakeEndpoints(self.world), FakeJobs(self.world)
-        self.packages, self.alarms = FakePackages(self.world), FakeAlarms(self.world)
+        self.packages, self.metrics = FakePackages(self.world), FakeMetrics(self.world)
+        self.alarms = FakeAlarms(self.world, self.metrics)
         self.scaling = FakeScaling(self.world)
         self.packages.groups.add(ENDPOINT)
         self.pending: list[tuple[str, str]] = []
@@ -137,9 +139,8 @@ class Stage:
         return Ledger(self.registry, FakeQueue(self.world), PREFIX, 0, pause=lambda _: None)
 
     def rollout(self) -> Rollout:
-        return Rollout(
-            self.ledger(), self.storage, self.endpoints, self.jobs, self.alarms, self.scaling, PREFIX, REGION
-        )
+        outside = (self.storage, self.endpoints, self.jobs, self.alarms, self.metrics, self.scaling)
+        return Rollout(self.ledger(), *outside, PREFIX, REGION)
 
     def steer(self) -> Steer:
         return Steer(self.ledger(), FakeBell(self.world))

@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
+from sluicegate.adapters.alarms import CloudWatchAlarms
 from sluicegate.adapters.aws import client, translate
 from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
@@ -23,7 +24,7 @@ from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
 from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFound, Refused, Transient, UserError
-from sluicegate.ports import Change, Instances, PackageSpec, Serverless, TrainingSpec, TransformSpec
+from sluicegate.ports import AlarmSpec, Change, Instances, PackageSpec, Serverless, TrainingSpec, TransformSpec
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/sluicegate-churn/3"
@@ -339,3 +340,27 @@ def test_drift_is_told_by_model_and_as_a_number_of_models(account: None) -> None
     assert highest("DriftedModels", NamePrefix="sluicegate") == [3.0]
     assert highest("Drifted", NamePrefix="sluicegate", Model="m2") == [1.0]
     assert highest("Drifted", NamePrefix="sluicegate", Model="m1199") == [0.0]
+
+
+def test_how_far_predictions_are_is_a_metric_and_its_alarm_looks_at_exactly_that(account: None) -> None:
+    cloudwatch = boto3.client("cloudwatch")
+    at = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    measured = {"NamePrefix": "sluicegate", "Model": "churn", "Version": "2", "Attempt": "0011aabb"}
+    for _ in range(2):
+        CloudWatchMetrics(cloudwatch, "sluicegate").shifted(measured, 0.31, at)
+    spec = AlarmSpec("churn-v2-predictions", "", "Sluicegate", "PredictionShift", measured, "Maximum", 0.25, 3)
+    CloudWatchAlarms(cloudwatch).put(spec, {})
+    [alarm] = cloudwatch.describe_alarms(AlarmNames=["churn-v2-predictions"])["MetricAlarms"]
+    found = cloudwatch.get_metric_statistics(
+        Namespace=alarm["Namespace"],
+        MetricName=alarm["MetricName"],
+        Dimensions=alarm["Dimensions"],
+        Statistics=[alarm["Statistic"]],
+        Period=60,
+        StartTime=at,
+        EndTime=at.replace(minute=5),
+    )
+    assert [point["Maximum"] for point in found["Datapoints"]] == [0.31]
+    assert "Unit" not in alarm, "the metric has none, an alarm of another unit would never see it"
+    assert (alarm["EvaluationPeriods"], alarm["DatapointsToAlarm"]) == (3, 1)
+    assert (alarm["TreatMissingData"], alarm["ActionsEnabled"]) == ("notBreaching", False)

@@ -120,9 +120,21 @@ def alarms() -> CloudWatchAlarms:
     return CloudWatchAlarms(client("cloudwatch"))
 
 
+def metrics() -> CloudWatchMetrics:
+    return CloudWatchMetrics(client("cloudwatch"), prefix())
+
+
 def rollout() -> Rollout:
     return Rollout(
-        ledger(), storage(), SageMakerEndpoints(client("sagemaker")), jobs(), alarms(), scaling(), prefix(), region()
+        ledger(),
+        storage(),
+        SageMakerEndpoints(client("sagemaker")),
+        jobs(),
+        alarms(),
+        metrics(),
+        scaling(),
+        prefix(),
+        region(),
     )
 
 
@@ -138,7 +150,7 @@ def wake() -> Wake:
 
 @cache
 def watch_drift() -> WatchDrift:
-    return WatchDrift(ledger(), storage(), CloudWatchMetrics(client("cloudwatch"), prefix()))
+    return WatchDrift(ledger(), storage(), metrics())
 
 
 @cache

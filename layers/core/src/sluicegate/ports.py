@@ -131,6 +131,7 @@ class Metrics(Protocol):
     """The application's own metrics in CloudWatch."""
 
     def drifted(self, state: Mapping[str, bool], at: datetime) -> None: ...  # by model, and how many in all
+    def shifted(self, dimensions: Mapping[str, str], distance: float, at: datetime) -> None: ...  # of predictions
 
 
 class TrainingQueue(Protocol):
@@ -331,12 +332,14 @@ class Packages(Protocol):
 
 @dataclass(frozen=True)
 class EndpointState:
-    """``status`` as SageMaker says it; ``pending_config`` is what an update under way leads to."""
+    """``status`` as SageMaker says it; ``pending_config`` is what an update under way leads to, ``baking_since`` when
+    its last shift of traffic was done and the waiting began."""
 
     name: str
     status: str
     config: str
     pending_config: str | None = None
+    baking_since: datetime | None = None
     failure_reason: str = ""
     created: datetime | None = None
     arn: str = ""
@@ -402,7 +405,8 @@ class Calls(Protocol):
 
 @dataclass(frozen=True)
 class AlarmSpec:
-    """Raised when ``statistic`` (Sum, Maximum, p99) of a minute reaches ``threshold``; silence is good."""
+    """Raised when ``statistic`` (Sum, Maximum, p99) of one of the last ``minutes`` reaches ``threshold``; silence is
+    good."""
 
     name: str
     description: str
@@ -411,6 +415,7 @@ class AlarmSpec:
     dimensions: Mapping[str, str]
     statistic: str
     threshold: float
+    minutes: int = 1
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from sluicegate.adapters.aws import translated
@@ -71,6 +72,7 @@ class SageMakerEndpoints:
             status=found["EndpointStatus"],
             config=found.get("EndpointConfigName", ""),
             pending_config=pending.get("EndpointConfigName"),
+            baking_since=_baking_since(pending),
             failure_reason=found.get("FailureReason", ""),
             created=found.get("CreationTime"),
             arn=found.get("EndpointArn", ""),
@@ -99,6 +101,18 @@ class SageMakerEndpoints:
             for page in self._sagemaker.get_paginator("list_tags").paginate(ResourceArn=arn):
                 found |= {tag["Key"]: tag["Value"] for tag in page["Tags"]}
         return found
+
+
+def _baking_since(pending: Mapping[str, Any]) -> datetime | None:
+    """When the last of the variants began to bake; None while one does something else."""
+    began = []
+    for variant in pending.get("ProductionVariants") or ():
+        stages = [stage for stage in variant.get("VariantStatus") or () if "StartTime" in stage]
+        said = max(stages, key=lambda stage: stage["StartTime"], default=None)
+        if said is None or said["Status"] != "Baking":
+            return None
+        began.append(said["StartTime"])
+    return max(began, default=None)
 
 
 def deployment_config(guard: BlueGreen) -> dict[str, Any]:

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from sluicegate.adapters.aws import translated
+from sluicegate.domain.names import METRICS, PREDICTION_SHIFT
 
-NAMESPACE = "Sluicegate"
 #: PutMetricData takes 1,000 values
 _MOST = 1_000
 
@@ -36,4 +36,17 @@ class CloudWatchMetrics:
         for start in range(0, len(values), _MOST):
             data = [{**value, "Timestamp": at, "Unit": "Count"} for value in values[start : start + _MOST]]
             with translated():
-                self._cloudwatch.put_metric_data(Namespace=NAMESPACE, MetricData=data)
+                self._cloudwatch.put_metric_data(Namespace=METRICS, MetricData=data)
+
+    def shifted(self, dimensions: Mapping[str, str], distance: float, at: datetime) -> None:
+        """``PredictionShift`` of a version that comes in; telling it again changes no maximum."""
+        named = [{"Name": name, "Value": value} for name, value in dimensions.items()]
+        datum = {
+            "MetricName": PREDICTION_SHIFT,
+            "Dimensions": named,
+            "Value": distance,
+            "Timestamp": at,
+            "Unit": "None",
+        }
+        with translated():
+            self._cloudwatch.put_metric_data(Namespace=METRICS, MetricData=[datum])

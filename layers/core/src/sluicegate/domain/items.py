@@ -258,6 +258,15 @@ class LocalItem(TypedDict, total=False):
     absent: str
 
 
+class ShiftItem(TypedDict):
+    """How far a version's predictions are from its evaluation's since it has traffic (``prediction_shift.Shift``)."""
+
+    at: str
+    distance: float
+    rows: int
+    reason: str
+
+
 class VersionItem(TypedDict, total=False):
     version: int
     status: str
@@ -279,6 +288,8 @@ class VersionItem(TypedDict, total=False):
     variant: str  # the production variant it serves under, where that isn't v<version>
     decision: VerdictOfPerson | None
     alarms: list[str]  # that watch it while it comes in
+    attempt: str  # to bring it in, the last: names what is measured of it meanwhile
+    prediction_shift: ShiftItem | None  # what was measured last
 
 
 class BatchItem(TypedDict, total=False):
@@ -396,7 +407,7 @@ KEPT: dict[str, frozenset[str]] = {
     "run": frozenset(
         {"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads", "since", "skipped", "code"}
     ),
-    "version": frozenset({"model", "reason", "released", "variant", "alarms"}),
+    "version": frozenset({"model", "reason", "released", "variant", "alarms", "attempt"}),
     "batch": frozenset({"model", "etag", "sequencer"}),
     "experiment": frozenset({"model", "looked_at", "information", "settled_at"}),
 }

@@ -20,6 +20,9 @@ import re
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
 
+#: the application's own metrics in CloudWatch: their namespace, and the one that an alarm of a version looks at
+METRICS, PREDICTION_SHIFT = "Sluicegate", "PredictionShift"
+
 MODEL = re.compile(r"[a-z][a-z0-9-]{0,39}")
 RUN_LENGTH = 8
 _JOB = re.compile(r"([a-z][a-z0-9-]{0,39}?)-([0-9a-f]{8})(-c)?")
@@ -244,13 +247,18 @@ def batch_owner(prefix: str, name: str) -> BatchName | None:
     return BatchName(match[1], match[2]) if match else None
 
 
+def attempt(model: str, version: int, decided_at: str) -> str:
+    """One try to bring a version in: the same for whoever takes up the decision, another for the next decision."""
+    return digest(["rollout", model, str(version), decided_at], 8)
+
+
 def alarm_model(prefix: str, alarm: str) -> str | None:
     """The model whose version an alarm of ours watches while it comes in, or None.
 
     >>> alarm_model("sluicegate", "sluicegate-churn-v3-errors"), alarm_model("sluicegate", "sluicegate-PredictErrors")
     ('churn', None)
     """
-    match = re.fullmatch(rf"{re.escape(prefix)}-(.+)-v[1-9][0-9]*-(errors|latency)", alarm)
+    match = re.fullmatch(rf"{re.escape(prefix)}-(.+)-v[1-9][0-9]*-(errors|latency|predictions)", alarm)
     return match[1] if match and is_model(match[1]) else None
 
 

@@ -55,7 +55,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
             "model_package_arn",
             "history",
         ),
-        *("created_at", "live_since", "decision", "local"),
+        *("created_at", "live_since", "decision", "local", "prediction_shift"),
     ),
     "batch": (
         *("batch", "key", "status", "version", "size", "received_at", "updated_at", "rows", "rejected_rows", "parts"),

@@ -16,20 +16,22 @@ from typing import Any, Literal
 from sluicegate.domain import algorithms, names
 from sluicegate.domain.dataset import Wires
 from sluicegate.domain.errors import NotFound, Refused
-from sluicegate.domain.items import ModelItem, VersionItem
+from sluicegate.domain.items import ModelItem, ShiftItem, VersionItem, stamp
 from sluicegate.domain.settings_deployment import Guard
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Alarms, AlarmSpec, Change, Endpoints, EndpointState, Instances, Registry, Storage
+from sluicegate.ports import Alarms, AlarmSpec, Change, Endpoints, EndpointState, Instances, Metrics, Registry, Storage
 from sluicegate.services import datasets
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import tags
-from sluicegate.services.prediction_shift import PredictionShift
+from sluicegate.services.prediction_shift import THRESHOLDS, PredictionShift, Shift
 from sluicegate.services.routing import variant_of
 
 log = logging.getLogger(__name__)
 
-#: what CloudWatch watches; predictions are compared by ``services.prediction_shift``
-SIGNS = ("errors", "latency")
+#: an alarm each; the metric of the last is the application's own (``services.prediction_shift``)
+SIGNS = ("errors", "latency", "predictions")
+#: predictions are measured once a minute, so a lost alarm event is seen by one of the next looks
+_SHIFT_MINUTES = 3
 #: by how much a version may be slower than the one that serves, when model.yaml names no limit
 _SLOWER = 2.0
 _LEAST_MS, _USUAL_MS = 50.0, 1000.0
@@ -52,6 +54,7 @@ class Guards:
         storage: Storage,
         endpoints: Endpoints,
         alarms: Alarms,
+        metrics: Metrics,
         blueprint: Blueprint,
         prefix: str,
     ) -> None:
@@ -59,6 +62,7 @@ class Guards:
         self._storage = storage
         self._endpoints = endpoints
         self._alarms = alarms
+        self._metrics = metrics
         self._blueprint = blueprint
         self._shift = PredictionShift(storage)
         self._prefix = prefix
@@ -73,8 +77,8 @@ class Guards:
         champion = self._registry.version(item["model"], live)
         sizes = [self._blueprint.size(champion), self._blueprint.size(version)]
         alike = self._reading(champion) == self._reading(version)
-        # whose predictions they are can't be told while SageMaker shifts traffic under one variant name
-        told_apart = "predictions" in guard.rollback_on
+        # whose predictions they are can't be told while both fleets answer under one variant name (decision 55)
+        told_apart = "predictions" in guard.rollback_on and guard.strategy != "all_at_once"
         if told_apart or not alike or not all(isinstance(size, Instances) for size in sizes):
             return Way("lanes", guard)
         return Way("native" if self._share_variant(champion, version) else "lanes", guard)
@@ -123,15 +127,18 @@ class Guards:
         version: VersionItem,
         endpoint: str,
         guard: Guard,
+        attempt: str,
         now: datetime,
         config: str | None = None,
     ) -> list[str]:
         """Make the alarms that watch ``version`` on ``endpoint`` (with ``config``: only the fleet that has it); their
-        names. They are written down first, so that they go when the version has come in or not."""
+        names. They are written down first, so that they go when the version has come in or not. What was measured in
+        another ``attempt`` says nothing of this one."""
         model, number, variant = item["model"], version["version"], variant_of(version)
         found = self.names(version, guard.rollback_on)
-        if version.get("alarms") != found:
-            self._registry.commit([Change("version", model, number, set={"alarms": found})])
+        if version.get("alarms") != found or version.get("attempt") != attempt:
+            fields = {"alarms": found, "attempt": attempt, "prediction_shift": None}
+            self._registry.commit([Change("version", model, number, set=fields)])
         fleet = {"EndpointName": endpoint, "VariantName": variant}
         if config is not None:
             fleet["EndpointConfigName"] = config
@@ -149,6 +156,16 @@ class Guards:
                 fleet,
                 "p99",
                 1000 * self._slowest_ms(item, guard, now) if "latency" in guard.rollback_on else 0,
+            ),
+            "predictions": AlarmSpec(
+                f"{base}-predictions",
+                f"{said}its predictions are spread otherwise than in its evaluation.",
+                names.METRICS,
+                names.PREDICTION_SHIFT,
+                self._measured(model, number, attempt),
+                "Maximum",
+                THRESHOLDS.psi,
+                _SHIFT_MINUTES,
             ),
         }
         for sign in SIGNS:
@@ -168,14 +185,41 @@ class Guards:
             usual = None
         return max(_LEAST_MS, _SLOWER * usual) if usual is not None else _USUAL_MS
 
-    def shifted(self, version: VersionItem, since: datetime, now: datetime) -> str | None:
-        """Why the version's predictions are not those of its evaluation, when they are not."""
-        return self._shift.of(version, since, now)
+    def measure(self, version: VersionItem, since: datetime, now: datetime, *, whole_log: bool = False) -> Shift | None:
+        """Tell CloudWatch how far the version's predictions since then are from its evaluation's, if an alarm asks;
+        None: none does, or there are too few. With ``whole_log`` whatever was answered since then is the version's."""
+        model, number, attempt = version["model"], version["version"], version.get("attempt")
+        if attempt is None or not any(alarm.endswith("-predictions") for alarm in version.get("alarms") or ()):
+            return None
+        found = self._shift.of(version, since, now, whole_log=whole_log)
+        if found is not None:
+            # before it is told: whom the alarm wakes finds what moved
+            seen = ShiftItem(at=stamp(now), distance=found.distance, rows=found.rows, reason=found.reason)
+            self._registry.commit([Change("version", model, number, set={"prediction_shift": seen})])
+            self._metrics.shifted(self._measured(model, number, attempt), found.distance, now)
+        return found
 
-    def raised(self, alarms: list[str]) -> str | None:
+    def measure_fleet(self, item: ModelItem, state: EndpointState, now: datetime) -> None:
+        """As ``measure``, of the new fleet of SageMaker's own update: from when it has all the traffic on."""
+        number = names.config_version(self._prefix, item["model"], state.pending_config)
+        if state.baking_since is None or number is None or item.get("rollout") is not None:
+            return
+        self.measure(self._registry.version(item["model"], number), state.baking_since, now, whole_log=True)
+
+    def _measured(self, model: str, number: int, attempt: str) -> dict[str, str]:
+        return {"NamePrefix": self._prefix, "Model": model, "Version": str(number), "Attempt": attempt}
+
+    def raised(self, version: VersionItem, alarms: list[str]) -> str | None:
         """What the alarms say, when one says anything."""
         raised = [state for state in self._alarms.states(alarms) if state.value == "ALARM"]
-        return "; ".join(f"alarm {state.name}: {state.reason}" for state in raised) or None
+        return "; ".join(self.told(version, state.name, state.reason) for state in raised) or None
+
+    @staticmethod
+    def told(version: VersionItem, alarm: str, reason: str) -> str:
+        """What an alarm says. CloudWatch knows of predictions a number only: what moved was written down with it."""
+        shift = version.get("prediction_shift")
+        more = f" ({shift['reason']})" if shift is not None and alarm.endswith("-predictions") else ""
+        return f"alarm {alarm}: {reason}{more}"
 
     def forget(self, model: str) -> None:
         """Delete the alarms of versions that are not coming in any more."""

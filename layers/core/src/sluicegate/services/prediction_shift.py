@@ -1,9 +1,10 @@
-"""Whether a version that comes in predicts as it did in its evaluation: the log of its lane against the evaluation."""
+"""How far the predictions of a version that comes in are from those of its evaluation: by the prediction log."""
 
 from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sluicegate.domain import drift
@@ -15,6 +16,7 @@ from sluicegate.domain.schema import Problem, Value
 from sluicegate.ports import Storage
 from sluicegate.services import datasets
 from sluicegate.services.drift_log import PredictionLog, Read, hours, when
+from sluicegate.services.stand_in import ENDPOINT
 
 log = logging.getLogger(__name__)
 
@@ -25,13 +27,29 @@ _MOST_FILES = 200
 _LARGEST_REPORT = 16 * 1024 * 1024
 
 
+@dataclass(frozen=True)
+class Shift:
+    """``distance``: the population stability index of ``rows`` predictions, 0 where it may be chance."""
+
+    distance: float
+    rows: int
+    reason: str
+
+    @property
+    def large(self) -> bool:
+        return self.distance >= THRESHOLDS.psi
+
+
 class PredictionShift:
     def __init__(self, storage: Storage) -> None:
         self._storage = storage
         self._log = PredictionLog(storage)
 
-    def of(self, version: VersionItem, since: datetime, until: datetime) -> str | None:
-        """Why its predictions since then are others than the evaluation's; None while they are not, or are too few."""
+    def of(self, version: VersionItem, since: datetime, until: datetime, *, whole_log: bool = False) -> Shift | None:
+        """How far its predictions since then are from the evaluation's; None while they are too few.
+
+        With ``whole_log`` every answer of an endpoint since then counts as the version's, whatever its line says.
+        """
         expected = self._expected(version)
         if expected is None:
             return None
@@ -42,13 +60,16 @@ class PredictionShift:
         said: dict[str, Value] = {}  # by id: a file of the log may come twice
         for line in self._log.lines(files, Read()):
             at = when(line)
-            if line.get("version") == number and at is not None and at >= since:
+            own = line.get("served_by") == ENDPOINT if whole_log else line.get("version") == number
+            if own and at is not None and at >= since:
                 value = spoken(problem, line)
                 if value is not None:
                     said[str(line.get("inference_id"))] = value
         seen = expected.counting(said.values())
         found = drift.compare({}, {}, prediction=(expected, seen), thresholds=THRESHOLDS).prediction
-        return found.reason if found is not None and found.drifted else None
+        if found is None:
+            return None
+        return Shift(found.psi if found.adjusted <= THRESHOLDS.rate else 0.0, found.rows, found.reason)
 
     def _expected(self, version: VersionItem) -> Distribution | None:
         key = (version.get("report") or "").rsplit(".", 1)[0] + ".json"

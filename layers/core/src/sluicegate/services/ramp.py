@@ -55,7 +55,7 @@ class Ramp:
             if version["status"] != "approved" or moved is None:
                 return None
             rollout = RolloutItem(
-                id=names.digest(["rollout", model, str(number), item.get("desired_at") or ""], 8),
+                id=names.attempt(model, number, item.get("desired_at") or ""),
                 version=number,
                 stage="bringing",
                 since=stamp(now),
@@ -92,14 +92,17 @@ class Ramp:
             return None
         if rollout["stage"] == "bringing":
             return self._bring(item, rollout, now)
-        raised = self._guards.raised(rollout["alarms"])
-        if raised is None and "predictions" in rollout["rollback_on"]:
-            version = self._registry.version(model, rollout["version"])
-            raised = self._guards.shifted(version, moment(rollout["began"]), now)
+        version = self._registry.version(model, rollout["version"])
+        raised = self._guards.raised(version, rollout["alarms"])
+        baked = now >= moment(rollout["since"]) + timedelta(seconds=rollout["bake"])
+        if raised is None:
+            shift = self._guards.measure(version, moment(rollout["began"]), now)
+            # what was measured just now has reached no alarm yet: a bake that ends with it is not called good
+            raised = shift.reason if shift is not None and shift.large and baked else None
         if raised is not None:
             self.fail(item, f"Rolled back: {raised}", now)
             return "failed"
-        if now < moment(rollout["since"]) + timedelta(seconds=rollout["bake"]):
+        if not baked:
             self._publish(model)  # a first try may have ended before it
             return "deploying"
         if rollout["step"] + 1 == len(rollout["steps"]):
@@ -118,7 +121,7 @@ class Ramp:
             if word == "busy":
                 return "deploying"
             if word == "ready":
-                alarms = self._guards.watch(item, version, lane["endpoint"], _guard(rollout), now)
+                alarms = self._guards.watch(item, version, lane["endpoint"], _guard(rollout), rollout["id"], now)
                 self._shift(item, rollout, 0, alarms, now)
                 return "deploying"
         except Refused as error:
@@ -169,7 +172,8 @@ class Ramp:
         if rollout is None or rollout["stage"] != "shifting" or alarm not in rollout["alarms"]:
             return
         if at >= moment(rollout["began"]).replace(microsecond=0):  # an event's time has whole seconds
-            self.fail(item, f"Rolled back: alarm {alarm}: {reason}", at)
+            version = self._registry.version(model, rollout["version"])
+            self.fail(item, f"Rolled back: {self._guards.told(version, alarm, reason)}", at)
 
     def fail(self, item: ModelItem, reason: str, now: datetime) -> None:
         """Its share goes to nothing at once; the champion serves on."""

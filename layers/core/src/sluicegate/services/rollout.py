@@ -18,7 +18,7 @@ from typing import Any
 from sluicegate.domain import names
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, stamp
-from sluicegate.ports import Alarms, BlueGreen, Endpoints, EndpointState, Jobs, Scaling, Storage
+from sluicegate.ports import Alarms, BlueGreen, Endpoints, EndpointState, Jobs, Metrics, Scaling, Storage
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.cleanup import Cleanup
 from sluicegate.services.guards import DIRECT, Guards, Way
@@ -46,6 +46,7 @@ class Rollout:
         endpoints: Endpoints,
         jobs: Jobs,
         alarms: Alarms,
+        metrics: Metrics,
         scaling: Scaling,
         prefix: str,
         region: str,
@@ -57,7 +58,7 @@ class Rollout:
         self._prefix = prefix
         self._blueprint = Blueprint(ledger.registry, storage, endpoints, jobs, prefix, region)
         self.lanes = Lanes(ledger.registry, endpoints, self._blueprint, prefix)
-        self._guards = Guards(ledger.registry, storage, endpoints, alarms, self._blueprint, prefix)
+        self._guards = Guards(ledger.registry, storage, endpoints, alarms, metrics, self._blueprint, prefix)
         self._scaler = Scaler(ledger, scaling, self._blueprint, prefix)
         self._ramp = Ramp(ledger, self._guards, self.lanes, self.publish, prefix)
         self._outcomes = Outcomes(ledger, storage, self._ramp, prefix)
@@ -88,6 +89,7 @@ class Rollout:
             return ramp
         if state is not None and not state.free and not state.broken:
             self._adopt(item, state, now)
+            self._guards.measure_fleet(item, state, now)
             return "busy"
         settled = self._settle(item, state, now, recover)
         item = self._registry.model(model)
@@ -219,7 +221,8 @@ class Rollout:
         if way.kind != "native" or way.guard is None:
             return None
         guard, endpoint = way.guard, names.endpoint(self._prefix, item["model"])
-        alarms = self._guards.watch(item, version, endpoint, guard, now, config)
+        attempt = names.attempt(item["model"], version["version"], item.get("desired_at") or "")
+        alarms = self._guards.watch(item, version, endpoint, guard, attempt, now, config)
         return BlueGreen(guard.strategy, guard.steps[0], guard.bake, alarms)
 
     def _remove_broken(self, name: str) -> EndpointState | None:
@@ -288,10 +291,10 @@ class Rollout:
         if state is None:
             return "The endpoint was deleted."
         reason = state.failure_reason or "SageMaker gave no reason."
-        alarms = self._registry.version(model, number).get("alarms")
-        if not alarms:
+        version = self._registry.version(model, number)
+        if not version.get("alarms"):
             return reason
-        raised = self._guards.raised(alarms)
+        raised = self._guards.raised(version, version["alarms"])
         return f"Rolled back: {reason}" + (f" ({raised})" if raised is not None else "")
 
     def _ended_run(self, model: str, number: int | None) -> str | None:
