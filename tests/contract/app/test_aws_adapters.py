@@ -262,6 +262,33 @@ def test_an_endpoint_that_is_busy_or_missing(sagemaker: Any) -> None:
             endpoints.endpoint("e")
 
 
+@pytest.mark.parametrize(
+    ("stages", "since"),
+    [
+        (["Creating"], None),
+        (["ActivatingTraffic", "Baking"], 1),
+        (["Baking", "ActivatingTraffic"], None),  # the bake of a share that is over
+        ([], None),
+    ],
+)
+def test_since_when_a_new_fleet_has_its_traffic(sagemaker: Any, stages: list[str], since: int | None) -> None:
+    began = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
+    told = [{"Status": stage, "StartTime": began.replace(second=place)} for place, stage in enumerate(stages)]
+    pending = {"EndpointConfigName": "c", "ProductionVariants": [{"VariantName": "v1", "VariantStatus": told}]}
+    answer = {
+        "EndpointName": "e",
+        "EndpointArn": "arn:aws:sagemaker:us-east-1:123456789012:endpoint/e",
+        "EndpointStatus": "Updating",
+        "CreationTime": began,
+        "LastModifiedTime": began,
+        "PendingDeploymentSummary": pending,
+    }
+    with Stubber(sagemaker) as stub:
+        stub.add_response("describe_endpoint", answer)
+        state = SageMakerEndpoints(sagemaker).endpoint("e")
+    assert state.baking_since == (None if since is None else began.replace(second=since))
+
+
 def test_a_package_waits_until_it_is_decided(sagemaker: Any) -> None:
     packages = SageMakerPackages(sagemaker)
     spec = PackageSpec(

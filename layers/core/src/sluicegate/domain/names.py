@@ -255,8 +255,10 @@ def attempt(model: str, version: int, decided_at: str) -> str:
 def alarm_model(prefix: str, alarm: str) -> str | None:
     """The model whose version an alarm of ours watches while it comes in, or None.
 
-    >>> alarm_model("sluicegate", "sluicegate-churn-v3-errors"), alarm_model("sluicegate", "sluicegate-PredictErrors")
-    ('churn', None)
+    >>> alarm_model("sluicegate", "sluicegate-churn-v3-predictions")
+    'churn'
+    >>> alarm_model("sluicegate", "sluicegate-PredictErrors") is None
+    True
     """
     match = re.fullmatch(rf"{re.escape(prefix)}-(.+)-v[1-9][0-9]*-(errors|latency|predictions)", alarm)
     return match[1] if match and is_model(match[1]) else None
