@@ -1,4 +1,4 @@
-"""A version comes in by canary, under load, on a clock that is moved: what it predicts takes it back; then it comes in."""
+"""A version comes in by canary under load, on a clock that is moved: its predictions take it back; then it comes in."""
 
 from __future__ import annotations
 
