@@ -49,6 +49,10 @@ def check(answer: dict[str, Any], method: str, path: str) -> Any:
     content = responses[str(answer["statusCode"])]["content"]
     media_type = answer["headers"]["Content-Type"].split(";")[0]
     assert media_type in content
+    described = responses[str(answer["statusCode"])].get("headers", {})
+    own = {name for name in answer["headers"] if name.startswith("X-")} - {"X-Content-Type-Options"}
+    assert own <= set(described)
+    assert {name for name, header in described.items() if header.get("required")} <= set(answer["headers"])
     body = json.loads(answer["body"])
     schema = content[media_type]["schema"] | {"components": DOCUMENT["components"]}
     jsonschema.Draft202012Validator(schema).validate(body)
@@ -114,6 +118,15 @@ def test_answers_say_which_origin_may_read_them(manage: Any, monkeypatch: pytest
     monkeypatch.setenv("CORS_ALLOW_ORIGIN", "https://example.com")
     answer = manage(proxy_event("GET", "/models/{model}", {"model": "nope"}), CONTEXT)
     assert answer["headers"]["Access-Control-Allow-Origin"] == "https://example.com"
+    readable = set(answer["headers"]["Access-Control-Expose-Headers"].split(", "))
+    documented = {
+        header
+        for path in DOCUMENT["paths"].values()
+        for method in path.values()
+        for response in method["responses"].values()
+        for header in response.get("headers", ())
+    }
+    assert readable == documented, "a browser hides what isn't exposed"
 
 
 @pytest.mark.parametrize("model", ["churn", "price"])

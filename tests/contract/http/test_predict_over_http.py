@@ -19,6 +19,7 @@ from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.inference_id import verify
 from sluicegate.domain.local_models.packing import pack
 from sluicegate.domain.schema import Column, Problem, Schema
+from sluicegate.http.answers import EXPOSED
 from tests.contract.http.samples import RECORD, SCHEMA, LambdaContext, lane, prediction_event, routing
 from tests.contract.http.stub_aws import SECRET, SECRET_TEXT, StubAws, error, running
 
@@ -96,6 +97,8 @@ def test_the_answer_is_csv_for_who_asks_for_csv(aws: Any) -> None:
     assert header == ["prediction", "probability_no", "probability_yes", "inference_id"]
     assert [(row[0], float(row[2])) for row in rows] == [("yes", 0.8)] * 2
     assert verify(rows[1][3], KEY).version == 1
+    told = {name: value for name, value in answer["headers"].items() if name in EXPOSED}
+    assert told == {"X-Version": "1", "X-Served-By": "endpoint", "X-Inference-Id": rows[0][3]}
 
 
 def test_a_routing_that_may_not_be_read_is_500_and_tells_no_internals(aws: Any, ask: Any, caplog: Any) -> None:
@@ -398,10 +401,14 @@ def test_a_field_that_the_model_does_not_know_may_name_the_subject(aws: Any, ask
 
 def test_while_sagemaker_shifts_an_answer_names_both_versions_and_its_id_the_live_one(aws: Any, ask: Any) -> None:
     aws.objects["routing/churn.json"] = routing([{**lane(1), "shifting_to": 2}])
-    status, body, _ = ask(prediction_event({"records": [RECORD]}))
+    status, body, headers = ask(prediction_event({"records": [RECORD]}))
     assert (status, body["version"], body["versions"]) == (200, 1, [1, 2])
     assert set(body["predictions"][0]) == {"prediction", "probabilities", "inference_id"}
     assert verify(body["predictions"][0]["inference_id"], KEY).version == 1
+    event = prediction_event({"records": [RECORD]}, headers={"Accept": "text/csv"})
+    for found in (headers, load("predict").handler(event, LambdaContext())["headers"]):
+        assert (found["X-Version"], found["X-Versions"]) == ("1", "1, 2")
+        assert "X-Lane" not in found
 
 
 def test_a_challenger_is_named_exactly_while_the_champion_shifts(aws: Any, ask: Any) -> None:
@@ -424,7 +431,10 @@ def test_several_lanes_answer_in_one_csv_though_they_know_other_classes(aws: Any
     aws.variants["sluicegate-churn-V2"] = {"v2": score(0.9)}
     records = [RECORD | {"visitor": number} for number in range(20)]
     event = prediction_event({"records": records}, headers={"Accept": "text/csv"})
-    header, *rows = csv.reader(load("predict").handler(event, LambdaContext())["body"].splitlines())
+    answer = load("predict").handler(event, LambdaContext())
+    header, *rows = csv.reader(answer["body"].splitlines())
+    assert answer["headers"]["X-Versions"] == "1, 2"
+    assert (answer["headers"]["X-Version"], answer["headers"]["X-Lane"]) == (rows[0][4], rows[0][5])
     assert set(header[1:4]) == {"probability_no", "probability_yes", "probability_maybe"}
     assert header[4:] == ["version", "lane", "inference_id"]
     found = {(row[0], row[header.index("probability_yes")], row[4], row[5]) for row in rows}

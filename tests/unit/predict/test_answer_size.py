@@ -84,6 +84,11 @@ class Said:
         ),
         ({"prediction": 2, "distance": 0.5}, "prediction,distance", "2,0.5"),
         ({"prediction": 1.5, "anomaly": True}, "prediction,anomaly", "1.5,true"),
+        (
+            {"prediction": 2, "version": 1, "lane": "champion", "served_by": "function"},
+            "prediction,version,lane,served_by",
+            "2,1,champion,function",
+        ),
         ({"prediction": [0.5, -1.0]}, "component_1,component_2", "0.5,-1.0"),
     ],
 )

@@ -18,9 +18,17 @@ Json = dict[str, Any]
 _COMMON = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
+#: headers of answers that another site's scripts may read; a browser shows them no others
+EXPOSED = ("Retry-After", "Location", "X-Version", "X-Versions", "X-Lane", "X-Served-By", "X-Inference-Id")
+
+
 def _common() -> dict[str, str]:
     # Which site's scripts may read the answers; the template's preflight answers say the same.
-    return {"Access-Control-Allow-Origin": os.environ.get("CORS_ALLOW_ORIGIN", "*"), **_COMMON}
+    return {
+        "Access-Control-Allow-Origin": os.environ.get("CORS_ALLOW_ORIGIN", "*"),
+        "Access-Control-Expose-Headers": ", ".join(EXPOSED),
+        **_COMMON,
+    }
 
 
 @dataclass

@@ -68,11 +68,11 @@ def handle(
         log(line)
         return problem.to_answer(request_id_of(event))
     whole = _whole(model, predicted)
+    told = _headers(whole)
     if _wants_csv(request):
-        by = {"X-Served-By": predicted.served[0].served_by}
-        found = text_answer(200, _csv(predicted.predictions), "text/csv; charset=utf-8", by)
+        found = text_answer(200, _csv(predicted.predictions), "text/csv; charset=utf-8", told)
     else:
-        found = answer(200, whole)
+        found = answer(200, whole, told)
     if _too_large(found["body"]):
         detail = (
             f"The answer for {len(predicted.predictions):,} records with a probability for each class is larger than "
@@ -127,6 +127,20 @@ def _whole(model: str, predicted: Predicted) -> Json:
             for prediction in one.predictions:
                 prediction["served_by"] = one.served_by
     return {**whole, "predictions": predicted.predictions}
+
+
+def _headers(whole: Mapping[str, Any]) -> dict[str, str]:
+    """What the JSON answer says beside its predictions, for whoever gets a CSV, or doesn't read the body."""
+    found = {
+        "X-Version": str(whole["version"]),
+        "X-Served-By": whole["served_by"],
+        "X-Inference-Id": whole["predictions"][0]["inference_id"],
+    }
+    if "lane" in whole:
+        found["X-Lane"] = whole["lane"]
+    if "versions" in whole:
+        found["X-Versions"] = ", ".join(str(version) for version in whole["versions"])
+    return found
 
 
 def _caller(request: Request) -> Caller:
@@ -195,10 +209,11 @@ def _wants_csv(request: Request) -> bool:
 
 def _csv(predictions: Sequence[Mapping[str, Any]]) -> str:
     """prediction (of a projection component_1, …), a probability_<class> for each class, distance or anomaly where
-    there is one, version and lane where several answered, inference_id; one line a record, header first."""
+    there is one, version, lane and served_by where several answered, inference_id; one line a record, header first.
+    """
     first = predictions[0]
     classes = list(dict.fromkeys(name for one in predictions for name in one.get("probabilities", ())))
-    beside = [key for key in ("distance", "anomaly", "version", "lane") if key in first]
+    beside = [key for key in ("distance", "anomaly", "version", "lane", "served_by") if key in first]
     several = isinstance(first["prediction"], list)
     most = max(len(one["prediction"]) for one in predictions) if several else 0
     said = [f"component_{number}" for number in range(1, most + 1)] if several else ["prediction"]
@@ -208,7 +223,7 @@ def _csv(predictions: Sequence[Mapping[str, Any]]) -> str:
     for one in predictions:
         shares = [one["probabilities"].get(name, "") for name in classes]  # two versions may know other classes
         values = [*one["prediction"], *[""] * (most - len(one["prediction"]))] if several else [one["prediction"]]
-        more = [one[key] if key == "lane" else json.dumps(one[key]) for key in beside]
+        more = [one[key] if isinstance(one[key], str) else json.dumps(one[key]) for key in beside]
         writer.writerow([*values, *shares, *more, one["inference_id"]])
     return text.getvalue().encode("utf-8", "replace").decode()
 
