@@ -35,17 +35,17 @@ MARKER = "python/.sluice-local"
 _PINNED = re.compile(r"^([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?==", re.MULTILINE)
 
 
-class _TemplateLoader(yaml.SafeLoader):
+class _TemplateLoader(yaml.CSafeLoader):
     """YAML with CloudFormation's short tags. Dates stay text: ``2010-09-09`` is a version, not a day."""
 
 
 _TemplateLoader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 
 
-def _short_form(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
+def _short_form(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> dict[str, Any]:
     """``!Sub x`` is ``{"Fn::Sub": x}``; ``!Ref`` and ``!Condition`` have no prefix; ``!GetAtt a.b`` is a list."""
     value: Any
     if isinstance(node, yaml.ScalarNode):
@@ -65,7 +65,7 @@ _TemplateLoader.add_multi_constructor("!", _short_form)
 def read_template(path: Path) -> dict[str, Any]:
     """The template as plain JSON-able objects, short tags written out."""
     try:
-        loaded = yaml.load(path.read_text(), Loader=_TemplateLoader)  # noqa: S506  (a SafeLoader)
+        loaded = yaml.load(path.read_text(), Loader=_TemplateLoader)  # noqa: S506  (a safe loader)
     except FileNotFoundError:
         raise CliError(f"There is no {path}.", "Run this in the project's folder, or give --template.") from None
     except yaml.YAMLError as error:

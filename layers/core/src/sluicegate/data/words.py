@@ -13,14 +13,19 @@ from sluicegate.domain.words import entries, fields
 
 def register(connection: duckdb.DuckDBPyConnection, encoder: Encoder) -> None:
     """The functions that the encoder's expressions call. What is known already stays."""
+    texts = [
+        (offset, block.buckets)
+        for offset, block in zip(encoder.offsets, encoder.blocks, strict=True)
+        if block.kind == "text"
+    ]
+    if not texts:
+        return  # listing DuckDB's functions takes longer than many a table
     rows = connection.execute("SELECT function_name FROM duckdb_functions() WHERE starts_with(function_name, 'words_')")
     known = {str(row[0]) for row in rows.fetchall()}
-    for offset, block in zip(encoder.offsets, encoder.blocks, strict=True):
-        if block.kind != "text":
-            continue
+    for offset, buckets in texts:
         wanted = {
-            sparse_words(offset, block.buckets): _sparse(offset, block.buckets),
-            dense_words(block.buckets): _dense(block.buckets),
+            sparse_words(offset, buckets): _sparse(offset, buckets),
+            dense_words(buckets): _dense(buckets),
         }
         for name, function in wanted.items():
             if name not in known:
