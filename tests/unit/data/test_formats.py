@@ -92,7 +92,7 @@ def test_lines_of_json(read: Read, name: str) -> None:
 def test_bad_lines_are_named_by_their_line_in_the_file(read: Read) -> None:
     good = [{"x": index, "text": "two\nlines", "y": "a"} for index in range(40)]
     content = lines(good).splitlines()
-    content[3:3] = ['{"x": 1,', "[1, 2]", "", '{"x": {"deep": 1}, "y": "a"}', '{"x": 1, "tags": ["a"], "y": "a"}']
+    content[3:3] = ['{"x": 1,', "[1, 2]", "", '{"x": [{"deep": 1}], "y": "a"}', '{"x": 1, "tags": [5], "y": "a"}']
     content[20:20] = ['{"x": "many", "text": "t", "y": "b"}', '{"x": 1, "text": "\\ud800", "y": "b"}']
     content.append('{"x": 1, "text": "nul\\u0000", "y": "b"} ')
     reading = read("\n".join(content), "a.jsonl")
@@ -103,7 +103,7 @@ def test_bad_lines_are_named_by_their_line_in_the_file(read: Read) -> None:
     by_line = {row["line"]: row for row in rejected(reading)}
     assert "not JSON" in by_line["4"]["reason"] and by_line["4"]["text"] == '{"x": 1,'
     assert "a list where an object" in by_line["5"]["reason"]
-    assert "x: an object" in by_line["7"]["reason"] and "columns of their own" in by_line["7"]["reason"]
+    assert "x: a list of objects" in by_line["7"]["reason"] and "columns of their own" in by_line["7"]["reason"]
     assert by_line["21"]["reason"] == "x: 'many' is not a number" and by_line["21"]["text"] == content[20]
     assert reading.report["rejected_by_column"] == {"x": 1}
     assert reading.report["reasons"]["nested value"] == 2
@@ -202,8 +202,8 @@ def test_parquet_rows_that_do_not_fit_what_is_known(read: Read, tmp_path: Path) 
 
 
 def test_parquet_columns_without_single_values(read: Read, tmp_path: Path) -> None:
-    path = parquet(tmp_path, "SELECT [1, 2] AS tags, {'a': 1} AS address, 1 AS x, 'a' AS y")
-    with pytest.raises(UnreadableUpload, match=r"tags \(INTEGER\[\]\), address \(STRUCT.*") as refused:
+    path = parquet(tmp_path, "SELECT [1, 2] AS tags, MAP {'a': 1} AS address, 1 AS x, 'a' AS y")
+    with pytest.raises(UnreadableUpload, match=r"tags \(INTEGER\[\]\), address \(MAP.*") as refused:
         read(path, "a.parquet")
     assert "features.exclude" in refused.value.remedy
     assert read(path, "a.parquet", features={"exclude": ["tags", "address"]}).accepted_rows == 1

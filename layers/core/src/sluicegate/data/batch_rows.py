@@ -9,20 +9,20 @@ is wrong with the row. Every later step is a filter over that file in its order,
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import duckdb
 
-from sluicegate.data import batch_sql
+from sluicegate.data import batch_sql, flat_lines
 from sluicegate.data.batch_lines import Lines
 from sluicegate.data.batch_sql import Cell
 from sluicegate.data.dialect import Dialect, read_dialect
 from sluicegate.data.engine import connect, text_sql
 from sluicegate.data.inference import infer
 from sluicegate.data.rejects import csv_rejects, write_rejects
+from sluicegate.data.structures import leaves
 from sluicegate.data.text import PlainText, plain_text, spread_sample
 from sluicegate.domain.batch import FileFormat, taken
 from sluicegate.domain.dataset import Dataset
@@ -142,13 +142,8 @@ class _Reader:
             *_STORED,
         ]
         columns = self.dataset.schema.columns
-        wanted = text_sql(json.dumps({column.name: "JSON" for column in columns}))
-        source = (
-            "(SELECT j, ok, CASE WHEN ok IS NOT NULL THEN json_keys(ok) END AS keys, "
-            f"CASE WHEN ok IS NOT NULL THEN json_transform(ok, {wanted}) END AS s FROM (SELECT j, "
-            "CASE WHEN json_valid(j) THEN CASE WHEN json_type(j) = 'OBJECT' THEN j END END AS ok "
-            f"FROM read_csv({', '.join(options)})) WHERE trim(coalesce(j, '')) <> '')"
-        )
+        flat_lines.register(self.connection)
+        source = batch_sql.json_source(f"read_csv({', '.join(options)})", columns)
         # blank lines are no rows; where there are any, the lines of the others have a gap
         cells = [Cell(column, batch_sql.json_value(column), batch_sql.json_mistake(column)) for column in columns]
         self._copy(["j AS r0"], cells, source, "j", batch_sql.json_row_mistake(self.dataset.problem))
@@ -164,22 +159,24 @@ class _Reader:
             )
         quoted = f"read_parquet({text_sql(str(source))})"
         described = self.connection.execute(f"DESCRIBE SELECT * FROM {quoted}").fetchall()
-        names, types = [str(row[0]) for row in described], [str(row[1]) for row in described]
-        self._check_columns(names)
+        names = [str(row[0]) for row in described]
+        found = leaves(self.connection, quoted, self.name)
+        self._check_columns([leaf.name for leaf in found], names)
         cells = []
         for column in self.dataset.schema.columns:
-            position = _position(names, column.name)
+            position = _position([leaf.name for leaf in found], column.name)
             if position is None:
                 cells.append(Cell(column, None))
                 continue
-            kind = batch_sql.parquet_kind(types[position])
+            leaf = found[position]
+            kind = batch_sql.parquet_kind(leaf.type)
             if kind is None:
                 raise UnreadableUpload(
                     "Not a plain value",
-                    f"The column {column.name!r} of {self.name} is of type {types[position][:80]}.",
+                    f"The column {column.name!r} of {self.name} is of type {leaf.deep or leaf.type[:80]}.",
                     f"Write it as {batch_sql.KINDS[column.type]}.",
                 )
-            cells.append(Cell(column, batch_sql.parquet_value(names[position], types[position], kind), kind=kind))
+            cells.append(Cell(column, batch_sql.parquet_value(leaf.source, leaf.type, kind), kind=kind))
         raw = [f"{batch_sql.name_sql(name)} AS r{position}" for position, name in enumerate(names)]
         shown = f"to_json({{{', '.join(f'{text_sql(n)}: {batch_sql.name_sql(n)}' for n in names)}}})::VARCHAR"
         self._copy(raw, cells, quoted, shown)
@@ -187,7 +184,8 @@ class _Reader:
 
     # what they share
 
-    def _check_columns(self, names: Sequence[str]) -> None:
+    def _check_columns(self, names: Sequence[str], own: Sequence[str] = ()) -> None:
+        """``own``: the file's columns as it writes them, where ``names`` are paths."""
         given = {name.casefold() for name in names}
         missing = [c.name for c in self.dataset.schema.columns if c.name.casefold() not in given and not c.optional]
         if missing:
@@ -200,7 +198,7 @@ class _Reader:
                 f"{self.name} has no column {shown}, which this version of the model needs. It has {has}.",
                 "Add the column; leave its values empty where they are not known.",
             )
-        if clash := taken(names, self.dataset.problem):
+        if clash := taken(own or names, self.dataset.problem):
             raise UnreadableUpload(
                 "Column names are taken",
                 f"{self.name} has a column {', '.join(clash[:_SHOWN])}; the result adds columns of these names.",

@@ -1,14 +1,18 @@
+# ruff: noqa: S608  (names and texts go into SQL only through name_sql and text_sql)
 """The DuckDB expressions by which a file's values become the model's columns, and by which mistakes are told."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sluicegate.data.engine import list_sql, name_sql, text_sql
+from sluicegate.data.flat_lines import FLAT_LINE, REFUSED
 from sluicegate.data.inference import Inference, is_marker
 from sluicegate.data.tables import SQL_TYPES, converted
 from sluicegate.domain.batch import result_columns
+from sluicegate.domain.flattening import above
 from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Problem
 
 __all__ = [
@@ -18,6 +22,7 @@ __all__ = [
     "first_said",
     "json_mistake",
     "json_row_mistake",
+    "json_source",
     "json_value",
     "name_sql",
     "number_text",
@@ -114,16 +119,35 @@ def number_text(source: str, wanted: ColumnType, inference: Inference) -> str:
     return source
 
 
-# JSON lines: ``s`` is a structure of JSON texts, ``keys`` the names that the record has
+# JSON lines: ``s`` is a structure of JSON texts, ``keys`` the names that the flat record has, ``own`` those of the line
+
+#: an object or a list within the object, or a text that looks like one
+_NESTED = text_sql(r"^\s*\{[^\[{]*[\[{]")
 
 
-def _json(column: Column) -> str:
-    return f"struct_extract(s, {text_sql(column.name)})::VARCHAR"
+def json_source(read: str, columns: Sequence[Column]) -> str:
+    """Lines ``j`` of ``read`` with ``s``, ``keys`` and ``own`` where they are objects; blank ones are no rows. Needs
+    ``data.flat_lines`` registered."""
+    paths = {path for column in columns for path in above(column.name)}
+    wanted = text_sql(json.dumps(dict.fromkeys([*(column.name for column in columns), *sorted(paths)], "JSON")))
+    return (
+        "(SELECT j, o, ok, CASE WHEN ok IS NOT NULL THEN json_keys(ok) END AS keys, "
+        "CASE WHEN ok IS NOT NULL AND nested THEN json_keys(o) END AS own, "
+        f"CASE WHEN ok IS NOT NULL THEN json_transform(ok, {wanted}) END AS s FROM "
+        f"(SELECT *, CASE WHEN nested THEN {FLAT_LINE}(o) ELSE o END AS ok FROM "
+        f"(SELECT *, coalesce(regexp_matches(o, {_NESTED}), false) AS nested FROM (SELECT j, "
+        f"CASE WHEN json_valid(j) THEN CASE WHEN json_type(j) = 'OBJECT' THEN j END END AS o FROM {read}))) "
+        "WHERE trim(coalesce(j, '')) <> '')"
+    )
+
+
+def _json(name: str) -> str:
+    return f"struct_extract(s, {text_sql(name)})::VARCHAR"
 
 
 def json_value(column: Column) -> str:
     """A JSON value as text: a string's own, a number's as a category is called (1.0 is 1)."""
-    value = _json(column)
+    value = _json(column.name)
     number = f"TRY_CAST({value} AS DOUBLE)"
     plain = value
     if column.type not in ("number", "boolean", "date"):
@@ -134,21 +158,25 @@ def json_value(column: Column) -> str:
 
 
 def json_mistake(column: Column) -> str:
-    value = _json(column)
-    nested = text_sql(f"{column.name}: an object or a list is not {KINDS[column.type]}")
+    value = _json(column.name)
+    before = text_sql(f"{column.name}: ")
     absent = text_sql(f"{column.name}: missing; write null if the value is unknown")
     missing = "false" if column.optional else f"keys IS NOT NULL AND NOT list_contains(keys, {text_sql(column.name)})"
-    return f"CASE WHEN {missing} THEN {absent} WHEN left({value}, 1) = '{{' OR left({value}, 1) = '[' THEN {nested} END"
+    for path in above(column.name):  # null in an object's place is a missing value of each of its parts
+        missing += f" AND NOT (list_contains(keys, {text_sql(path)}) AND {_json(path)} IS NULL)"
+    refused = f"{before} || json_extract_string({value}, '$.{REFUSED}')"
+    return f"CASE WHEN {missing} THEN {absent} WHEN left({value}, 1) = '{{' THEN {refused} END"
 
 
 def json_row_mistake(problem: Problem) -> str:
     """What is wrong with the record as a whole, or NULL."""
     added = list_sql(result_columns(problem))
+    names = "coalesce(own, keys)"
     return (
-        "CASE WHEN ok IS NULL THEN CASE WHEN json_valid(j) THEN 'not an object {\"column\": value}' "
-        "ELSE 'not JSON' END "
-        f"WHEN list_has_any(keys, {added}) THEN 'has a field that the result adds: ' || "
-        f"array_to_string(list_intersect(keys, {added}), ', ') END"
+        "CASE WHEN ok IS NULL THEN CASE WHEN o IS NOT NULL THEN 'nested too deeply to be read' "
+        "WHEN json_valid(j) THEN 'not an object {\"column\": value}' ELSE 'not JSON' END "
+        f"WHEN list_has_any({names}, {added}) THEN 'has a field that the result adds: ' || "
+        f"array_to_string(list_intersect({names}, {added}), ', ') END"
     )
 
 
@@ -172,8 +200,7 @@ def parquet_kind(type_: str) -> ColumnType | None:
     return "category" if base in ("VARCHAR", "ENUM", "UUID", "TIME") else None
 
 
-def parquet_value(name: str, type_: str, kind: ColumnType) -> str:
-    source = name_sql(name)
+def parquet_value(source: str, type_: str, kind: ColumnType) -> str:
     if kind == "number":
         return f"CASE WHEN isfinite({source}::DOUBLE) THEN {source}::DOUBLE END"
     if kind == "date":

@@ -163,11 +163,12 @@ class _Builder:
         spread = distributions(self.connection, self.rows, self.table.columns, features, counts["train"])
         used = {column.name for column in features}
         special = {self.target.name, self.settings.id_column}
+        unused = dict.fromkeys((*self.table.columns, *self.settings.features.exclude))
         schema = Schema(
             columns=tuple(features),
             target=self.target.name,
             id_column=self.settings.id_column,
-            ignored=tuple(name for name in self.table.columns if name not in used and name not in special),
+            ignored=tuple(name for name in unused if name not in used and name not in special),
         )
         return DatasetBuild(
             schema=schema,

@@ -1,8 +1,8 @@
 """Lines of JSON, an object each, as the CSV that the strict reader takes: what a cell may hold is decided there.
 
 A value means what it would mean in CSV, with one difference: a column of strings is text (or dates), whatever the
-strings look like, because requests say it in JSON, too. Objects and lists are no values of a cell: their row is
-rejected, unless ``features.exclude`` names the column.
+strings look like, because requests say it in JSON, too. Objects and lists of texts become columns as
+``domain.flattening`` has it; what that refuses rejects its row, unless ``features.exclude`` names it.
 """
 
 from __future__ import annotations
@@ -19,8 +19,10 @@ from typing import Any
 
 from sluicegate.data.dialect import MOST_COLUMNS, Dialect, column_names
 from sluicegate.data.inference import SHARE
+from sluicegate.data.reading import joined_note
 from sluicegate.data.rejects import Reject
 from sluicegate.domain.errors import UnreadableUpload
+from sluicegate.domain.flattening import Joined, Refused, above, flat
 from sluicegate.domain.schema import Schema
 from sluicegate.domain.settings import ModelSettings
 
@@ -29,6 +31,10 @@ LONGEST_LINE = 2_000_000
 _LOOKED_AT = 20
 _SHOWN = 60
 _ENDINGS = (".jsonl", ".ndjson", ".jsonlines", ".json")
+
+
+class _Nested(ValueError):
+    """The record has an object or a list."""
 
 
 class _Unusable(ValueError):
@@ -106,11 +112,16 @@ def json_lines(text: Path, key: str, workdir: Path, known: Schema | None, settin
         )
     excluded = frozenset(name.casefold() for name in settings.features.exclude)
     columns: dict[str, int] = {}
+    hollow: frozenset[str] = frozenset()
     while True:
         width = len(columns)
-        made = _convert(text, workdir, columns, excluded)
+        made = _convert(text, workdir, columns, excluded, hollow)
         if len(columns) == width or made.complete:
-            break  # otherwise columns came after their first row: once more, with all of them
+            if not (more := _hollow(columns, made, known)):
+                break
+            hollow |= more
+            columns = _filled(columns, hollow)
+        # otherwise columns came after their first row: once more, with all of them
     if not columns:
         raise UnreadableUpload(
             "No records", f"No line of {key} is a JSON object: {made.first}.", "Write one JSON object a line."
@@ -122,6 +133,7 @@ def json_lines(text: Path, key: str, workdir: Path, known: Schema | None, settin
             "Upload records with a target and at least one feature.",
         )
     names, notes = column_names(list(columns), key, known)
+    notes += [joined_note(name) for position, name in enumerate(names) if position in made.lists]
     strings = frozenset(
         position
         for position in range(len(names))
@@ -138,6 +150,25 @@ def json_lines(text: Path, key: str, workdir: Path, known: Schema | None, settin
     )
 
 
+def _hollow(columns: dict[str, int], made: _Converted, known: Schema | None) -> frozenset[str]:
+    """Names that only ever stood for a missing object, in whose place its parts are columns."""
+    empty = [name for name, position in columns.items() if not made.values.get(position)]
+    if not empty:
+        return frozenset()
+    paths = {path for name in (*columns, *(known.names if known else ())) for path in above(name)}
+    return frozenset(paths.intersection(empty))
+
+
+def _filled(columns: dict[str, int], hollow: frozenset[str]) -> dict[str, int]:
+    """The columns without the hollow ones, in whose places their parts stand: the last column may be the target."""
+    places = {
+        name: next((columns[path] for path in above(name) if path in hollow and path in columns), position)
+        for name, position in columns.items()
+        if name not in hollow
+    }
+    return {name: position for position, name in enumerate(sorted(places, key=places.__getitem__))}
+
+
 @dataclass
 class _Converted:
     path: Path
@@ -146,12 +177,16 @@ class _Converted:
     first: str = "it has none"
     strings: dict[int, int] = field(default_factory=dict)
     values: dict[int, int] = field(default_factory=dict)
+    lists: set[int] = field(default_factory=set)
     csv_lines: array[int] = field(default_factory=lambda: array("q"))
     json_lines: array[int] = field(default_factory=lambda: array("q"))
 
 
-def _convert(text: Path, workdir: Path, columns: dict[str, int], excluded: frozenset[str]) -> _Converted:
-    """One pass. ``columns`` grows by what is found; rows written before that lack the fields (not ``complete``)."""
+def _convert(
+    text: Path, workdir: Path, columns: dict[str, int], excluded: frozenset[str], hollow: frozenset[str]
+) -> _Converted:
+    """One pass. ``columns`` grows by what is found but for ``hollow``; rows written before that lack the fields (not
+    ``complete``)."""
     made = _Converted(workdir / "records.csv", workdir / "unreadable.jsonl")
     decode = json.JSONDecoder(parse_constant=lambda _: None).decode
     csv_line, offset, written = 2, None, False
@@ -166,7 +201,7 @@ def _convert(text: Path, workdir: Path, columns: dict[str, int], excluded: froze
             if not line.strip():
                 continue
             try:
-                row, ends = _row(line, number, decode, columns, excluded, made)
+                row, ends = _row(line, number, decode, columns, excluded, hollow, made)
             except _Unusable as error:
                 if made.first == "it has none":
                     made.first = f"line {number}: {error.reason}"
@@ -199,7 +234,13 @@ def _numbered(file: Any) -> Iterator[tuple[int, bytes]]:
 
 
 def _row(
-    line: bytes, number: int, decode: Any, columns: dict[str, int], excluded: frozenset[str], made: _Converted
+    line: bytes,
+    number: int,
+    decode: Any,
+    columns: dict[str, int],
+    excluded: frozenset[str],
+    hollow: frozenset[str],
+    made: _Converted,
 ) -> tuple[list[str], int]:
     """The cells in the order of ``columns``, and how many line ends are in them."""
     values, strings = made.values, made.strings
@@ -216,12 +257,18 @@ def _row(
     if not isinstance(record, dict):
         raise _Unusable("", "not an object", f"{_kind(record)} where an object {{column: value}} is expected")
     # all cells first: a row that is set aside brings no columns
-    cells = ["" if value is None else _cell(name, value, excluded) for name, value in record.items()]
+    try:
+        cells = ["" if value is None else _cell(name, value) for name, value in record.items()]
+    except _Nested:
+        record = _flat(record, excluded)
+        cells = ["" if value is None else _cell(name, value) for name, value in record.items()]
     row = [""] * len(columns)
     ends = 0
     for (name, value), cell in zip(record.items(), cells, strict=True):
         position = columns.get(name)
         if position is None:
+            if name in hollow and not cell:
+                continue
             if len(columns) >= MOST_COLUMNS:
                 raise _Unusable("", "too many columns", f"a column more than the {MOST_COLUMNS:,} that are read")
             position = columns[name] = len(columns)
@@ -229,14 +276,28 @@ def _row(
         if cell:
             row[position] = cell
             values[position] = values.get(position, 0) + 1
-            if type(value) is str:
+            if isinstance(value, str):
                 strings[position] = strings.get(position, 0) + 1
                 if "\n" in cell:
                     ends += cell.count("\n")
+                if type(value) is Joined:
+                    made.lists.add(position)
     return row, ends
 
 
-def _cell(name: str, value: Any, excluded: frozenset[str]) -> str:
+def _flat(record: dict[str, Any], excluded: frozenset[str]) -> dict[str, Any]:
+    """``flat``, with what is excluded as a column without values."""
+    found: dict[str, Any] = {}
+    for name, value in flat(record).items():
+        outer = next((path for path in above(name) if path.casefold() in excluded), None)
+        if outer is not None:
+            found[outer] = None
+        else:
+            found[name] = None if type(value) is Refused and name.casefold() in excluded else value
+    return found
+
+
+def _cell(name: str, value: Any) -> str:
     kind = type(value)
     if kind is float or kind is int:
         return repr(value) if kind is int or math.isfinite(value) else ""
@@ -252,13 +313,9 @@ def _cell(name: str, value: Any, excluded: frozenset[str]) -> str:
                 raise _Unusable(name, "encoding", f"{name}: a text that is not valid Unicode") from None
         # the CSV has one kind of line end
         return value.replace("\r\n", "\n").replace("\r", "\n") if "\r" in value else value
-    if name.casefold() in excluded:
-        return ""
-    raise _Unusable(
-        name,
-        "nested value",
-        f"{name}: {_kind(value)}, where a cell holds one value; write its parts as columns of their own",
-    )
+    if type(value) is Refused:
+        raise _Unusable(name, "nested value", f"{name}: {value.reason}")
+    raise _Nested(name)
 
 
 def _kind(value: Any) -> str:

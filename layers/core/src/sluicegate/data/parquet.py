@@ -7,7 +7,8 @@ integers, FLOAT, DOUBLE, DECIMAL                       number
 BOOLEAN                                                boolean
 DATE, TIMESTAMP in any unit, with a zone or without    date (in UTC)
 VARCHAR, ENUM, UUID                                    category, or date when the texts are dates
-LIST, STRUCT, MAP, BLOB, TIME, INTERVAL and others     refused by name, unless ``features.exclude`` has them
+STRUCT, LIST of texts                                  columns by their paths, one text (``data.structures``)
+other LISTs, MAP, BLOB, TIME, INTERVAL and others      refused by name, unless ``features.exclude`` has them
 =====================================================  ==================================================
 """
 
@@ -24,11 +25,13 @@ import duckdb
 from sluicegate.data.dialect import MOST_COLUMNS, column_names
 from sluicegate.data.engine import name_sql, text_sql
 from sluicegate.data.inference import SHARE, default_target, is_marker
-from sluicegate.data.reading import Source, UploadReading, finish
+from sluicegate.data.reading import Source, UploadReading, finish, joined_note
 from sluicegate.data.rejects import Reject, Rejects, write_rejects
+from sluicegate.data.structures import Leaf, leaves
 from sluicegate.data.tables import SQL_TYPES, converted
 from sluicegate.domain.dates import DATE_PATTERN
 from sluicegate.domain.errors import UnreadableUpload
+from sluicegate.domain.flattening import above
 from sluicegate.domain.schema import ColumnType, Schema, stored_type
 from sluicegate.domain.settings import ModelSettings
 
@@ -121,38 +124,38 @@ def _read(
 def _columns(
     connection: duckdb.DuckDBPyConnection, table: str, key: str, settings: ModelSettings, known: Schema | None
 ) -> tuple[list[_Column], list[str]]:
-    described = connection.execute(f"DESCRIBE SELECT * EXCLUDE (file_row_number) FROM {table}").fetchall()
-    if len(described) > MOST_COLUMNS:
+    found = leaves(connection, f"(SELECT * EXCLUDE (file_row_number) FROM {table})", key)
+    if len(found) > MOST_COLUMNS:
         raise UnreadableUpload(
             "Too many columns",
-            f"{key} has {len(described):,} columns; at most {MOST_COLUMNS:,} are read.",
+            f"{key} has {len(found):,} columns; at most {MOST_COLUMNS:,} are read.",
             "Leave some out.",
         )
     excluded = {name.casefold() for name in settings.features.exclude}
-    refused = [
-        f"{name} ({str(kind)[:_SHOWN]})"
-        for name, kind, *_ in described
-        if not _is_cell(str(kind)) and name.casefold() not in excluded
-    ]
+    found = [leaf for leaf in found if not any(path.casefold() in excluded for path in above(leaf.name))]
+    refused = [leaf for leaf in found if not _is_cell(leaf) and leaf.name.casefold() not in excluded]
     if refused:
+        shown = ", ".join(f"{leaf.name} ({leaf.deep or leaf.type[:_SHOWN]})" for leaf in refused[:10])
         raise UnreadableUpload(
             "Columns that hold no single values",
-            f"{key} has {', '.join(refused[:10])}; a cell holds one number, boolean, date or text.",
+            f"{key} has {shown}; a cell holds one number, boolean, date or text, or a list of texts.",
             "Write their parts as columns of their own, or name them under features.exclude in model.yaml.",
         )
-    used = [(str(name), str(kind)) for name, kind, *_ in described if _is_cell(str(kind))]
+    used = [leaf for leaf in found if _is_cell(leaf)]
     if len(used) < 2:
         raise UnreadableUpload(
             "Only one column",
             f"{key} has fewer than two columns that can be read.",
             "Upload a table with a target and at least one feature.",
         )
-    names, notes = column_names([name for name, _ in used], key, known)
+    names, notes = column_names([leaf.name for leaf in used], key, known)
+    notes += [joined_note(name) for name, leaf in zip(names, used, strict=True) if leaf.joined]
     target = default_target(settings, names, known.target if known else None)
-    dates = _dates(connection, table, [name for name, kind in used if _TEXT.fullmatch(kind)])
+    dates = _dates(connection, table, [leaf for leaf in used if _TEXT.fullmatch(leaf.type)])
     columns = []
-    for name, (original, kind) in zip(names, used, strict=True):
-        natural, typed = _natural(name_sql(original), kind)
+    for name, leaf in zip(names, used, strict=True):
+        kind = leaf.type
+        natural, typed = _natural(leaf.source, kind)
         earlier = known.column(name) if known else None
         if name == settings.id_column:
             wanted: ColumnType = "category"
@@ -163,17 +166,18 @@ def _columns(
         elif name == target:
             wanted = "number" if natural == "number" else "category"
         else:
-            wanted = "date" if original in dates else natural
+            wanted = "date" if leaf.name in dates else natural
         if earlier is not None and earlier.type != natural and name not in (settings.id_column, target):
             notes.append(f"Column {name} is {kind[:_SHOWN]} here; it is taken as a {wanted}, as in earlier uploads.")
         if wanted == "category" and _INTEGER.fullmatch(kind):
-            natural, typed = "category", f"{name_sql(original)}::VARCHAR"  # beyond 2^53 a DOUBLE is another number
+            natural, typed = "category", f"{leaf.source}::VARCHAR"  # beyond 2^53 a DOUBLE is another number
         columns.append(_Column(name, typed, natural, wanted))
     return columns, notes
 
 
-def _is_cell(kind: str) -> bool:
-    if kind.endswith("]"):
+def _is_cell(leaf: Leaf) -> bool:
+    kind = leaf.type
+    if leaf.deep or kind.endswith("]"):
         return False
     return kind == "BOOLEAN" or any(one.fullmatch(kind) for one in (_INTEGER, _NUMBER, _MOMENT, _TEXT))
 
@@ -192,17 +196,17 @@ def _natural(quoted: str, kind: str) -> tuple[ColumnType, str]:
     return "category", f"CASE WHEN NOT {is_marker(text)} THEN {text} END"
 
 
-def _dates(connection: duckdb.DuckDBPyConnection, table: str, names: Sequence[str]) -> set[str]:
+def _dates(connection: duckdb.DuckDBPyConnection, table: str, texts: Sequence[Leaf]) -> set[str]:
     """Columns of text whose values are dates."""
     found: set[str] = set()
-    for name in names:
-        typed = _natural(name_sql(name), "VARCHAR")[1]
+    for leaf in texts:
+        typed = _natural(leaf.source, "VARCHAR")[1]
         row = connection.execute(
             f"SELECT count(v), count(*) FILTER (regexp_full_match(v, {text_sql(DATE_PATTERN)}) "
             f"AND TRY_CAST(v AS TIMESTAMPTZ) IS NOT NULL) FROM (SELECT {typed} AS v FROM {table})"
         ).fetchone()
         if row and row[0] and row[1] >= SHARE * row[0]:
-            found.add(name)
+            found.add(leaf.name)
     return found
 
 

@@ -108,6 +108,13 @@ def _come_and_gone(
     return notes
 
 
+def joined_note(name: str) -> str:
+    return (
+        f"Column {name} holds lists of texts; each is read as one text, its parts joined by spaces. To learn from each "
+        f"word, set features.types: {{{name}: text}} in model.yaml."
+    )
+
+
 def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from sluicegate.domain.dates import parse_date
 from sluicegate.domain.errors import SluicegateError
+from sluicegate.domain.flattening import SEPARATOR, Refused, above, flat, is_below, is_nested
 from sluicegate.domain.schema import BLANK, MISSING_MARKERS, Column, Schema, Value
 
 __all__ = [
@@ -73,7 +74,7 @@ class InvalidRecords(SluicegateError):
 
 @dataclass(frozen=True)
 class Records:
-    """A request's records as they came, not yet checked against a schema.
+    """A request's records as they came, flat (see ``domain.flattening``), not yet checked against a schema.
 
     ``rows`` are JSON values, or lists of fields under ``header``. ``places`` are the records' places in the request
     (mistakes name them), where these are not all of its records.
@@ -92,7 +93,9 @@ class Records:
         row = self.rows[index]
         if self.header is not None:
             return dict(zip(self.header, row, strict=False))
-        return row if isinstance(row, dict) else {}
+        if not isinstance(row, dict):
+            return {}
+        return {name: value for name, value in row.items() if type(value) is not Refused}
 
     def place(self, index: int) -> int:
         return index if self.places is None else self.places[index]
@@ -103,7 +106,8 @@ def parse_records(
 ) -> list[dict[str, Value]]:
     """The records of a request's body, each with exactly the schema's columns (optional ones may be left out: None).
 
-    ``application/json``: ``{"records": [{column: value}]}`` with strict types (null is a missing value).
+    ``application/json``: ``{"records": [{column: value}]}`` with strict types (null is a missing value); a column
+    ``a.b`` may come as such or within an object ``a``, and null instead of the object is a missing value of each part.
     ``text/csv``: a header with the columns' names and a line for each record.
     The target, the id column and the schema's ignored columns may be there; they are dropped.
     Raises ``InvalidRecords`` with every mistake.
@@ -171,7 +175,7 @@ def _read_json(body: bytes, limits: RecordLimits) -> Records:
     if not isinstance(records, list):
         raise _whole(f'"records" must be a list of objects, got {_given(records)}')
     _check_count(len(records), limits)
-    return Records(records)
+    return Records([flat(one) if isinstance(one, dict) and is_nested(one) else one for one in records])
 
 
 def _check_json(records: Records, schema: Schema, limits: RecordLimits) -> list[dict[str, Value]]:
@@ -188,7 +192,7 @@ def _check_json(records: Records, schema: Schema, limits: RecordLimits) -> list[
         row: dict[str, Value] = {}
         for name, column in columns.items():
             if name not in record:
-                if column.optional:
+                if column.optional or (SEPARATOR in name and _is_null_above(name, record)):
                     row[name] = None
                     continue
                 errors.append(FieldError(index, name, "missing; send null if the value is unknown"))
@@ -201,13 +205,25 @@ def _check_json(records: Records, schema: Schema, limits: RecordLimits) -> list[
                 row[name] = converted
         errors.extend(
             FieldError(index, name[:_SHOWN], _unknown(name, columns))
-            for name in record
-            if name not in columns and name not in extra_names
+            for name, value in record.items()
+            if name not in columns
+            and name not in extra_names
+            and not is_below(name, extra_names)
+            and not (value is None and _has_parts(name, (*columns, *extra_names)))
         )
         parsed.append(row)
     if errors:
         raise InvalidRecords(errors[: limits.errors])
     return parsed
+
+
+def _is_null_above(name: str, record: Mapping[str, Any]) -> bool:
+    """Whether null stands where an object with the field ``name`` would."""
+    return any(path in record and record[path] is None for path in above(name))
+
+
+def _has_parts(name: str, names: Iterable[str]) -> bool:
+    return any(known.startswith(name + SEPARATOR) for known in names)
 
 
 def _read_csv(body: bytes, limits: RecordLimits) -> Records:
@@ -307,6 +323,8 @@ def _given(value: Any) -> str:
 def _typed(column: Column, value: Any) -> Value | _Wrong:
     if value is None:
         return None
+    if type(value) is Refused:
+        return _Wrong(value.reason)
     if column.type == "number":
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             return _Wrong(f"expected a number, got {_given(value)}")
