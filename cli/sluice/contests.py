@@ -52,6 +52,21 @@ def rows(experiment: Mapping[str, Any]) -> list[tuple[Any, ...]]:
     return found
 
 
+def repeats(experiment: Mapping[str, Any]) -> list[str]:
+    """Of lanes whose subjects ask more than once, what their outcomes count as.
+
+    >>> repeats({"look": {"lanes": [{"lane": "champion", "outcomes": 4000, "design_effect": 2.5}]}})
+    ['champion: subjects ask more than once, and 4,000 outcomes count as 1,600']
+    """
+    lanes = (experiment.get("look") or {}).get("lanes") or []
+    return [
+        f"{lane['lane']}: subjects ask more than once, and {lane['outcomes']:,} outcomes count as "
+        f"{lane['outcomes'] / lane['design_effect']:,.0f}"
+        for lane in lanes
+        if lane.get("design_effect", 1) > 1 and lane["outcomes"]
+    ]
+
+
 def headline(experiment: Mapping[str, Any]) -> str:
     """``c0ffee12, ab, running since 2026-11-22T12:00:00.000Z, 2 looks; begun by ada: is it better?``"""
     asked = experiment.get("asked") or {}

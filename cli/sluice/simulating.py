@@ -11,19 +11,22 @@ import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sluice.worlds import LaneWorld, World
 from sluicegate.domain.durations import duration_seconds
-from sluicegate.domain.experiment import Cohort, Decision, Design, Latency, Tally, look, weights
+from sluicegate.domain.experiment import Bucket, Cohort, Decision, Design, Latency, Tally, look, weights
+from sluicegate.domain.traffic import BUCKETS
 
 #: lives that share a seed: what comes out doesn't depend on how many processes there are
 _TOGETHER = 125
 #: the standard deviation of log latencies
 _LATENCY_SPREAD = 0.35
 Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -56,9 +59,11 @@ class _One:
 
 
 class _Numbers:
-    """A tally of each life (the columns) of one lane."""
+    """A tally of each life (the columns) of one lane. ``buckets``: exposures, outcomes, total and errors, each lives ×
+    buckets of subjects; without buckets where each request is a subject of its own."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, buckets: int) -> None:
+        self.buckets = np.zeros((4, size, buckets))
         self.exposures, self.outcomes, self.errors, self.timed = (np.zeros(size, dtype=np.int64) for _ in range(4))
         self.total, self.squares, self.log_sum, self.log_squares = (np.zeros(size) for _ in range(4))
 
@@ -75,12 +80,18 @@ class _Numbers:
             float(self.squares[place]),
             int(self.errors[place]),
             latency,
+            {
+                number: Bucket(int(one[0]), int(one[1]), one[2], int(one[3]))
+                for number, one in enumerate(self.buckets[:, place].T.tolist())
+                if one[0]
+            },
         )
 
 
 @dataclass
 class _Flow:
-    """The exposures of one step: per lane what is known, and the outcomes still to come, lives × ``values``."""
+    """The exposures of one step: per lane what is known, and the outcomes still to come, lives × buckets × ``values``
+    (in one bucket where there are none)."""
 
     end: float
     known: dict[str, _Numbers]
@@ -111,7 +122,8 @@ class _Run:
         self.bandit = self.design.mode == "bandit"
         self.lives_ = [_One(dict(self.design.shares), {lane: [] for lane in self.lanes}) for _ in range(count)]
         self.open: list[_Flow] = []
-        self.closed = {lane: _Numbers(count) for lane in self.lanes}
+        self.buckets = BUCKETS if world.requests_per_subject > 1 else 0
+        self.closed = {lane: _Numbers(count, self.buckets) for lane in self.lanes}
         self.delay = float(duration_seconds(world.delay))
         self.per_second = world.traffic / 3600
 
@@ -121,7 +133,8 @@ class _Run:
             now = float(min(number * self.world.step, self.design.max_duration))
             if all(one.decision for one in self.lives_) and not self.world.changes:
                 # nothing changes any more: what is left goes to the lanes that won
-                self._lose(self.world.at(before), self._requests(self.design.max_duration - before))
+                come = self._subjects(self.design.max_duration - before)
+                self._lose(self.world.at(before), come * self.world.requests_per_subject)
                 break
             self._expose(before, now)
             self._arrive(now, now - before)
@@ -141,42 +154,68 @@ class _Run:
             for one in self.lives_
         ]
 
-    def _requests(self, seconds: float) -> NDArray[np.int64]:
-        """Of each life, by lane: lives × lanes."""
-        wanted = self.per_second * seconds
+    def _subjects(self, seconds: float) -> NDArray[np.int64]:
+        """Who comes in each life, by lane: lives × lanes."""
+        wanted = self.per_second * seconds / self.world.requests_per_subject
         totals = self.random.poisson(wanted, self.size) if self.world.arrivals == "random" else round(wanted)
         shares = np.array([[one.shares.get(lane, 0.0) for lane in self.lanes] for one in self.lives_])
         return self.random.multinomial(totals, shares / shares.sum(1, keepdims=True))
 
-    def _lose(self, truth: dict[str, LaneWorld], exposures: NDArray[np.int64]) -> None:
+    def _lose(self, truth: dict[str, LaneWorld], exposures: NDArray[Any]) -> None:
         worth = self.design.sign * np.array([truth[lane].value * (1 - truth[lane].errors) for lane in self.lanes])
         for one, lost in zip(self.lives_, exposures @ (worth.max() - worth), strict=True):
             one.regret += float(lost)
 
     def _expose(self, before: float, now: float) -> None:
         """The requests of one step, by lane, and what will become of them."""
-        truth, exposures = self.world.at(before), self._requests(now - before)
+        truth, subjects = self.world.at(before), self._subjects(now - before)
+        asked = [self._ask(subjects[:, place], truth[lane]) for place, lane in enumerate(self.lanes)]
+        exposures = np.stack([one[0].sum(1) for one in asked], 1)
         self._lose(truth, exposures)
         for one, count in zip(self.lives_, exposures.sum(1), strict=True):
             if one.decision is None:
                 one.samples += int(count)
         flow = _Flow(now, {}, {}, {})
         for place, lane in enumerate(self.lanes):
-            known, does = _Numbers(self.size), truth[lane]
-            known.exposures = exposures[:, place].astype(np.int64)
-            known.errors = self.random.binomial(known.exposures, does.errors)
+            known, does = _Numbers(self.size, self.buckets), truth[lane]
+            requests, errors, ends = asked[place]
+            known.exposures, known.errors = requests.sum(1), errors.sum(1)
+            if self.buckets:
+                known.buckets[0], known.buckets[3] = requests, errors
             answered = known.exposures - known.errors
             if does.latency is not None:
                 known.timed = answered
                 known.log_sum, known.log_squares = self._latencies(answered, math.log(does.latency))
-            chances: tuple[float, ...] = (0.5, 0.5)
-            ends: tuple[float, ...] = (does.value - does.deviation, does.value + does.deviation)
-            if does.rate is not None:
-                chances, ends = (1 - does.rate, does.rate), (0.0, 1.0)
-            flow.values[lane] = np.array(ends)
-            flow.left[lane] = self.random.multinomial(answered, chances)
+            values = (0.0, 1.0) if does.rate is not None else (does.value - does.deviation, does.value + does.deviation)
+            flow.values[lane] = np.array(values)
+            flow.left[lane] = ends
             flow.known[lane] = known
         self.open.append(flow)
+
+    def _ask(self, subjects: Ints, does: LaneWorld) -> tuple[Ints, Ints, Ints]:
+        """What the ``subjects`` of each life ask of a lane: requests and errors, lives × buckets, and how many of the
+        others will have each of the two outcomes, lives × buckets × 2. A subject's requests fall into one step."""
+        chance = 0.5 if does.rate is None else does.rate
+        if not self.buckets:
+            errors = self.random.binomial(subjects, does.errors)
+            ends = self.random.multinomial(subjects - errors, (1 - chance, chance))
+            return subjects[:, None], errors[:, None], ends[:, None]
+        count = int(subjects.sum())
+        cell = np.repeat(np.arange(self.size), subjects) * BUCKETS + self.random.integers(0, BUCKETS, count)
+        asked = self.random.geometric(1 / self.world.requests_per_subject, count)
+        failed = self.random.binomial(asked, does.errors)
+        own: Any = chance
+        if self.world.subject_effect > 0 and 0 < chance < 1:
+            # of a beta distribution with the parameters s m and s (1 − m) the intraclass correlation is 1 / (s + 1)
+            size = 1 / self.world.subject_effect - 1
+            own = self.random.beta(chance * size, (1 - chance) * size, count)
+        high = self.random.binomial(asked - failed, own)
+
+        def summed(numbers: Ints) -> Ints:
+            found = np.bincount(cell, weights=numbers, minlength=self.size * BUCKETS)
+            return found.astype(np.int64).reshape(self.size, BUCKETS)
+
+        return summed(asked), summed(failed), np.stack([summed(asked - failed - high), summed(high)], -1)
 
     def _latencies(self, counts: NDArray[np.int64], centre: float) -> tuple[Floats, Floats]:
         """The sums of ``counts`` log latencies and of their squares: a normal and a chi-square variable say both."""
@@ -194,9 +233,12 @@ class _Run:
                 for lane, known in flow.known.items():
                     come = self.random.binomial(flow.left[lane], chance)
                     flow.left[lane] = flow.left[lane] - come
-                    known.outcomes = known.outcomes + come.sum(1)
-                    known.total = known.total + come @ flow.values[lane]
-                    known.squares = known.squares + come @ flow.values[lane] ** 2
+                    known.outcomes = known.outcomes + come.sum((1, 2))
+                    known.total = known.total + (come @ flow.values[lane]).sum(1)
+                    known.squares = known.squares + (come @ flow.values[lane] ** 2).sum(1)
+                    if self.buckets:
+                        known.buckets[1] += come.sum(2)
+                        known.buckets[2] += come @ flow.values[lane]
             if not closes:
                 still.append(flow)
                 continue

@@ -53,13 +53,19 @@ class Change(_Part):
 
 
 class World(_Part):
-    """``traffic``: requests an hour that take part. ``delay``: how long outcomes take on average (exponential)."""
+    """``traffic``: requests an hour that take part. ``delay``: how long outcomes take on average (exponential).
+
+    A subject asks ``requests_per_subject`` times on average (geometric), all between two looks; ``subject_effect`` is
+    the share of the outcomes' variance that lies between subjects (intraclass correlation).
+    """
 
     lanes: dict[Name, LaneWorld] = Field(min_length=2, max_length=10)
     champion: Name | None = None
     changes: list[Change] = Field(default=[], max_length=100)
     traffic: float = Field(gt=0, le=1e8, allow_inf_nan=False)
     arrivals: Literal["random", "even"] = "random"
+    requests_per_subject: float = Field(default=1.0, ge=1, le=10_000, allow_inf_nan=False)
+    subject_effect: float = Field(default=0.0, ge=0, lt=1, allow_inf_nan=False)
     delay: Annotated[Duration, within(0, 90 * 86400, "between 0s and 90d")] = "0s"
     experiment: Experiment = Experiment()
 
@@ -69,6 +75,11 @@ class World(_Part):
         for name, lane in self.lanes.items():
             if getattr(lane, wanted) is None or getattr(lane, other) is not None:
                 raise ValueError(f"lanes.{name}: accepted with goal {self.experiment.goal} is {wanted}, not {other}")
+        if self.subject_effect and self.requests_per_subject == 1:
+            raise ValueError(
+                f"subject_effect: given {self.subject_effect:g}; accepted with requests_per_subject above 1, without "
+                "which no two outcomes are of one subject"
+            )
         if self.champion is not None and self.champion not in self.lanes:
             raise ValueError(f"champion: given {self.champion!r}; accepted is one of {', '.join(self.lanes)}")
         for place, change in enumerate(self.changes):

@@ -111,7 +111,7 @@ def show(
 def _show(found: dict[str, Any]) -> None:
     output.plain(contests.headline(found))
     output.table(contests.COLUMNS, contests.rows(found), "It has no lanes.")
-    for line in contests.shares(found):
+    for line in (*contests.repeats(found), *contests.shares(found)):
         output.plain(line)
     for lane in found["lanes"][1:]:
         lines = contests.plot(found, lane["slot"])

@@ -55,6 +55,8 @@ def experiment_command(path: Path | None, times: int, seed: int, processes: int 
         v2: {rate: 0.12, errors: 0.001, latency: 30}
       traffic: 400                             # requests an hour that take part
       delay: 6h                                # outcomes come so much later on average
+      requests_per_subject: 5                  # on average; default 1, each request is somebody else's
+      subject_effect: 0.2                      # the share of the outcomes' variance that lies between subjects
       changes:
         - {at: 5d, lane: v2, rate: 0.09}       # from then on
       experiment: {mode: ab, traffic: 0.5, horizon: 4000}

@@ -52,6 +52,9 @@ function facts(experiment) {
     `${experiment.looks} ${experiment.looks === 1 ? "look" : "looks"}`,
     asked.who && `begun by ${asked.who}${asked.why ? `: ${asked.why}` : ""}`,
     experiment.look?.srm_p != null && `traffic as planned: p = ${number(experiment.look.srm_p)}`,
+    ...(experiment.look?.lanes ?? [])
+      .filter((lane) => lane.design_effect > 1 && lane.outcomes)
+      .map((lane) => `subjects ask more than once: ${lane.lane}'s ${number(lane.outcomes)} outcomes count as ${number(Math.round(lane.outcomes / lane.design_effect))}`),
   ].filter(Boolean).join(" · ");
 }
 

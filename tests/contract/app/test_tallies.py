@@ -12,7 +12,8 @@ from moto import mock_aws
 
 from sluicegate.adapters.tallies import DynamoTallies
 from sluicegate.domain.errors import Refused, Transient
-from sluicegate.domain.experiment.tally import Latency, Tally
+from sluicegate.domain.experiment.tally import Bucket, Latency, Tally
+from sluicegate.domain.traffic import BUCKETS
 from sluicegate.ports import Fact, Place, Tallies
 from sluicegate.services.tallies import cohorts, places
 from tests.support.tallies import FakeTallies
@@ -101,6 +102,31 @@ def test_latencies_and_exposures_add_up(tallies: Tallies) -> None:
     assert (cohort.tally.exposures, cohort.tally.errors) == (6, 3)
     assert cohort.tally.latency.buckets == expected.buckets
     assert cohort.tally.latency.log_sum == pytest.approx(expected.log_sum)
+
+
+def test_buckets_add_up_across_shards(tallies: Tallies) -> None:
+    for number in range(12):
+        buckets = {number % 3: Bucket(exposures=2, errors=1), 63: Bucket(outcomes=1, total=0.5)}
+        tallies.add("churn", [Fact(f"line-{number}", {Place("x1", "champion", HOUR): Tally(2, buckets=buckets)})], AT)
+    assert total(tallies, "churn", "x1").buckets == {
+        **{number: Bucket(exposures=8, errors=4) for number in range(3)},
+        63: Bucket(outcomes=12, total=6.0),
+    }
+
+
+def test_an_item_with_every_bucket_stays_a_few_kilobytes(dynamodb: Any) -> None:
+    """What an update costs grows with its item."""
+    place = Place("x1", "champion", HOUR)
+    told = Tally(buckets=dict.fromkeys(range(BUCKETS), Bucket(outcomes=123_456, total=12_345.0)))
+    seen = Tally(buckets=dict.fromkeys(range(BUCKETS), Bucket(exposures=123_456, errors=1_234)))
+    tallies = DynamoTallies(dynamodb, "registry")
+    assert tallies.add("churn", [Fact("a", {place: seen}), Fact("b", {place: told})], AT) == ["counted"] * 2
+    items = [one for one in dynamodb.scan(TableName="registry")["Items"] if one["pk"]["S"].startswith("TALLY")]
+    item = {name: value for one in items for name, value in one.items()}
+    assert total(tallies, "churn", "x1").buckets[63] == Bucket(123_456, 123_456, 12_345.0, 1_234)
+    # of a number: its name, and a byte for two digits and one more (Amazon DynamoDB Developer Guide, "item sizes")
+    size = sum(len(name) + (len(value["N"]) + 1) // 2 + 2 for name, value in item.items() if "N" in value)
+    assert size < 2_560
 
 
 class Meeting:

@@ -46,6 +46,20 @@ def test_harm_and_a_mean_and_late_outcomes() -> None:
     assert {(life.decision, life.lane) for life in better} == {("promote", "b")}
 
 
+def test_subjects_that_ask_often_and_alike_need_more_requests() -> None:
+    lanes, goal = "{a: {rate: 0.2}, b: {rate: 0.28}}", f"traffic: 0.5, {SHORT}"
+    once = simulate(read_world(world(lanes, goal)), 8, processes=1)
+    often = "requests_per_subject: 20\nsubject_effect: 0.5\ndelay: 1h"
+    lives = simulate(read_world(world(lanes, goal, often)), 8, seed=1, processes=1)
+    assert all(life.decision == "promote" for life in once)
+    # each outcome says a tenth of what it says where subjects ask once; that shares differ by chance ends nothing
+    assert sum(life.decision in ("continue", "inconclusive") for life in lives) >= 6
+    assert all(life.decision != "invalid" for life in lives)
+    assert sum(life.samples for life in lives) > 3 * sum(life.samples for life in once)
+    # on average as many requests come
+    assert all(life.samples == pytest.approx(300 * 48, rel=0.3) for life in lives if life.seconds == 2 * 86400)
+
+
 def test_outcomes_that_come_after_the_window_are_lost() -> None:
     """Half of an hour's conversions come within its mean delay's ln 2; all lanes lose alike."""
     text = world("{a: {rate: 0.5}, b: {rate: 0.5}}", f"traffic: 0.5, {SHORT}, minimum_effect: 0.5", "delay: 100h")
@@ -98,6 +112,10 @@ def test_help_teaches_and_the_sample_is_right() -> None:
             "changes[0].lane: given 'c'; accepted is one of a, b",
         ),
         (world("{a: {rate: 0.1}, b: {rate: 0.1}}", "look_every: 60s, max_duration: 90d"), "129600 looks"),
+        (
+            world("{a: {rate: 0.1}, b: {rate: 0.1}}", "", "subject_effect: 0.1"),
+            "accepted with requests_per_subject above",
+        ),
         (world("{a: {rate: 0.1}, b: {rate: 0.1}}", "mode: bandit, traffic: 0.5"), "experiment.traffic: has no effect"),
         (
             world("{a: {mean: 1, deviation: 2}, b: {mean: 1}}", "goal: mean"),

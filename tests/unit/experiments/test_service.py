@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.domain.errors import SettingsError
-from sluicegate.domain.experiment import Latency, Tally
+from sluicegate.domain.experiment import Bucket, Latency, Tally
 from sluicegate.ports import Fact, Place
 from sluicegate.services.experiment_terms import CannotStart
 from sluicegate.services.steer import By
@@ -276,13 +276,12 @@ def test_the_range_of_rewards_is_what_feedback_may_say() -> None:
 
 
 def test_shares_are_tested_by_requests_and_not_by_their_records() -> None:
-    """Eleven requests against nine, of a hundred records each, are no mismatch."""
+    """Eleven requests against nine, of a hundred records each, are no mismatch: each is a subject of its own."""
     flow = running(traffic=0.5)
-    latency = sum((Latency.of(9.0) for _ in range(9)), Latency())
     scope, hour = flow.experiment()["experiment"], hour_of(int(flow.world.now.timestamp() * 1000))
-    for lane, more in (("champion", 0), ("challenger", 2)):
-        seen = latency + sum((Latency.of(9.0) for _ in range(more)), Latency())
-        tally = Tally(exposures=100 * seen.count, latency=seen)
+    for lane, requests in (("champion", range(9)), ("challenger", range(9, 20))):
+        buckets = {number: Bucket(exposures=100) for number in requests}
+        tally = Tally(exposures=100 * len(requests), latency=Latency.of(9.0), buckets=buckets)
         flow.tallies.add(MODEL, [Fact(lane, {Place(scope, lane, hour): tally})], flow.world.now)
     flow.wait(minutes=35)
     assert flow.experiment()["status"] == "running"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from sluicegate.domain import inference_id
 from sluicegate.domain.inference_id import InvalidInferenceId, issue, issue_many, lane_digest, verify
+from sluicegate.domain.traffic import BUCKETS
 
 KEY = b"a key of more than sixteen bytes"
 keys = st.binary(min_size=16, max_size=64)
@@ -32,10 +33,13 @@ def test_what_was_issued_is_read_back(
 slots = st.sampled_from(["champion", "challenger"]) | st.integers(2, 254).map("challenger-{}".format)
 
 
-@given(slots, st.none() | st.from_regex("[0-9a-f]{8}", fullmatch=True).filter(lambda cause: cause != "00000000"))
-def test_slot_and_cause_are_named(slot: str, cause: str | None) -> None:
-    read = verify(issue(KEY, "churn", 1, "e", "v1", 5, slot=slot, cause=cause), KEY)
-    assert (read.slot, read.cause) == (slot, cause)
+causes = st.from_regex("[0-9a-f]{8}", fullmatch=True).filter(lambda cause: cause != "00000000")
+
+
+@given(slots, st.none() | causes, st.none() | st.integers(0, BUCKETS - 1))
+def test_slot_cause_and_bucket_are_named(slot: str, cause: str | None, bucket: int | None) -> None:
+    read = verify(issue(KEY, "churn", 1, "e", "v1", 5, slot=slot, cause=cause, bucket=bucket), KEY)
+    assert (read.slot, read.cause, read.bucket) == (slot, cause, bucket)
 
 
 def test_what_the_format_cannot_name_is_left_out() -> None:
@@ -82,6 +86,8 @@ def test_ids_of_one_request_differ_and_also_across_the_nonce_wrap() -> None:
     tokens = list(issue_many(KEY, "churn", 1, "e", "v1", 5, 1000, 2**64 - 10))
     assert len(set(tokens)) == 1000
     assert {verify(token, KEY).time_ms for token in tokens} == {5}
+    tokens = list(issue_many(KEY, "churn", 1, "e", "v1", 5, 3, buckets=[7, None, 63]))
+    assert [verify(token, KEY).bucket for token in tokens] == [7, None, 63]
 
 
 def test_nonces_are_random_by_default() -> None:

@@ -67,6 +67,19 @@ def test_a_line_says_who_answered_what() -> None:
     }
 
 
+def test_each_line_counts_its_records_by_bucket() -> None:
+    trace = trace_of([{"x": 1}, {"x": 2}, {"x": 3}])
+    trace.buckets = [7, None, 7]
+    [line] = read(trace)
+    assert line["buckets"] == {"7": 2}
+    trace = trace_of([{"x": random.Random(seed).randbytes(150_000).hex()} for seed in range(3)])
+    trace.buckets = [7, 60, None]
+    assert [line["buckets"] for line in read(trace)] == [{"7": 1}, {"60": 1}, {}]
+    # what counts in no experiment has no part in its buckets; neither has what nobody shares
+    trace.served = [replace(trace.served[0], cause=None)]
+    assert all("buckets" not in line for line in read(trace))
+
+
 @settings(max_examples=25, deadline=None)
 @given(st.lists(st.integers(1, 120_000), min_size=1, max_size=12), st.integers())
 def test_lines_fit_and_lose_nothing_that_fits(sizes: list[int], seed: int) -> None:

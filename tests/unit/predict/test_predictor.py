@@ -14,6 +14,7 @@ from sluicegate.domain.errors import Transient
 from sluicegate.domain.inference_id import lane_digest, verify
 from sluicegate.domain.local_models import LocalModel
 from sluicegate.domain.records import FieldError, InvalidRecords, Records
+from sluicegate.domain.traffic import bucket
 from sluicegate.services.dispatch import Caller, Lane, Routing, UnknownLane, candidates, shares
 from sluicegate.services.predict import (
     EndpointMissing,
@@ -260,6 +261,7 @@ def test_records_of_several_subjects_are_split_by_lane_and_answered_in_order() -
         ("champion", "0123abcd", (1, 3), ""),
     ]
     assert trace.subjects == [c, a, d, b, c]
+    assert trace.buckets == [bucket(name, "s") for name in (c, a, d, b, c)] == [read.bucket for read in ids]
 
 
 def test_a_header_names_the_subject_of_all_records_and_the_request_stands_in() -> None:
@@ -271,6 +273,12 @@ def test_a_header_names_the_subject_of_all_records_and_the_request_stands_in() -
     trace = Trace()
     world.predict(b"who,x\n,1\nbob,2\n", trace=trace)
     assert trace.subjects == ["request-1", "bob"]
+    # the one that names nobody hangs together with no other; two of a request would
+    assert trace.buckets == [None, bucket("bob", "s")]
+    world.predict(b"who,x\n,1\n,2\n", trace=(both := Trace()))
+    assert both.buckets == [bucket("request-1", "s")] * 2
+    World(replace(routing, lanes=routing.lanes[:1]), {"v1"}).predict(ONE, trace=(alone := Trace()))
+    assert alone.buckets == []
 
 
 @pytest.mark.parametrize("error", [EndpointMissing("gone"), VariantRefused("v2")])

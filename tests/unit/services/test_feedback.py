@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.domain.errors import Transient
-from sluicegate.domain.experiment.tally import Tally
+from sluicegate.domain.experiment.tally import Bucket, Tally
 from sluicegate.domain.inference_id import issue
 from sluicegate.domain.records import Records
 from sluicegate.http.feedback import handle
@@ -71,7 +71,18 @@ class Stage:
         """A request that the challenger answered, and its log on its way."""
         lane = FakeLane(3, slot="challenger")
         ids = [
-            issue(KEY, "churn", 3, "e", "v3", PREDICTED_MS, number + hash(request), slot="challenger", cause="0123abcd")
+            issue(
+                KEY,
+                "churn",
+                3,
+                "e",
+                "v3",
+                PREDICTED_MS,
+                number + hash(request),
+                slot="challenger",
+                cause="0123abcd",
+                bucket=7,
+            )
             for number in range(len(records))
         ]
         answers = [{"prediction": "no", "inference_id": one} for one in ids]
@@ -79,7 +90,12 @@ class Stage:
         rows = [list(record.values()) for record in records] if csv else records
         sent = Records(rows, tuple(records[0]) if csv else None)
         self.record.batch(
-            lines(Trace(Routing((lane,), ()), sent, ["s"] * len(rows), [one]), "churn", request, PREDICTED_MS),
+            lines(
+                Trace(Routing((lane,), ()), sent, ["s"] * len(rows), [one], [7] * len(rows)),
+                "churn",
+                request,
+                PREDICTED_MS,
+            ),
             PREDICTED,
         )
         return ids
@@ -126,6 +142,9 @@ def test_a_label_becomes_a_row_of_training_data() -> None:
     hour = {"2026-01-01T03": Tally(outcomes=1, total=1.0, squares=1.0)}
     seen = stage.tallies.read("churn", "0123abcd")["challenger"]["2026-01-01T03"]
     assert (seen.outcomes, seen.total, seen.exposures) == (1, 1.0, 1)
+    # in the experiment prediction and outcome meet in their subject's bucket; a version's sums have none
+    assert seen.buckets == {7: Bucket(exposures=1, outcomes=1, total=1.0)}
+    assert stage.tallies.read("churn", "v3")["challenger"]["2026-01-01T03"].buckets == {}
     assert set(stage.tallies.read("churn", "v3")["challenger"]) == set(hour)
 
 

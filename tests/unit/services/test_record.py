@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.domain.errors import NotFound, Transient
-from sluicegate.domain.experiment.tally import Tally
+from sluicegate.domain.experiment.tally import Bucket, Tally
 from sluicegate.domain.log_lines import FEEDBACK, PREDICTION, line, packed
 from sluicegate.domain.records import Records
 from sluicegate.services.dispatch import Lane, Routing
@@ -68,7 +68,8 @@ def logged(request: str, values: list[int], cause: str | None = None, **served: 
     places = tuple(range(len(values)))
     answers = [{"prediction": float(value), "inference_id": f"{request}-{value}"} for value in values]
     one = Served(lane, served.pop("assigned", lane.slot), cause, places, answers, 1, 0.02, **served)
-    trace = Trace(Routing((lane,), ()), Records([{"x": value} for value in values]), ["s"] * len(values), [one])
+    sent = Records([{"x": value} for value in values])
+    trace = Trace(Routing((lane,), ()), sent, ["s"] * len(values), [one], [value % 64 for value in values])
     return lines(trace, "churn", request, AT)
 
 
@@ -108,12 +109,14 @@ def test_an_error_is_an_exposure_without_an_answer() -> None:
     stage.batch(*logged("r1", [1, 2], CAUSE, error="ModelFailed"))
     assert stage.rows("prediction-log/")[0]["error"] == "ModelFailed"
     assert (stage.tally(CAUSE).exposures, stage.tally(CAUSE).errors, stage.tally(CAUSE).latency.count) == (2, 2, 0)
+    assert stage.tally(CAUSE).buckets == {1: Bucket(1, errors=1), 2: Bucket(1, errors=1)}
 
 
 def test_what_the_champion_answered_for_another_is_the_others_error() -> None:
     stage = Stage()
     stage.batch(*logged("r1", [1], CAUSE, assigned="challenger"))
     assert stage.tally(CAUSE) == Tally()
+    assert stage.tally(CAUSE, "challenger").buckets == {1: Bucket(1, errors=1)}
     assert (stage.tally(CAUSE, "challenger").exposures, stage.tally(CAUSE, "challenger").errors) == (1, 1)
     assert (stage.tally("v3").exposures, stage.tally("v3").errors) == (1, 0)
 
@@ -132,6 +135,7 @@ def test_lines_that_come_again_in_any_cut_count_once(order: list[int], data: st.
             stage.batch(*messages[place : place + size])
             place += size
     assert stage.tally(CAUSE).exposures == 12
+    assert stage.tally(CAUSE).buckets == {**{n: Bucket(1) for n in range(6)}, **{n: Bucket(1) for n in range(10, 16)}}
     assert len({row["inference_id"] for row in stage.rows("prediction-log/")}) == 12
 
 

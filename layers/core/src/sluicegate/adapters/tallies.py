@@ -16,26 +16,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from boto3.dynamodb.types import TypeDeserializer
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluicegate.adapters.aws import translate, translated
 from sluicegate.adapters.registry import number
 from sluicegate.domain.errors import Transient
-from sluicegate.domain.experiment.tally import Latency, Tally
+from sluicegate.domain.experiment.tally import Bucket, Latency, Tally
 from sluicegate.domain.names import digest
-from sluicegate.ports import Counted, Fact
+from sluicegate.ports import Counted, Fact, Place
 
 #: how long a fact is known to have been counted: longer than any window of feedback and any redelivery
 REMEMBERED_SECONDS = 100 * 86400
 KEPT_SECONDS = 800 * 86400
 SHARDS = 4
 _ACTIONS = 100
+#: attributes that one update adds to: an expression has at most 4 KB ("Quotas in Amazon DynamoDB"). Two of each bucket,
+#: which is the most that a single fact has, are fewer
+_TERMS = 150
 _TRIES = 6
-_BUCKET = "latency_bucket_"
+_LATENCY_BUCKET = "latency_bucket_"
 _NUMBERS = ("exposures", "outcomes", "total", "squares", "errors")
+#: of a bucket of subjects: the attribute is this and the bucket's number, short because there may be some hundreds
+_OF_A_BUCKET = {"n": "exposures", "o": "outcomes", "t": "total", "e": "errors"}
 _LATENCIES = ("count", "log_sum", "log_squares")
-_DESERIALIZER = TypeDeserializer()
 
 
 class DynamoTallies:
@@ -152,13 +155,18 @@ def _partition(model: str, scope: str) -> str:
 
 
 def _chunks(facts: Sequence[Fact]) -> Iterator[list[Fact]]:
-    """As many facts as fit into a transaction with their sums."""
+    """As many facts as fit into a transaction with their sums, and their sums' attributes into an expression each."""
     chunk: list[Fact] = []
+    grown: dict[Place, set[str]] = {}
     for fact in facts:
-        if chunk and len(chunk) + 1 + len(_sums("", [*chunk, fact])) > _ACTIONS:
+        own = {place: set(_attributes(tally)) for place, tally in fact.adds.items()}
+        after = grown | {place: names | grown.get(place, set()) for place, names in own.items()}
+        most = max(map(len, after.values()), default=0)
+        if chunk and (len(chunk) + 1 + len(after) > _ACTIONS or most > _TERMS):
             yield chunk
-            chunk = []
+            chunk, after = [], own
         chunk.append(fact)
+        grown = after
     if chunk:
         yield chunk
 
@@ -178,23 +186,33 @@ def _attributes(tally: Tally) -> dict[str, float]:
     """The numbers that aren't 0, by attribute: ADD takes top-level attributes only."""
     found: dict[str, float] = {name: getattr(tally, name) for name in _NUMBERS}
     found |= {f"latency_{name}": getattr(tally.latency, name) for name in _LATENCIES}
-    found |= {f"{_BUCKET}{index}": count for index, count in tally.latency.buckets.items()}
+    found |= {f"{_LATENCY_BUCKET}{index}": count for index, count in tally.latency.buckets.items()}
+    for name, of in _OF_A_BUCKET.items():
+        found |= {f"{name}{number}": getattr(one, of) for number, one in tally.buckets.items()}
     return {name: value for name, value in found.items() if value}
 
 
 def _tally(raw: Mapping[str, Any]) -> Tally:
-    item = {name: _DESERIALIZER.deserialize(value) for name, value in raw.items() if "N" in value}
-    buckets = {int(name.removeprefix(_BUCKET)): int(item[name]) for name in item if name.startswith(_BUCKET)}
+    item = {name: float(value["N"]) for name, value in raw.items() if "N" in value}
+    latencies: dict[int, int] = {}
+    buckets: dict[int, dict[str, Any]] = {}
+    for name, value in item.items():
+        if name.startswith(_LATENCY_BUCKET):
+            latencies[int(name.removeprefix(_LATENCY_BUCKET))] = int(value)
+        elif name[0] in _OF_A_BUCKET and name[1:].isdigit():
+            of = _OF_A_BUCKET[name[0]]
+            buckets.setdefault(int(name[1:]), {})[of] = value if of == "total" else int(value)
     return Tally(
         int(item.get("exposures", 0)),
         int(item.get("outcomes", 0)),
-        float(item.get("total", 0)),
-        float(item.get("squares", 0)),
+        item.get("total", 0.0),
+        item.get("squares", 0.0),
         int(item.get("errors", 0)),
         Latency(
             int(item.get("latency_count", 0)),
-            float(item.get("latency_log_sum", 0)),
-            float(item.get("latency_log_squares", 0)),
-            buckets,
+            item.get("latency_log_sum", 0.0),
+            item.get("latency_log_squares", 0.0),
+            latencies,
         ),
+        {number: Bucket(**numbers) for number, numbers in buckets.items()},
     )

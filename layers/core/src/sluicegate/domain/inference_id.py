@@ -4,11 +4,11 @@ Whoever sends feedback hands the token back; it names model, version, lane and t
 (and none is written on the prediction path). 48 bytes, big-endian, as base64url = 64 characters (as many as SageMaker's
 ``InferenceId`` allows)::
 
-    format 1 | model 6 | version 3 | lane 2 | time, ms since 1970 6 | nonce 8 | slot 1 | cause 4 | 0 1 | tag 16
+    format 1 | model 6 | version 3 | lane 2 | time, ms since 1970 6 | nonce 8 | slot 1 | cause 4 | bucket 1 | tag 16
 
 The tag is HMAC-SHA-256 of all before, cut. Slot: 0 champion, 1 challenger, n challenger-n. Cause: the experiment's or
-rollout's id (8 hex digits), 0 when there was none. Tokens of format 1 (the first 26 bytes and the tag, 56 characters)
-are read as a champion's without a cause.
+rollout's id (8 hex digits), 0 when there was none. Bucket: the subject's (``traffic.bucket``) and 1, 0 for none. Tokens
+of format 1 (the first 26 bytes and the tag, 56 characters) are read as a champion's without a cause.
 
 Cutting HMAC to half of the hash is what RFC 2104, section 5, recommends as the least.
 """
@@ -20,7 +20,7 @@ import binascii
 import hmac
 import re
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -56,6 +56,7 @@ class InferenceId(NamedTuple):
     nonce: int
     slot: str = CHAMPION
     cause: str | None = None
+    bucket: int | None = None
 
     def is_of(self, model: str) -> bool:
         return self.model == model_digest(model)
@@ -103,10 +104,12 @@ def issue(
     *,
     slot: str = CHAMPION,
     cause: str | None = None,
+    bucket: int | None = None,
 ) -> str:
     """One token. ``nonce`` (any integer, taken modulo 2^64) is random when not given."""
     number = secrets.randbits(64) if nonce is None else nonce
-    return next(issue_many(key, model, version, endpoint, variant, time_ms, 1, number, slot=slot, cause=cause))
+    where = (key, model, version, endpoint, variant)
+    return next(issue_many(*where, time_ms, 1, number, slot=slot, cause=cause, buckets=(bucket,)))
 
 
 def issue_many(
@@ -121,9 +124,10 @@ def issue_many(
     *,
     slot: str = CHAMPION,
     cause: str | None = None,
+    buckets: Sequence[int | None] = (),
 ) -> Iterator[str]:
-    """``count`` tokens of one request; they differ in their nonces, which follow one another from a random start. A
-    ``cause`` that is not 8 hex digits is not named.
+    """``count`` tokens of one request; they differ in their nonces, which follow one another from a random start, and
+    each has its subject's bucket where there are ``buckets``. A ``cause`` that is not 8 hex digits is not named.
 
     Raises ValueError for a version or a time that the format can't hold.
     """
@@ -139,10 +143,12 @@ def issue_many(
         + time_ms.to_bytes(6, "big")
     )
     told = bytes.fromhex(cause if cause and _CAUSE.fullmatch(cause) else _NO_CAUSE)
-    rest = slot_number(slot).to_bytes(1, "big") + told + b"\0"
+    rest = slot_number(slot).to_bytes(1, "big") + told
     start = secrets.randbits(64) if nonce is None else nonce
     for offset in range(count):
-        body = head + ((start + offset) % 2**64).to_bytes(8, "big") + rest
+        bucket = buckets[offset] if buckets else None
+        last = b"\0" if bucket is None else (bucket + 1).to_bytes(1, "big")
+        body = head + ((start + offset) % 2**64).to_bytes(8, "big") + rest + last
         yield base64.urlsafe_b64encode(body + _tag(key, body)).decode("ascii")
 
 
@@ -170,6 +176,7 @@ def verify(token: str, key: bytes) -> InferenceId:
         nonce=int.from_bytes(body[18:26], "big"),
         slot=slot_name(body[26]) if body[0] > 1 else CHAMPION,
         cause=body[27:31].hex() if body[0] > 1 and any(body[27:31]) else None,
+        bucket=body[31] - 1 if body[0] > 1 and body[31] else None,
     )
 
 

@@ -91,4 +91,5 @@ def _lane(lane: str, tally: Tally, share: float) -> dict[str, Any]:
         "latency_p50": tally.latency.quantile(0.5),
         "latency_p95": tally.latency.quantile(0.95),
         "best": None,
+        "design_effect": 1.0,
     }

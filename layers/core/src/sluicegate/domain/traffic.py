@@ -16,6 +16,8 @@ from collections.abc import Iterable, Mapping, Sequence
 CHAMPION = "champion"
 CHALLENGER = "challenger"
 SHADOW = "shadow"
+#: into how many parts subjects fall, to see how much their outcomes hang together (``domain.experiment.clumps``)
+BUCKETS = 64
 
 
 def assign(subject: str, slots: Mapping[str, float], salt: str = "") -> str:
@@ -44,6 +46,17 @@ def assign(subject: str, slots: Mapping[str, float], salt: str = "") -> str:
         if cost < least:
             chosen, least = slot, cost
     return chosen or next(iter(slots))
+
+
+def bucket(subject: str, salt: str = "") -> int:
+    """In which of the ``BUCKETS`` a subject is, whatever its slot: a hash of its own, so that each slot's subjects fall
+    into all of them alike.
+
+    >>> bucket("ada", "0123abcd"), bucket("ada", "89abcdef")
+    (17, 58)
+    """
+    framed = f"bucket {len(salt)}:{salt}{len(subject)}:{subject}".encode("utf-8", "surrogatepass")
+    return hashlib.sha256(framed).digest()[0] % BUCKETS
 
 
 def subject_of(record: object, field: str) -> str | None:

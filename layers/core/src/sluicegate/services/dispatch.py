@@ -114,6 +114,16 @@ def subjects(routing: Routing, records: Records, caller: Caller) -> list[str]:
     return [traffic.subject_of(records.plain(place), named) or caller.request_id for place in range(count)]
 
 
+def buckets(routing: Routing, subjects: Sequence[str], request_id: str) -> list[int | None]:
+    """Of each record the bucket of its subject, where lanes share the traffic. A request's only record that names no
+    subject hangs together with no other, so it has none. [] where nothing is shared."""
+    if routing.cause is None or len(routing.lanes) < 2:
+        return []
+    alone = request_id if subjects.count(request_id) == 1 else None
+    found = {one: None if one == alone else traffic.bucket(one, routing.salt) for one in dict.fromkeys(subjects)}
+    return [found[subject] for subject in subjects]
+
+
 def shares(routing: Routing, subjects: Sequence[str], lane: str | None) -> list[Share]:
     """The lanes' shares of a request. ``lane`` is what a tester asked for. Raises `UnknownLane`."""
     everything = tuple(range(len(subjects)))
@@ -125,6 +135,21 @@ def shares(routing: Routing, subjects: Sequence[str], lane: str | None) -> list[
     dealt = {subject: traffic.assign(subject, weights, routing.salt) for subject in dict.fromkeys(subjects)}
     places = traffic.positions([dealt[subject] for subject in subjects])
     return [Share(slot, tuple(found)) for slot, found in places.items()]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the inference ids of a lane's answers say: where they count, and each one's bucket."""
+
+    cause: str | None = None
+    buckets: Sequence[int | None] = ()
+
+
+def told(routing: Routing, lane: Lane, share: Share, buckets: Sequence[int | None]) -> Told:
+    """``buckets``: of the request's records. What a tester asked for, or another lane answered, counts nowhere."""
+    if share.lane is not None or lane.slot != share.slot:
+        return Told()
+    return Told(routing.cause, [buckets[place] for place in share.places] if buckets else ())
 
 
 def _named(routing: Routing, name: str) -> Lane:

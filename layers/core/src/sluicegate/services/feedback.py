@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from sluicegate.domain.errors import NotFound, SluicegateError
-from sluicegate.domain.experiment.tally import Tally
+from sluicegate.domain.experiment.tally import Bucket, Tally
 from sluicegate.domain.feedback import Accepted, Refused, Rules, judged
 from sluicegate.domain.items import stamp
 from sluicegate.domain.log_lines import FEEDBACK, line, packed
-from sluicegate.ports import Counted, Fact, Place, Storage, Tallies
+from sluicegate.ports import Counted, Fact, Storage, Tallies
 from sluicegate.services.tallies import places
 
 _LARGEST_ROUTING = 64 * 1024 * 1024
@@ -68,9 +68,12 @@ class Feedback:
 def _fact(one: Accepted) -> Fact:
     if one.outcome is None:
         return Fact(one.once, {}, one.said)
+    read = one.read
     tally = Tally(outcomes=1, total=one.outcome, squares=one.outcome * one.outcome)
-    found: list[Place] = places(one.read.cause, one.read.slot, one.read.version, one.read.time_ms)
-    return Fact(one.once, dict.fromkeys(found, tally), one.said)
+    version, *experiment = places(read.cause, read.slot, read.version, read.time_ms)
+    buckets = {} if read.bucket is None else {read.bucket: Bucket(outcomes=1, total=one.outcome)}
+    adds = {version: tally} | dict.fromkeys(experiment, replace(tally, buckets=buckets))
+    return Fact(one.once, adds, one.said)
 
 
 def _row(one: Accepted, now: datetime) -> dict[str, Any]:

@@ -26,10 +26,13 @@ from sluicegate.services.dispatch import (
     Lane,
     Routing,
     Share,
+    Told,
+    buckets,
     candidates,
     shares,
     subjects,
     targets,
+    told,
 )
 from sluicegate.services.stand_in import ENDPOINT, FUNCTION, NoStandIn, StandIn
 
@@ -141,6 +144,7 @@ class Trace:
     records: Records | None = None
     subjects: list[str] = field(default_factory=list)
     served: list[Served] = field(default_factory=list)
+    buckets: list[int | None] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -152,6 +156,7 @@ class _Work:
     time_ms: int
     deadline: float
     give_up: float
+    buckets: Sequence[int | None] = ()
 
 
 @dataclass
@@ -188,8 +193,10 @@ class Predictor:
         if routing is None or not (routing.lanes or routing.coming):
             raise NotLive(model)
         records = read_records(body, content_type, LIMITS)
-        work = _Work(model, records, time_ms, start + timeout, start + min(timeout, SWITCH_SECONDS))
         trace.routing, trace.records, trace.subjects = routing, records, subjects(routing, records, caller)
+        trace.buckets = buckets(routing, trace.subjects, caller.request_id)
+        give_up = start + min(timeout, SWITCH_SECONDS)
+        work = _Work(model, records, time_ms, start + timeout, give_up, trace.buckets)
         shared = shares(routing, trace.subjects, caller.lane)
         self._serve_all(work, routing, shared, trace)
         if len(trace.served) == 1:
@@ -252,9 +259,9 @@ class Predictor:
                     break
                 start = self.clock()
                 asked.append((lane, start))
-                counts = share.lane is None and lane.slot == share.slot
+                said = told(found, lane, share, work.buckets)
                 try:
-                    answers, served_by = self._answers(work, found, lane, encoded, found.cause if counts else None)
+                    answers, served_by = self._answers(work, found, lane, encoded, said)
                 except VariantRefused:
                     continue
                 except EndpointMissing as error:
@@ -291,35 +298,35 @@ class Predictor:
         return f"The endpoint of {model} is not in service."
 
     def _answers(
-        self, work: _Work, routing: Routing, lane: Lane, records: Sequence[bytes], cause: str | None
+        self, work: _Work, routing: Routing, lane: Lane, records: Sequence[bytes], said: Told
     ) -> tuple[list[dict[str, Any]], str]:
         """By the endpoint, or in its absence by the model itself, and which of them. A version that is still coming is
         not in force yet, so only its endpoint may answer for it."""
         if routing.state == SERVING:
             try:
-                return self._ask(work, lane, records, cause), ENDPOINT
+                return self._ask(work, lane, records, said), ENDPOINT
             except (EndpointMissing, Transient) as error:
-                answers = self._evaluated(work, routing, lane, records, cause)
+                answers = self._evaluated(work, routing, lane, records, said)
                 if answers is None:
                     raise
                 log.warning("%s: the function answered instead: %s", lane.endpoint, error)
                 if isinstance(error, EndpointMissing):
                     self._wake_if_asleep(work, self.routes.read(work.model, fresh=True))
                 return answers, FUNCTION
-        answers = self._evaluated(work, routing, lane, records, cause)
+        answers = self._evaluated(work, routing, lane, records, said)
         if answers is None:
             raise EndpointMissing(f"the endpoint is {routing.state}")
         self._wake_if_asleep(work, routing)
         return answers, FUNCTION
 
     def _evaluated(
-        self, work: _Work, routing: Routing, lane: Lane, records: Sequence[bytes], cause: str | None
+        self, work: _Work, routing: Routing, lane: Lane, records: Sequence[bytes], said: Told
     ) -> list[dict[str, Any]] | None:
         if any(lane is coming for coming in routing.coming):
             return None
         answers = self.stand_in.answer(lane, records)
         if answers is not None:
-            for prediction, inference_id in zip(answers, self._ids(work, lane, len(answers), cause), strict=True):
+            for prediction, inference_id in zip(answers, self._ids(work, lane, len(answers), said), strict=True):
                 prediction["inference_id"] = inference_id
         return answers
 
@@ -331,7 +338,7 @@ class Predictor:
             except Transient as error:
                 log.warning("the endpoint of %s is not woken yet: %s", work.model, error)
 
-    def _ids(self, work: _Work, lane: Lane, count: int, cause: str | None) -> list[str]:
+    def _ids(self, work: _Work, lane: Lane, count: int, said: Told) -> list[str]:
         return list(
             issue_many(
                 self.key(),
@@ -342,13 +349,14 @@ class Predictor:
                 work.time_ms,
                 count,
                 slot=lane.slot,
-                cause=cause,
+                cause=said.cause,
+                buckets=said.buckets,
             )
         )
 
-    def _ask(self, work: _Work, lane: Lane, records: Sequence[bytes], cause: str | None) -> list[dict[str, Any]]:
+    def _ask(self, work: _Work, lane: Lane, records: Sequence[bytes], said: Told) -> list[dict[str, Any]]:
         pieces = parts(records, LARGEST_PAYLOAD)
-        ids = self._ids(work, lane, sum(number for _, number in pieces), cause)
+        ids = self._ids(work, lane, sum(number for _, number in pieces), said)
         answers: list[dict[str, Any]] = []
         for piece, number in pieces:
             left = work.deadline - self.clock()

@@ -8,6 +8,7 @@ gets the lines from the function's log.
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,7 +36,12 @@ def lines(trace: Trace, model: str, request_id: str, time_ms: int) -> list[str]:
             members = chunks(_details(served, trace.records, trace.subjects))
         else:
             members = iter([("", len(served.places))])
+        start = 0
         for number, (member, count) in enumerate(members):
+            if served.cause and trace.buckets:
+                places = served.places[start : start + count]
+                head["buckets"] = _counted([trace.buckets[place] for place in places])
+            start += count
             if number == 0 and not served.error:  # it counts once, however many lines the answers take
                 head["latency_ms"] = round(served.seconds * 1000, 3)
             found.append(line(PREDICTION, {**head, "part": len(found), "count": count}, member))
@@ -67,6 +73,15 @@ def _lane(served: Served) -> dict[str, Any]:
     if not served.in_place:
         head["assigned"] = served.assigned
     return {**head, "error": served.error} if served.error else head
+
+
+def _counted(buckets: Sequence[int | None]) -> dict[str, int]:
+    """How many records of each bucket: it is known of records that aren't kept, too.
+
+    >>> _counted([7, None, 7, 60])
+    {'7': 2, '60': 1}
+    """
+    return dict(Counter(str(bucket) for bucket in buckets if bucket is not None))
 
 
 def _details(served: Served, records: Records, subjects: Sequence[str]) -> dict[str, list[Any]]:

@@ -11,10 +11,11 @@ from __future__ import annotations
 import gzip
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from sluicegate.domain.experiment.tally import Latency, Tally
+from sluicegate.domain.experiment.tally import Bucket, Latency, Tally
 from sluicegate.domain.items import stamp
 from sluicegate.domain.log_lines import FEEDBACK, PREDICTION, dumped, read
 from sluicegate.domain.names import digest, is_model
@@ -141,7 +142,13 @@ def _adds(lines: Sequence[Line]) -> dict[Place, Tally]:
         if not line.get("cause"):
             continue
         meant = Place(line["cause"], line.get("assigned") or line["slot"], version.hour)
+        buckets = _buckets(line, failed=failed or bool(line.get("assigned")))
         if line.get("assigned"):  # answered for by another lane: an error of the one it was meant for (decision 43)
             seen = Tally(exposures=line["count"], errors=line["count"])
-        adds[meant] = adds.get(meant, Tally()) + seen
+        adds[meant] = adds.get(meant, Tally()) + replace(seen, buckets=buckets)
     return adds
+
+
+def _buckets(line: Line, *, failed: bool) -> dict[int, Bucket]:
+    counts: Mapping[str, int] = line.get("buckets") or {}
+    return {int(name): Bucket(exposures=count, errors=count if failed else 0) for name, count in counts.items()}

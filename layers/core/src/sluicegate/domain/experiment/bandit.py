@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from sluicegate.domain.experiment import changes
+from sluicegate.domain.experiment.clumps import clumps
 from sluicegate.domain.experiment.design import Design
-from sluicegate.domain.experiment.tally import Cohort, observed
+from sluicegate.domain.experiment.tally import Cohort, counted, observed
 
 #: Thompson's posterior is made from so many times the outcomes: it explores less than the textbook's and loses less
 #: (posterior reshaping, Chapelle & Li 2011, section 3)
@@ -62,8 +63,11 @@ def weights(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float, b
 def beliefs(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float) -> dict[str, Belief]:
     """What the lanes' cohorts say, after forgetting: by ``discount`` for each later cohort, and before a change."""
     series: dict[str, list[_Numbers]] = {}
-    for lane in sorted(design.shares):
-        seen = (_numbers(design, cohort, now) for cohort in lanes.get(lane, ()))
+    names = sorted(design.shares)
+    whole = {lane: counted(lanes.get(lane, ()), now, design.outcome_window, design.silence) for lane in names}
+    hang = clumps(whole, design.low, design.high).lanes
+    for lane in names:
+        seen = (_numbers(design, cohort, now, hang[lane].outcomes) for cohort in lanes.get(lane, ()))
         series[lane] = sorted((one for one in seen if one[1]), key=lambda one: one[0])
     since = changes.latest(series) if design.bandit.detect_changes else -math.inf
     discount = design.bandit.discount
@@ -78,7 +82,8 @@ def beliefs(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float) -
 _Numbers = tuple[float, float, float, float]
 
 
-def _numbers(design: Design, cohort: Cohort, now: float) -> _Numbers:
+def _numbers(design: Design, cohort: Cohort, now: float, clump: float) -> _Numbers:
+    """Outcomes of subjects that ask more than once count as so many fewer as the design effect ``clump`` says."""
     outcomes, total, squares = observed(cohort, now, design.outcome_window, design.silence)
     low, span = design.low, design.high - design.low
     # the rewards r become (r − low) / span, and where less is better 1 less that
@@ -86,7 +91,7 @@ def _numbers(design: Design, cohort: Cohort, now: float) -> _Numbers:
     scaled_squares = (squares - 2 * low * total + outcomes * low * low) / (span * span)
     if design.direction == "minimise":
         scaled, scaled_squares = outcomes - scaled, outcomes - 2 * scaled + scaled_squares
-    return cohort.end, float(outcomes), scaled, scaled_squares
+    return cohort.end, outcomes / clump, scaled / clump, scaled_squares / clump
 
 
 def _belief(weighed: Iterable[tuple[float, _Numbers]]) -> Belief:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from sluicegate.domain.experiment import bandit, group_sequential, guardrails, sequential, srm
+from sluicegate.domain.experiment.clumps import Clumps, clumps
 from sluicegate.domain.experiment.design import Design
-from sluicegate.domain.experiment.estimates import Effect, effect, lift, variance
+from sluicegate.domain.experiment.estimates import Effect, effect, lift
 from sluicegate.domain.experiment.guardrails import Guardrail
 from sluicegate.domain.experiment.looks import Comparison, Decision, LaneLook, Look
-from sluicegate.domain.experiment.tally import Cohort, Tally, counted
+from sluicegate.domain.experiment.tally import Cohort, Tally, counted, variance
 
 _SAME = 1e-9
 _ROOT_2 = math.sqrt(2)
@@ -28,6 +29,7 @@ def look(
     tallies = {
         lane: counted(lanes.get(lane, ()), now, design.outcome_window, design.silence) for lane in sorted(design.shares)
     }
+    hang = clumps(tallies, design.low, design.high)
     over = now - started >= design.max_duration
     seen = Look(
         at=now,
@@ -35,20 +37,22 @@ def look(
         method="sequential" if design.horizon is None else "group_sequential",
         decision=Decision("continue"),
         reason="",
-        lanes=tuple(_lane(design, lane, tally) for lane, tally in tallies.items()),
-        guardrails=_guard(design, tallies),
+        lanes=tuple(_lane(design, lane, tally, hang) for lane, tally in tallies.items()),
+        guardrails=_guard(design, tallies, hang),
     )
     harm = _harm(seen)
     if design.mode == "bandit":
-        return _bandit(design, seen, lanes, tallies, harm, over=over)
-    seen = replace(seen, srm_p=srm.p_value(_assigned(tallies), design.shares))
-    seen = _compared(design, seen, tallies, earlier, over=over)
-    decision, reason = _mismatch(seen) or harm or _outcome(design, seen, tallies, over=over)
+        return _bandit(design, seen, lanes, harm, over=over)
+    assigned = {lane: tally.exposures / hang.exposures for lane, tally in tallies.items()}
+    seen = replace(seen, srm_p=srm.p_value(assigned, design.shares))
+    seen = _compared(design, seen, tallies, hang, earlier, over=over)
+    decision, reason = _mismatch(seen) or harm or _outcome(design, seen, over=over)
     return replace(seen, decision=decision, reason=reason)
 
 
-def _lane(design: Design, lane: str, tally: Tally) -> LaneLook:
-    error = math.sqrt(variance(tally, design.low, design.high) / tally.outcomes) if tally.outcomes else None
+def _lane(design: Design, lane: str, tally: Tally, hang: Clumps) -> LaneLook:
+    factor = hang.lanes[lane].outcomes
+    error = math.sqrt(factor * variance(tally, design.low, design.high) / tally.outcomes) if tally.outcomes else None
     return LaneLook(
         lane,
         design.shares[lane],
@@ -59,25 +63,18 @@ def _lane(design: Design, lane: str, tally: Tally) -> LaneLook:
         tally.errors,
         tally.latency.quantile(0.5),
         tally.latency.quantile(0.95),
+        design_effect=factor,
     )
 
 
-def _assigned(tallies: Mapping[str, Tally]) -> dict[str, int]:
-    """How often each lane was chosen, about. Requests are assigned, not their records: with a hundred records each,
-    exposures are a hundred times as certain as what they are counted from. Each request has one latency."""
-    exposures = sum(tally.exposures for tally in tallies.values())
-    requests = sum(tally.latency.count for tally in tallies.values())
-    weight = requests / exposures if 0 < requests < exposures else 1.0
-    return {lane: round(tally.exposures * weight) for lane, tally in tallies.items()}
-
-
-def _guard(design: Design, tallies: Mapping[str, Tally]) -> tuple[Guardrail, ...]:
+def _guard(design: Design, tallies: Mapping[str, Tally], hang: Clumps) -> tuple[Guardrail, ...]:
     champion = tallies[design.champion]
     alpha = guardrails.ALPHA / len(design.challengers)
     found = []
     for lane in design.challengers:
         if design.errors is not None:
-            found.append(guardrails.errors(lane, tallies[lane], champion, design.errors, alpha))
+            factor = hang.lanes[lane].errors
+            found.append(guardrails.errors(lane, tallies[lane], champion, design.errors, alpha, factor))
         if design.latency is not None:
             found.append(guardrails.latency(lane, tallies[lane].latency, champion.latency, design.latency, alpha))
     return tuple(found)
@@ -103,19 +100,19 @@ def _mismatch(seen: Look) -> tuple[Decision, str] | None:
     shares = ", ".join(f"{lane.lane} {lane.exposures / total:.1%} instead of {lane.share:.1%}" for lane in seen.lanes)
     return Decision("invalid"), (
         f"The lanes don't get the traffic that was planned ({shares}; p = {seen.srm_p:.1g}), so their outcomes can't "
-        "be compared: look for what assigns, loses or logs requests of one lane differently, or for a few subjects "
-        "that make most of the requests."
+        "be compared: look for what assigns, loses or logs requests of one lane differently."
     )
 
 
 def _compared(
-    design: Design, seen: Look, tallies: Mapping[str, Tally], earlier: Sequence[float], *, over: bool
+    design: Design, seen: Look, tallies: Mapping[str, Tally], hang: Clumps, earlier: Sequence[float], *, over: bool
 ) -> Look:
     champion = tallies[design.champion]
     effects = {
         lane: found
         for lane in design.challengers
-        if (found := effect(tallies[lane], champion, design.low, design.high)) is not None
+        if (found := effect(tallies[lane], champion, design.low, design.high, hang.of(lane, design.champion)))
+        is not None
     }
     if design.horizon is None:
         return replace(seen, comparisons=_always_valid(design, effects, champion.mean), tested=bool(effects))
@@ -124,7 +121,7 @@ def _compared(
     past = [fraction for fraction in earlier if fraction < information - _SAME]
     since = information - (past[-1] if past else 0.0)
     ends = over or information >= 1
-    enough = min(tally.outcomes for tally in tallies.values()) >= design.minimum_exposure
+    enough = min(lane.counts_as for lane in seen.lanes) >= design.minimum_exposure
     if len(effects) < len(design.challengers) or information <= 0 or (since < 1 / design.looks - _SAME and not ends):
         return replace(seen, comparisons=_planned(design, effects, champion.mean, None))
     if not enough and not ends:
@@ -192,11 +189,14 @@ def _comparison(lane: str, one: Effect, width: float | None, base: float | None)
     )
 
 
-def _outcome(design: Design, seen: Look, tallies: Mapping[str, Tally], *, over: bool) -> tuple[Decision, str]:
-    slowest = min(tallies, key=lambda lane: (tallies[lane].outcomes, lane))
-    least = tallies[slowest].outcomes
-    if least < design.minimum_exposure:
-        said = f"{slowest} has {least} outcomes that count, of the {design.minimum_exposure} that each lane needs first"
+def _outcome(design: Design, seen: Look, *, over: bool) -> tuple[Decision, str]:
+    slowest = min(seen.lanes, key=lambda lane: (lane.counts_as, lane.lane))
+    if slowest.counts_as < design.minimum_exposure:
+        worth = f" as {slowest.counts_as:.0f}" if slowest.design_effect > 1 else ""
+        said = (
+            f"{slowest.lane} has {slowest.outcomes} outcomes that count{worth}, of the {design.minimum_exposure} that "
+            "each lane needs first"
+        )
         return (
             (Decision("inconclusive"), f"The time is over and {said}.") if over else (Decision("continue"), said + ".")
         )
@@ -235,7 +235,6 @@ def _bandit(
     design: Design,
     seen: Look,
     lanes: Mapping[str, Sequence[Cohort]],
-    tallies: Mapping[str, Tally],
     harm: tuple[Decision, str] | None,
     *,
     over: bool,
@@ -253,7 +252,7 @@ def _bandit(
         return replace(seen, decision=decision, reason=reason)
     leader = max(sorted(best), key=lambda lane: best[lane])
     said = f"{leader} is the best with a probability of {best[leader]:.1%}"
-    enough = min(tally.outcomes for tally in tallies.values()) >= design.minimum_exposure
+    enough = min(lane.counts_as for lane in seen.lanes) >= design.minimum_exposure
     if not over:
         return replace(seen, decision=Decision("continue"), reason=f"{said}; traffic follows until the time is over.")
     if not enough or best[leader] < 1 - design.alpha:

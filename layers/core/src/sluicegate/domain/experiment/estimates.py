@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from sluicegate.domain.experiment.tally import Tally
+from sluicegate.domain.experiment.clumps import Clump, allowance, together
+from sluicegate.domain.experiment.tally import Tally, variance
 
 NORMAL = NormalDist()
 
@@ -27,24 +28,17 @@ class Effect:
         return 1 / self.error**2
 
 
-def variance(tally: Tally, low: float, high: float) -> float:
-    """Of one outcome. One outcome is added, half at each end of the range, so that it is never 0.
-
-    Of conversions that is the estimate with half a success and half a failure added (Agresti & Caffo 2000, The American
-    Statistician 54(4), add one of each; half is enough here, where a minimum of exposures is asked for anyway).
-    """
-    count = tally.outcomes + 1
-    mean = (tally.total + (low + high) / 2) / count
-    return max((tally.squares + (low * low + high * high) / 2) / count - mean * mean, 1e-300)
-
-
-def effect(challenger: Tally, champion: Tally, low: float, high: float) -> Effect | None:
-    """None while a lane has no outcome."""
+def effect(
+    challenger: Tally, champion: Tally, low: float, high: float, clumps: tuple[Clump, Clump] = (Clump(), Clump())
+) -> Effect | None:
+    """None while a lane has no outcome. ``clumps``: of both, in their order."""
     if challenger.mean is None or champion.mean is None:
         return None
-    error = math.sqrt(
-        variance(challenger, low, high) / challenger.outcomes + variance(champion, low, high) / champion.outcomes
-    )
+    parts = [
+        (one.outcomes * variance(tally, low, high) / tally.outcomes, one.degrees)
+        for one, tally in zip(clumps, (challenger, champion), strict=True)
+    ]
+    error = math.sqrt(sum(part for part, _ in parts) * allowance(together(parts)))
     return Effect(challenger.mean - champion.mean, error)
 
 

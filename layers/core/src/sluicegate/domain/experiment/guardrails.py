@@ -43,12 +43,15 @@ class Guardrail:
         return dict(vars(self))
 
 
-def errors(lane: str, challenger: Tally, champion: Tally, tolerance: float, alpha: float) -> Guardrail:
-    """``tolerance`` is absolute: .01 allows one more error in a hundred."""
+def errors(
+    lane: str, challenger: Tally, champion: Tally, tolerance: float, alpha: float, clump: float = 1.0
+) -> Guardrail:
+    """``tolerance`` is absolute: .01 allows one more error in a hundred. ``clump``: the errors' design effect, by which
+    what is counted says less."""
     if not challenger.exposures or not champion.exposures:
         return Guardrail(lane, "errors", tolerance, None, None, None, harmed=False)
-    low, _ = rate_interval(challenger.errors, challenger.exposures, alpha)
-    _, high = rate_interval(champion.errors, champion.exposures, alpha)
+    low, _ = rate_interval(challenger.errors / clump, challenger.exposures / clump, alpha)
+    _, high = rate_interval(champion.errors / clump, champion.exposures / clump, alpha)
     return Guardrail(
         lane,
         "errors",
@@ -70,7 +73,7 @@ def latency(lane: str, challenger: Latency, champion: Latency, tolerance: float,
     return Guardrail(lane, "latency", tolerance, math.exp(one), math.exp(other), low, harmed=low > tolerance)
 
 
-def rate_interval(events: int, count: int, alpha: float) -> tuple[float, float]:
+def rate_interval(events: float, count: float, alpha: float) -> tuple[float, float]:
     """Of a rate with ``events`` in ``count``: each end is wrong, ever, with a probability of at most alpha / 2.
 
     The rates p at which the mixture B(1/2 + k, 1/2 + n − k) / B(1/2, 1/2) over the likelihood p^k (1 − p)^(n − k) stays

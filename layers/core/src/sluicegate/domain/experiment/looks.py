@@ -26,7 +26,8 @@ class Decision:
 class LaneLook:
     """``outcomes`` are those that count; ``mean`` and its standard error are in the goal's unit, latencies in ms.
 
-    ``best``: of a bandit, the probability that this lane is the best.
+    ``best``: of a bandit, the probability that this lane is the best. ``design_effect``: where subjects ask more than
+    once, so many outcomes say what one of a subject of its own would (``clumps``); 1 where they don't.
     """
 
     lane: str
@@ -39,6 +40,12 @@ class LaneLook:
     latency_p50: float | None
     latency_p95: float | None
     best: float | None = None
+    design_effect: float = 1.0
+
+    @property
+    def counts_as(self) -> float:
+        """As many outcomes of subjects that ask once."""
+        return self.outcomes / self.design_effect
 
     def to_json(self) -> dict[str, Any]:
         return dict(vars(self))

@@ -17,8 +17,9 @@ CONCENTRATION = 500.0
 ALPHA = 0.001
 
 
-def p_value(exposures: Mapping[str, int], shares: Mapping[str, float]) -> float:
-    """Of the planned ``shares`` (by lane, their sum 1), given the exposures counted in each lane."""
+def p_value(exposures: Mapping[str, float], shares: Mapping[str, float]) -> float:
+    """Of the planned ``shares`` (by lane, their sum 1), given the exposures counted in each lane: as many as subjects
+    that ask once would have made (Rao & Scott 1981; ``clumps``)."""
     log_factor = math.lgamma(CONCENTRATION) - math.lgamma(
         CONCENTRATION + sum(exposures.get(lane, 0) for lane in shares)
     )

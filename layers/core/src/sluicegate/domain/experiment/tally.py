@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 #: what an exposure says whose outcome never came: ``zero``, a reward of 0, so no conversion; ``unknown``, nothing
@@ -74,11 +74,30 @@ class Latency:
 
 
 @dataclass(frozen=True)
+class Bucket:
+    """What a tally says of the subjects of one bucket (``domain.traffic.bucket``), in the tally's own terms."""
+
+    exposures: int = 0
+    outcomes: int = 0
+    total: float = 0.0
+    errors: int = 0
+
+    def __add__(self, other: Bucket) -> Bucket:
+        return Bucket(
+            self.exposures + other.exposures,
+            self.outcomes + other.outcomes,
+            self.total + other.total,
+            self.errors + other.errors,
+        )
+
+
+@dataclass(frozen=True)
 class Tally:
     """A lane's numbers. ``exposures`` were assigned to it, ``errors`` of them ended without an answer.
 
     ``outcomes`` of the exposures have one that counts, whose values have the sum ``total`` and the sum of squares
     ``squares``; of a conversion (0 or 1) both are the number of conversions. Values are in the goal's own unit.
+    ``buckets`` have the part of all that whose subjects may have others: what is in none is of a subject with one only.
     """
 
     exposures: int = 0
@@ -87,6 +106,7 @@ class Tally:
     squares: float = 0.0
     errors: int = 0
     latency: Latency = Latency()
+    buckets: Mapping[int, Bucket] = field(default_factory=dict)
 
     @classmethod
     def of_conversions(cls, exposures: int, conversions: int, errors: int = 0) -> Tally:
@@ -94,6 +114,9 @@ class Tally:
         return cls(exposures, exposures, float(conversions), float(conversions), errors)
 
     def __add__(self, other: Tally) -> Tally:
+        buckets = dict(self.buckets)
+        for number, one in other.buckets.items():
+            buckets[number] = buckets[number] + one if number in buckets else one
         return Tally(
             self.exposures + other.exposures,
             self.outcomes + other.outcomes,
@@ -101,6 +124,7 @@ class Tally:
             self.squares + other.squares,
             self.errors + other.errors,
             self.latency + other.latency,
+            buckets,
         )
 
     @property
@@ -115,6 +139,7 @@ class Tally:
             "squares": self.squares,
             "errors": self.errors,
             "latency": self.latency.to_json(),
+            "buckets": {str(number): vars(self.buckets[number]) for number in sorted(self.buckets)},
         }
 
     @classmethod
@@ -126,6 +151,7 @@ class Tally:
             float(data.get("squares", 0)),
             int(data.get("errors", 0)),
             Latency.from_json(data.get("latency", {})),
+            {int(number): Bucket(**one) for number, one in data.get("buckets", {}).items()},
         )
 
 
@@ -140,6 +166,17 @@ class Cohort:
     tally: Tally
 
 
+def variance(tally: Tally, low: float, high: float) -> float:
+    """Of one outcome. One outcome is added, half at each end of the range, so that it is never 0.
+
+    Of conversions that is the estimate with half a success and half a failure added (Agresti & Caffo 2000, The American
+    Statistician 54(4), add one of each; half is enough here, where a minimum of exposures is asked for anyway).
+    """
+    count = tally.outcomes + 1
+    mean = (tally.total + (low + high) / 2) / count
+    return max((tally.squares + (low * low + high * high) / 2) / count - mean * mean, 1e-300)
+
+
 def counted(cohorts: Iterable[Cohort], now: float, window: float, silence: Silence) -> Tally:
     """What the cohorts say by ``now``, when outcomes may take ``window`` seconds.
 
@@ -152,7 +189,16 @@ def counted(cohorts: Iterable[Cohort], now: float, window: float, silence: Silen
     for cohort in cohorts:
         seen = cohort.tally
         outcomes, total, squares = observed(cohort, now, window, silence)
-        whole += Tally(seen.exposures, outcomes, total, squares, seen.errors, seen.latency)
+        closed = silence == "zero" and cohort.end + window <= now
+        buckets = {
+            number: replace(
+                one,
+                outcomes=one.outcomes if silence == "unknown" else max(one.exposures, one.outcomes) if closed else 0,
+                total=one.total if closed or silence == "unknown" else 0.0,
+            )
+            for number, one in seen.buckets.items()
+        }
+        whole += Tally(seen.exposures, outcomes, total, squares, seen.errors, seen.latency, buckets)
     return whole
 
 
