@@ -21,8 +21,8 @@ evaluation: {against_champion: ignore}
 deployment: {strategy: experiment}
 feedback: {reward: {min: 0, max: 1}}
 experiment:
-  {traffic: 0.5, no_outcome: unknown, look_every: 60s, outcome_window: 1h, minimum_exposure: 100,
-   guardrails: {latency: 50}}
+  {traffic: 0.5, no_outcome: unknown, look_every: 60s, outcome_window: 1h, minimum_exposure: 50,
+   minimum_effect: 0.2, guardrails: {latency: 50}}
 """
 RECORDS = [{"size": size, "kind": "x"} for size in range(0, 100, 10)]
 
@@ -132,5 +132,11 @@ def test_the_better_version_takes_over_by_itself(application: Application) -> No
     assert app.api.get(f"models/{MODEL}")["live_version"] == 2
     routing = json.loads(app.read(f"routing/{MODEL}.json"))
     assert [(lane["version"], lane["weight"]) for lane in routing["lanes"]] == [(2, 1.0)]
+    # fifty subjects, ten predictions each: they and their outcomes are counted in the buckets of the subjects
+    assert max(lane["design_effect"] for lane in looked["look"]["lanes"]) < 8
+    tallies = DynamoTallies(app.client("dynamodb"), app.target.output("RegistryTable"))
+    lanes = tallies.read(MODEL, looked["experiment"])
+    buckets = [one for hours in lanes.values() for tally in hours.values() for one in tally.buckets.values()]
+    assert sum(one.outcomes for one in buckets) == len(told) <= sum(one.exposures for one in buckets)
     shown = app.sluice("experiment", "show", MODEL).stdout
     assert "promote (by experiment): challenger is better than champion" in shown
