@@ -78,6 +78,20 @@ def plain(text: str) -> None:
     console().print(text, markup=False)
 
 
+def span_text(seconds: int) -> str:
+    """``1d 12h``; empty for none.
+
+    >>> span_text(129600)
+    '1d 12h'
+    """
+    parts = []
+    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts)
+
+
 def _silent(text: str) -> None:
     del text  # nothing to overwrite it on
 

@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Literal
 
 from sluice import trials
+from sluice.way import Way
 
 Json = Mapping[str, Any]
 Mark = Literal["done", "work", "bad", "note"]
@@ -62,6 +63,7 @@ class Story:
     _percent_told: int = -1
     _trials_told: int = 0
     _cost_told: str = ""
+    _way: Way = field(default_factory=Way)
 
     def observe(self, now: Snapshot) -> list[Line]:
         """The lines that are new. Sets ``outcome`` when it is over, and ``status`` to what goes on."""
@@ -84,6 +86,10 @@ class Story:
         if run["run"] != self._run:
             self._run, self._percent_told, self._trials_told, self._cost_told = str(run["run"]), -1, 0, ""
         lines += self._tell_run(run, now.percent)
+        way = (now.detail or {}).get("way_in")
+        if way is not None and run["status"] == "deploying" and way["version"] == run.get("version"):
+            lines += [Line("work", text) for text in self._way.observe(way)]
+            self.status = self._way.status
         if run["status"] in ENDED and not _another_is_coming(now, run):
             self.outcome, self.search = outcome_of(run), run.get("tuning")
             lines.append(Line("done" if self.outcome.exit_code == 0 else "bad", self.outcome.sentence))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sluice.story import Json, Line, Mark, Outcome
+from sluice.way import Way
 
 _MARKS: dict[str, Mark] = {"live": "done", "failed": "bad", "rejected": "bad", "retired": "note"}
 _SAID = {
@@ -25,13 +26,18 @@ class VersionStory:
     told: int = 0
     outcome: Outcome | None = None
     status: str = field(default="looking")
+    _way: Way = field(default_factory=Way)
 
-    def observe(self, version: Json) -> list[Line]:
-        """The lines that are new. Sets ``outcome`` when the version is live or will not be."""
+    def observe(self, version: Json, way: Json | None = None) -> list[Line]:
+        """The lines that are new; ``way``: the model's ``way_in``. Sets ``outcome`` when the version is live or will
+        not be, and ``status`` to what goes on."""
         history = version.get("history") or []
         lines = [self._line(line) for line in history[self.told :]]
         self.told = len(history)
         self.status = f"version {self.number} {_SAID.get(str(version['status']), version['status'])}"
+        if way is not None and way["version"] == self.number and version["status"] not in _MARKS:
+            lines += [Line("work", text) for text in self._way.observe(way)]
+            self.status = self._way.status
         if version["status"] in _MARKS:
             code = 0 if version["status"] == "live" else 1
             reason = str(history[-1].get("message") or "") if history else ""

@@ -9,13 +9,10 @@ from pathlib import Path
 import click
 
 from sluice import logbook, output, redriving
-from sluice.commands.versions import deploy_version
+from sluice.commands.versions import deploy_version, no_wait_option, timeout_option
 from sluice.context import Context, pass_context, project_folder
 from sluice.deploying import Step, deploy
 from sluice.errors import CliError
-
-#: how long a version's way to the endpoint is followed
-_VERSION_SECONDS = 3600.0
 
 
 @click.command("deploy")
@@ -23,6 +20,8 @@ _VERSION_SECONDS = 3600.0
 @click.argument("version", type=click.IntRange(1), required=False)
 @click.option("--why", default="", metavar="TEXT", help="Kept with the decision to deploy VERSION.")
 @click.option("--who", default="", metavar="NAME", help="Kept beside the key's id.")
+@timeout_option
+@no_wait_option
 @click.option("--template", type=click.Path(path_type=Path), help="Template. [default: the project's template.yaml]")
 @click.option(
     "--parameter", "-p", "parameters", multiple=True, metavar="NAME=VALUE", help="May be given several times."
@@ -34,6 +33,8 @@ def deploy_command(
     version: int | None,
     why: str,
     who: str,
+    timeout: float,
+    no_wait: bool,
     template: Path | None,
     parameters: tuple[str, ...],
 ) -> None:
@@ -47,12 +48,15 @@ def deploy_command(
       sluice deploy
       sluice deploy -p NamePrefix=team1
       sluice deploy churn 3 --why "better on new customers"
+      sluice deploy churn 3 --no-wait
     """
     if model is not None:
         if version is None or template or parameters:
             raise CliError("sluice deploy takes nothing, or a model and a version.", "`sluice deploy churn 3`.", 2)
-        deploy_version(context, model, version, why, who, _VERSION_SECONDS)
+        deploy_version(context, model, version, why, who, timeout, wait=not no_wait)
         return
+    if no_wait:
+        raise CliError("--no-wait is for a version of a model.", "`sluice deploy churn 3 --no-wait`.", 2)
     given = dict(_pair(item, "--parameter") for item in parameters)
     path = template or project_folder() / "template.yaml"
     target = context.target

@@ -69,24 +69,10 @@ def clock_command(context: Context, how: str | None, patience: float, as_json: b
 
 
 def _sentence(state: dict[str, Any], moved: bool) -> str:
-    ahead = span_text(round(state["ahead_seconds"]))
+    ahead = output.span_text(round(state["ahead_seconds"]))
     where = f"{ahead} ahead of this machine" if ahead else "this machine's time"
     passed = f", {state['instants']} instants passed" if moved else ""
     return f"it is {_shown(state['now'])} in the region, {where}{passed}"
-
-
-def span_text(seconds: int) -> str:
-    """``1d 12h``; empty for none.
-
-    >>> span_text(129600)
-    '1d 12h'
-    """
-    parts = []
-    for unit, size in (("d", 86_400), ("h", 3_600), ("m", 60), ("s", 1)):
-        count, seconds = divmod(seconds, size)
-        if count:
-            parts.append(f"{count}{unit}")
-    return " ".join(parts)
 
 
 def _shown(text: str) -> str:

@@ -17,8 +17,8 @@ from sluice.version_story import VersionStory, before_live
 
 _why = click.option("--why", default="", metavar="TEXT", help="Kept with the decision.")
 _who = click.option("--who", default="", metavar="NAME", help="Kept beside the key's id.")
-_timeout = click.option("--timeout", type=click.FloatRange(0), default=3600.0, show_default=True, help="Seconds.")
-_no_wait = click.option("--no-wait", is_flag=True, help="Don't wait until the version is live.")
+timeout_option = click.option("--timeout", type=click.FloatRange(0), default=3600.0, show_default=True, help="Seconds.")
+no_wait_option = click.option("--no-wait", is_flag=True, help="Don't wait until the version is live.")
 
 
 @click.command("versions")
@@ -64,8 +64,8 @@ def why_text(version: dict[str, Any]) -> str:
 @click.argument("version", type=click.IntRange(1))
 @_why
 @_who
-@_timeout
-@_no_wait
+@timeout_option
+@no_wait_option
 @pass_context
 def approve_command(
     context: Context, model: str, version: int, why: str, who: str, timeout: float, no_wait: bool
@@ -102,8 +102,8 @@ def reject_command(context: Context, model: str, version: int, why: str, who: st
 @click.argument("version", type=click.IntRange(1), required=False)
 @_why
 @_who
-@_timeout
-@_no_wait
+@timeout_option
+@no_wait_option
 @pass_context
 def rollback_command(
     context: Context, model: str, version: int | None, why: str, who: str, timeout: float, no_wait: bool
@@ -140,12 +140,18 @@ def decide(context: Context, model: str, number: int, action: str, why: str, who
 def follow(context: Context, model: str, number: int, timeout: float) -> None:
     """Print what becomes of the version until it is live or will not be; ends the process with 1 then."""
     api, local = context.api, context.target.is_local
-    found = api.get(f"{_path(model)}/{number}")
+
+    def look() -> tuple[dict[str, Any], dict[str, Any] | None]:
+        """The version, and how far the one on its way in is; the version last: it is never behind."""
+        way = api.get(f"models/{quote(model, safe='')}").get("way_in")
+        return api.get(f"{_path(model)}/{number}"), way
+
+    found, way = look()
     story = VersionStory(number, told=len(found.get("history") or []))
     deadline = time.monotonic() + timeout
     with output.working(f"looking at version {number}") as say:
         while True:
-            for line in story.observe(found):
+            for line in story.observe(found, way):
                 output.mark(line.mark, line.text)
             if story.outcome is not None:
                 break
@@ -156,7 +162,7 @@ def follow(context: Context, model: str, number: int, timeout: float) -> None:
                 )
             say(f"{story.status}  ({time.monotonic() - deadline + timeout:.0f} s)")
             time.sleep(0.3 if local else 5.0)
-            found = api.get(f"{_path(model)}/{number}")
+            found, way = look()
     output.mark("done" if story.outcome.exit_code == 0 else "bad", story.outcome.sentence)
     if story.outcome.exit_code:
         sys.exit(story.outcome.exit_code)

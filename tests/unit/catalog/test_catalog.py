@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -7,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluicegate.domain.errors import NotFound
+from sluicegate.domain.items import moment
 from sluicegate.domain.lifecycle import MOVES
 from sluicegate.services.catalog import Catalog, UnknownModel, describe, shaped
 from sluicegate.services.paging import InvalidPage, page
 from tests.contract.http.samples import registry
 
 AT = "2026-11-22T12:03:15.000Z"
+NOW = moment(AT)
 
 
 def run(status: str, **more: Any) -> Any:
@@ -169,7 +172,8 @@ def test_a_token_that_is_none_is_refused(token: Any) -> None:
 
 def test_unknown_models_are_told_with_close_names() -> None:
     catalog = Catalog(registry())
-    for ask in (catalog.model, catalog.versions, catalog.runs, catalog.uploads, lambda name: catalog.version(name, 1)):
+    lists = (catalog.versions, catalog.runs, catalog.uploads)
+    for ask in (partial(catalog.model, now=NOW), *lists, partial(catalog.version, version=1)):
         with pytest.raises(UnknownModel) as caught:
             ask("chrun")
         assert caught.value.close == ["churn"]
@@ -179,7 +183,7 @@ def test_unknown_models_are_told_with_close_names() -> None:
 
 def test_what_is_kept_for_ourselves_is_not_shown() -> None:
     catalog = Catalog(registry(), "bucket")
-    detail = catalog.model("churn")
+    detail = catalog.model("churn", NOW)
     assert not {"revision", "desired_version", "latest_cause", "settings"} & set(detail)
     assert not {"claim", "model", "claimed_at"} & set(detail["last_run"])
     assert detail["upload_to"] == "s3://bucket/data/churn/"
@@ -197,7 +201,7 @@ def test_a_bare_item_has_the_whole_shape() -> None:
 def test_a_model_without_runs_has_empty_lists() -> None:
     catalog = Catalog(registry())
     assert catalog.versions("price") == {"versions": []}
-    assert catalog.model("price")["last_run"]["run"] == "77aa88bb"
+    assert catalog.model("price", NOW)["last_run"]["run"] == "77aa88bb"
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sluice.commands.clock import span_text
+from sluice import output
 from sluice.commands.models import _first_line
 from sluice.commands.settings import TEMPLATE
 from sluice.main import _MODULES, main
@@ -186,4 +186,4 @@ def test_a_clock_that_nobody_runs_is_only_reset(capsys: pytest.CaptureFixture[st
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, ""), (5, "5s"), (3600, "1h"), (90_061, "1d 1h 1m 1s")])
 def test_how_far_ahead_reads(seconds: int, text: str) -> None:
-    assert span_text(seconds) == text
+    assert output.span_text(seconds) == text

@@ -25,6 +25,8 @@ class Api:
     def __init__(self, *steps: dict[str, str]) -> None:
         self.steps, self.seen = list(steps), 1
         self.posted: list[tuple[str, dict[str, Any]]] = []
+        #: of the model's way_in, one each time that it is asked for; the last again and again
+        self.ways: list[dict[str, Any] | None] = [None]
         self.versions = [
             {"version": 3, "status": "live", "live_since": "2026-01-03"},
             {"version": 2, "status": "retired", "live_since": "2026-01-01"},
@@ -32,6 +34,8 @@ class Api:
         ]
 
     def get(self, path: str) -> dict[str, Any]:
+        if path == "models/churn":
+            return {"way_in": self.ways.pop(0) if len(self.ways) > 1 else self.ways[0]}
         if path.endswith("/versions"):
             return {"versions": self.versions}
         history = self.steps[: self.seen]
@@ -85,6 +89,46 @@ def test_deploy_takes_a_version_or_the_application() -> None:
     assert api.posted == [("models/churn/versions/3/deploy", {})]
     with pytest.raises(CliError, match="a model and a version"):
         called(deploy_command, api, "churn")
+    with pytest.raises(CliError, match="--no-wait is for a version"):
+        called(deploy_command, api, "--no-wait")
+
+
+def test_deploy_may_return_at_once() -> None:
+    api = Api(line("retired"))
+    assert called(deploy_command, api, "churn", "3", "--no-wait") == (0, "✓ Version 3: Approved by ann.\n")
+    assert api.seen == 1, "nobody looked what became of it"
+    with pytest.raises(CliError, match="after 0 s"):
+        called(deploy_command, Api(line("approved"), line("deploying")), "churn", "3", "--timeout", "0")
+
+
+def way(stage: str, percent: int, left: int | None, least: int) -> dict[str, Any]:
+    """Of version 3, as the API says it."""
+    return {"version": 3, "stage": stage, "percent": percent, "left_seconds": left, "least_seconds": least}
+
+
+def test_waiting_says_which_share_is_watched_and_for_how_long() -> None:
+    deploying = [line("deploying")] * 6
+    api = Api(line("approved"), *deploying, line("live"))
+    api.ways = [None, way("bringing", 0, None, 600), way("shifting", 10, 300, 600), way("shifting", 10, 240, 540)]
+    api.ways += [way("shifting", 100, 300, 300), way("switching", 100, 0, 0)]
+    _, shown = called(deploy_command, api, "churn", "3")
+    told = [text for text in shown.splitlines() if "requests" in text or "endpoint of its own" in text]
+    assert told == [
+        "· version 3: an endpoint of its own comes up beside the one that serves; then it is watched for 10m in all",
+        "· version 3 has 10 % of the requests, watched for another 5m; then more, all told 10m or longer",
+        "· version 3 has 100 % of the requests, watched for another 5m; then it takes over",
+        "· version 3 has all of the requests; the model's endpoint switches to it",
+    ]
+
+
+def test_what_goes_on_counts_down_between_two_shares() -> None:
+    story = VersionStory(3)
+    version = {"status": "deploying", "history": []}
+    assert len(story.observe(version, way("shifting", 10, 300, 600))) == 1
+    assert story.observe(version, way("shifting", 10, 240, 540)) == []
+    assert "another 4m" in story.status
+    assert story.observe(version, {**way("shifting", 50, 1, 1), "version": 4}) == [], "another version's"
+    assert story.status == "version 3 is being deployed"
 
 
 def test_a_rejection_waits_for_nothing() -> None:

@@ -27,7 +27,7 @@ def start(**files: bytes) -> Flow:
 
 def shown(flow: Flow) -> Any:
     catalog: Any = Catalog(flow.registry)
-    return catalog.model("churn")
+    return catalog.model("churn", flow.world.now)
 
 
 def test_a_script_is_packed_trained_and_served() -> None:

@@ -34,6 +34,9 @@ class FakeMetrics:
     def drifted(self, state: Mapping[str, bool], at: datetime) -> None:
         self.told.append((dict(state), at))
 
+    def shifted(self, dimensions: Mapping[str, str], distance: float, at: datetime) -> None:
+        raise AssertionError(f"a look at drift told {distance} of {dimensions}")
+
 
 @pytest.fixture(scope="module")
 def trained() -> Flow:
@@ -101,7 +104,7 @@ def test_what_moved_is_named(flow: Flow) -> None:
     assert [reason.split(":")[0].split(" ")[0] for reason in found["reasons"]] == ["height", "auc"]
     page = flow.storage.objects[flow.registry.model("churn")["drift"]["report"]].decode()
     assert "Version 1 has drifted" in page
-    detail = Catalog(flow.registry).model("churn")
+    detail = Catalog(flow.registry).model("churn", flow.world.now)
     assert detail["drift"]["drifted"] is True
     assert "has drifted" in detail["message"]
 

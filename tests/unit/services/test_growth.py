@@ -43,7 +43,7 @@ def test_with_only_a_schedule_data_wait_for_it() -> None:
     model = flow.registry.model("churn")
     assert runs(flow) == 0
     assert (model["state"], model["scheduled_for"] in model["message"]) == ("waiting", True)
-    detail = Catalog(flow.registry).model("churn")
+    detail = Catalog(flow.registry).model("churn", flow.world.now)
     assert detail["state"] == "waiting"
     assert detail["message"] == f"waits for its schedule: {detail['scheduled_for']}"
     assert wait(flow, days=6) == []

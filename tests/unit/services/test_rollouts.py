@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
+from sluicegate.domain.way_in import way_in
 from sluicegate.ports import BlueGreen, Instances
 from tests.support.stage import ANN, DOCUMENT, ENDPOINT, MODEL, Stage
 
@@ -148,6 +150,28 @@ def test_what_sagemaker_cannot_shift_comes_in_by_a_lane(settings: str, document:
     assert made.alarms.specs == {}
     assert stands(made) is None
     assert "Version 2 gets 10 % of the requests." in messages(made, 2)
+
+
+def test_how_far_it_is_and_how_long_it_takes_at_least() -> None:
+    made = stage("deployment: {strategy: linear, percent: 40, bake: 2m}\n")
+
+    def shown(later: int = 0) -> tuple[Any, ...]:
+        found = way_in(made.model(), made.world.now + timedelta(seconds=later)) or {}
+        return tuple(found.get(name) for name in ("stage", "percent", "left_seconds", "least_seconds"))
+
+    assert way_in(made.model(), made.world.now) is None
+    made.until(lambda: stands(made) == ("bringing", 40))
+    assert shown() == ("bringing", 0, None, 360)
+    made.until(lambda: stands(made) == ("shifting", 40))
+    assert shown() == ("shifting", 40, 120, 360)
+    assert shown(later=50) == ("shifting", 40, 70, 310)
+    assert shown(later=125) == ("shifting", 40, 0, 240), "the next look moves it on"
+    made.until(lambda: stands(made) == ("shifting", 100))
+    assert shown() == ("shifting", 100, 120, 120)
+    made.until(lambda: stands(made) == ("switching", 100))
+    assert shown() == ("switching", 100, 0, 0)
+    made.until(lambda: made.live == 2)
+    assert shown() == (None,) * 4, "what is left to tidy up is nobody's way in"
 
 
 def test_linear_goes_in_equal_steps() -> None:

@@ -18,7 +18,7 @@ def shown(flow: Flow) -> list[dict[str, Any]]:
     """The model in the list and in detail."""
     catalog: Any = Catalog(flow.registry)
     (line,) = catalog.models()["models"]
-    return [line, catalog.model("churn")]
+    return [line, catalog.model("churn", flow.world.now)]
 
 
 @pytest.mark.parametrize("first", ["settings", "data"])

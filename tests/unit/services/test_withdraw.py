@@ -74,7 +74,7 @@ def test_the_last_object_deleted_leaves_the_version_serving_and_waits() -> None:
     model = flow.registry.model("churn")
     assert (model["live_version"], model["state"]) == (1, "live")
     assert len(flow.registry.runs("churn")) == 1
-    assert "deleted" in Catalog(flow.registry).model("churn")["message"] + model["message"]
+    assert "deleted" in Catalog(flow.registry).model("churn", flow.world.now)["message"] + model["message"]
 
 
 def test_data_that_come_back_to_what_they_were_are_trained_on_again() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
@@ -69,7 +70,7 @@ def _read(request: Request, catalog: Catalog) -> Json | str:
             case ["models"]:
                 return catalog.models(*page)
             case ["models", model]:
-                return catalog.model(model)
+                return catalog.model(model, datetime.fromtimestamp(request.time_ms / 1000, UTC))
             case ["models", model, "versions"]:
                 return catalog.versions(model, *page)
             case ["models", model, "versions", version]:

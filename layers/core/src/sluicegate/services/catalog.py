@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from sluicegate.domain.errors import NotFound, SluicegateError
-from sluicegate.domain.items import public
+from sluicegate.domain.items import ModelItem, public
 from sluicegate.domain.sleep import endpoint_state, told
+from sluicegate.domain.way_in import way_in
 from sluicegate.ports import RegistryReader, Reports
 from sluicegate.services import lineage
 from sluicegate.services.paging import LARGEST_LIMIT, page
@@ -133,7 +135,7 @@ class Catalog:
         }
         return found | following
 
-    def model(self, model: str) -> Json:
+    def model(self, model: str, now: datetime) -> Json:
         item = self._item(model)
         runs = self.registry.runs(model)
         uploads = self.registry.uploads(model)
@@ -143,6 +145,7 @@ class Catalog:
         detail["state"], detail["message"] = describe(item, last_run, uploads)
         detail["upload_to"] = f"s3://{self.bucket}/data/{model}/" if self.bucket else None
         detail["endpoint_state"], detail["sleep"] = endpoint_state(item), _sleep(item)
+        detail["way_in"] = way_in(item, now)
         return detail
 
     def versions(self, model: str, limit: str | None = None, after: str | None = None) -> Json:
@@ -257,7 +260,7 @@ class Catalog:
         items, following = page(items, lambda item: str(item[kind]), limit, after)
         return {name or kind + "s": [shaped(kind, item) for item in items], **following}
 
-    def _item(self, model: str) -> Mapping[str, Any]:
+    def _item(self, model: str) -> ModelItem:
         try:
             return self.registry.model(model)
         except NotFound as error:
