@@ -15,7 +15,7 @@ def way_text(way: Json) -> str:
     """How far a version on its way in is, as ``way_in`` of the API's model says.
 
     >>> way_text({"version": 3, "stage": "shifting", "percent": 10, "left_seconds": 70, "least_seconds": 370})
-    'version 3 has 10 % of the requests, watched for another 1m 10s; then more, all told 6m 10s or longer'
+    'version 3 has 10 % of the requests, watched for another 1m 10s; with the other shares 6m 10s at least'
     >>> way_text({"version": 3, "stage": "shifting", "percent": 100, "left_seconds": 0, "least_seconds": 0})
     'version 3 has 100 % of the requests, watched for long enough; the next look, within a minute, moves it on'
     """
@@ -28,7 +28,7 @@ def way_text(way: Json) -> str:
             has, left = f"{said} has {way['percent']} % of the requests", int(way["left_seconds"])
             if left == 0:
                 return f"{has}, watched for long enough; the next look, within a minute, moves it on"
-            more = f"; then more, all told {span_text(least)} or longer" if least > left else "; then it takes over"
+            more = f"; with the other shares {span_text(least)} at least" if least > left else "; then it takes over"
             return f"{has}, watched for another {span_text(left)}{more}"
         case "switching":
             return f"{said} has all of the requests; the model's endpoint switches to it"

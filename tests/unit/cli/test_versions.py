@@ -115,7 +115,7 @@ def test_waiting_says_which_share_is_watched_and_for_how_long() -> None:
     told = [text for text in shown.splitlines() if "requests" in text or "endpoint of its own" in text]
     assert told == [
         "· version 3: an endpoint of its own comes up beside the one that serves; then it is watched for 10m in all",
-        "· version 3 has 10 % of the requests, watched for another 5m; then more, all told 10m or longer",
+        "· version 3 has 10 % of the requests, watched for another 5m; with the other shares 10m at least",
         "· version 3 has 100 % of the requests, watched for another 5m; then it takes over",
         "· version 3 has all of the requests; the model's endpoint switches to it",
     ]
