@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker import images, programs
 from local_region.sagemaker.jobs import Jobs
@@ -35,8 +37,11 @@ class TrainingJobs(Jobs[TrainingRun]):
         run.start()
         return {"TrainingJobArn": record.arn}
 
-    def prepare(self, params: Json, tuning_arn: str | None = None, watcher: Watcher | None = None) -> Prepared:
-        """A job that is there but not started. ``tuning_arn`` and ``watcher``: of the tuning job that it is for."""
+    def prepare(
+        self, params: Json, tuning_arn: str | None = None, watcher: Watcher | None = None, beside: int = 1
+    ) -> Prepared:
+        """A job that is there but not started. ``tuning_arn`` and ``watcher``: of the tuning job that it is for;
+        ``beside``: how many of its jobs run at a time."""
         check(params, self._region)
         config, now = self._region.config, self._region.clock.now()
         name = params["TrainingJobName"]
@@ -60,7 +65,7 @@ class TrainingJobs(Jobs[TrainingRun]):
         }
         if tuning_arn is not None:
             record.state["TuningJobArn"] = tuning_arn
-        run = TrainingRun(self._region, record, watcher)
+        run = TrainingRun(self._region, record, watcher, beside)
         self.enter(record, run, lambda: _taken(arn))
         return record, run
 
@@ -111,6 +116,11 @@ def check(params: Json, region: Region) -> None:
     problem = programs.problem_of(region, image)
     if problem is not None:
         raise invalid(problem)
+    for each in algorithm.get("MetricDefinitions") or []:
+        try:
+            re.compile(each["Regex"])
+        except (re.error, OverflowError) as error:
+            raise invalid(f"The Regex of the metric definition [{each['Name']}] can't be used: {error}.") from error
     if algorithm.get("TrainingInputMode") == "Pipe":
         raise refuse("TrainingInputMode Pipe (use File or FastFile)")
     resources = params.get("ResourceConfig")

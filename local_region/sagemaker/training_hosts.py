@@ -29,6 +29,9 @@ _ASIDE_SECONDS = 1.0
 #: AWS's toolkit looks its hosts up in DNS, for minutes when they are not there; a script runs on one host only
 _LOCALHOST = "localhost"
 
+#: what libraries read before they take all cores: OpenMP's (LightGBM, XGBoost, scikit-learn, PyTorch), then joblib's
+_THREADS = ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+
 
 class Host:
     """``algo-<n>``: its folder under the job's, and its process once it runs."""
@@ -51,8 +54,10 @@ def _failed_at(host: Host) -> float:
 class Hosts:
     """All hosts of a job. One host is the common case and costs nothing extra."""
 
-    def __init__(self, region: Region, record: Record, folder: Path) -> None:
+    def __init__(self, region: Region, record: Record, folder: Path, beside: int = 1) -> None:
+        """``beside``: how many jobs like this one run at a time, itself among them."""
         self._region, self._record, self._folder = region, record, folder
+        self._beside = beside
         count = record.request["ResourceConfig"].get("InstanceCount", 1)
         self._rendezvous = folder / "rendezvous"
         self._rendezvous.mkdir()
@@ -96,9 +101,11 @@ class Hosts:
         region = self._region.config.region_name
         shared = {}
         if len(self.all) > 1:
+            shared["SAGEMAKER_RENDEZVOUS_DIR"] = str(self._rendezvous)
+        if len(self.all) * self._beside > 1:
             # On SageMaker each host has cores of its own; here they share one machine's.
-            threads = max(1, (os.cpu_count() or 1) // len(self.all))
-            shared = {"SAGEMAKER_RENDEZVOUS_DIR": str(self._rendezvous), "OMP_NUM_THREADS": str(threads)}
+            threads = max(1, (os.cpu_count() or 1) // (len(self.all) * self._beside))
+            shared |= dict.fromkeys(_THREADS, str(threads))
         return {
             "SAGEMAKER_BASE_DIR": str(host.folder),
             "TRAINING_JOB_NAME": self._record.name,

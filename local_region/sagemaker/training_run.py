@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 GRACE_SECONDS = 120.0
 _CLOCK_STEP = 0.25
 _REASON_LENGTH = 1024
+#: characters of a line in which metrics are looked for: an expression may take time by the square of them, or worse
+_SEARCHED = 2048
 
 
 class _Ended(Exception):
@@ -48,8 +50,8 @@ class Watcher(Protocol):
 class TrainingRun:
     """``stop`` is StopTrainingJob; ``abandon`` ends it without a word, because the region goes."""
 
-    def __init__(self, region: Region, record: Record, watcher: Watcher | None = None) -> None:
-        self._region, self._record, self._watcher = region, record, watcher
+    def __init__(self, region: Region, record: Record, watcher: Watcher | None = None, beside: int = 1) -> None:
+        self._region, self._record, self._watcher, self._beside = region, record, watcher, beside
         self._stopping, self._abandoned = threading.Event(), False
         self._hosts: Hosts | None = None
         self._metrics: dict[str, tuple[float, datetime]] = {}
@@ -148,7 +150,7 @@ class TrainingRun:
         with self._record.lock:
             self._record.state["TrainingStartTime"] = self._region.clock.now()
         self._enter("Downloading", "Downloading input data")
-        hosts = self._hosts = Hosts(self._region, self._record, folder)
+        hosts = self._hosts = Hosts(self._region, self._record, folder, self._beside)
         channels = request.get("InputDataConfig") or []
         for channel in channels:
             hosts.download(channel, self._raise_if_stopped)
@@ -231,7 +233,7 @@ class TrainingRun:
         elif "_metric: host=" in line:
             tried += self._built_in
         for name in tried:
-            found = re.search(self._patterns[name], line)
+            found = re.search(self._patterns[name], line[:_SEARCHED])
             if found is None or not found.groups():
                 continue
             try:

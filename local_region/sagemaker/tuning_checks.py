@@ -169,12 +169,17 @@ def check_objective(config: Json, algorithm: Json) -> None:
     objective = config["HyperParameterTuningJobObjective"]
     metric, direction = objective["MetricName"], objective["Type"]
     known = [each["Name"] for each in algorithm.get("MetricDefinitions") or []]
+    container = images.container_of(algorithm["TrainingImage"])
+    if metric not in known and container is None:
+        raise invalid(
+            "A metric is required for this hyperparameter tuning job objective. Provide a metric in the metric "
+            f"definitions: [{metric}] is not among them ({', '.join(known) or 'there are none'})."
+        )
     if metric not in known:
         raise invalid(
             f"The objective metric for the hyperparameter tuning job, [{metric}], isn't valid: it is not among the "
             f"MetricDefinitions of the algorithm ({', '.join(known) or 'there are none'})."
         )
-    container = images.container_of(algorithm["TrainingImage"])
     if container is None or container.name != "xgboost":
         return
     data, _, name = metric.partition(":")

@@ -295,7 +295,7 @@ class TuningRun:
         number, values = asked
         name = f"{self._record.name}-{len(self.trials) + 1:03d}-{secrets.token_hex(4)}"
         request = tuning_checks.training_request(name, self._definition, values, self._record.tags)
-        record, run = self._jobs.prepare(request, self._record.arn, self)
+        record, run = self._jobs.prepare(request, self._record.arn, self, self._parallel)
         trial = self.trials[name] = Trial(number, values, record, run)
         try:
             self._count()
@@ -309,6 +309,11 @@ class TuningRun:
         failed = [trial for trial in ended if trial.objective is None]
         if len(ended) > len(failed) or len(failed) < min(HOPELESS, self._most) or self._stopping:
             return ""
+        if all(trial.status == "Completed" for trial in failed):
+            return (
+                f"No objective metrics found after running {len(failed)} training jobs. Please ensure that the custom "
+                "algorithm is emitting the objective metric as defined by the regular expression provided."
+            )
         return (
             f"No training job succeeded after {len(failed)} attempts. For additional details, please take a look at "
             "the training job failures by listing training jobs for the hyperparameter tuning job."

@@ -13,9 +13,17 @@ from tests.support.flow import Flow, table
 SETTINGS = b"algorithm: {tuning: {max_jobs: 3}}\nbudget: {per_run_usd: 5}\n"
 
 
-def tuned(world: World, copies: int = 1, random: Random | None = None) -> Flow:
+SCRIPT = (
+    b"algorithm: {name: script, tuning: {max_jobs: 2, ranges: {depth: [1, 9]}, "
+    b"metric: {name: loss, regex: 'loss=([0-9.]+)', goal: minimize}}}\n"
+)
+
+
+def tuned(world: World, copies: int = 1, random: Random | None = None, settings: bytes = SETTINGS) -> Flow:
     flow = Flow(world)
-    flow.put("models/churn/model.yaml", SETTINGS)
+    flow.put("models/churn/model.yaml", settings)
+    if settings == SCRIPT:
+        flow.put("models/churn/code/train.py", b"print('loss=1')\n")
     flow.play(copies, random)
     flow.put("data/churn/first.csv", table(240, 1))
     flow.play(copies, random)
@@ -69,6 +77,16 @@ def test_crashes_repeats_and_any_order_together(undisturbed: Flow, seed: int) ->
     random = Random(seed)
     world = World(crash_after=random.randint(1, EFFECTS))
     assert outcome(tuned(world, random.choice([1, 2]), random)) == outcome(undisturbed)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_script_that_is_tuned_is_no_different(seed: int) -> None:
+    random = Random(seed)
+    wanted = tuned(World(), settings=SCRIPT)
+    world = World(crash_after=random.randint(1, len(wanted.world.effects)))
+    found = outcome(tuned(world, random.choice([1, 2]), random, SCRIPT))
+    assert found == outcome(wanted)
+    assert (found["status"], found["live"], found["tuning"]["objective"]) == ("live", 1, "loss")
 
 
 def test_old_news_changes_nothing(undisturbed: Flow) -> None:

@@ -283,7 +283,7 @@ class FakeJobs:
         if found.status == "Stopping":
             found.status = "Stopped"
         elif len(found.trials) == found.spec.jobs:
-            failed = all(trial.status == "Failed" for trial in found.trials)
+            failed = all(trial.value is None for trial in found.trials)
             found.status = "Failed" if failed else "Completed"
         else:
             outcome = self.outcome(number)

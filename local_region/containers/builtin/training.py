@@ -17,7 +17,17 @@ from local_region.containers.common.training import read_json
 
 def entry(algorithm: Algorithm) -> Callable[[Sequence[str]], int]:
     """``train`` of a module: the container contract's "train", which has no arguments of interest."""
-    return lambda argv: training.run(functools.partial(train, algorithm))  # noqa: ARG005
+    return lambda argv: training.run(functools.partial(_train_in_its_share, algorithm))  # noqa: ARG005
+
+
+def _train_in_its_share(algorithm: Algorithm, base: Path) -> None:
+    """``train`` with as many threads as the job has a share of the cores. OpenMP and BLAS have read ``OMP_NUM_THREADS``
+    before this process had it, so they are told by their own functions."""
+    from threadpoolctl import threadpool_limits  # comes with scikit-learn
+
+    share = os.environ.get("OMP_NUM_THREADS", "")
+    with threadpool_limits(int(share) if share.isdigit() else None):
+        train(algorithm, base)
 
 
 def train(algorithm: Algorithm, base: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,7 @@ class Job:
         self._custom = custom_metric(custom, self._objective) if custom else None
         if cluster.several:
             distributed.check(values)
+        if cluster.several or "OMP_NUM_THREADS" in os.environ:
             self._params.setdefault("nthread", distributed.threads())
 
     def run(self) -> None:

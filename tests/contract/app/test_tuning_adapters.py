@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -83,6 +84,15 @@ def test_a_tuning_job_is_made_as_asked(sagemaker: Any) -> None:
     SageMakerJobs(client, ROLE).create_tuning_job(spec(strategy="Hyperband", resources=(1, 27), early_stopping=False))
     band = sent["HyperParameterTuningJobConfig"]["StrategyConfig"]["HyperbandStrategyConfig"]
     assert band == {"MinResource": 1, "MaxResource": 27}
+    assert definition["AlgorithmSpecification"].keys() == {"TrainingImage", "TrainingInputMode"}
+    assert "Environment" not in definition, "a built-in has none"
+    stub.add_response("create_hyper_parameter_tuning_job", answer)
+    script = replace(TRIAL, environment={"SLUICEGATE_ENTRY_POINT": "train.py"})
+    SageMakerJobs(client, ROLE).create_tuning_job(spec(trial=script, definitions={"validation:auc": "auc=([0-9.]+)"}))
+    definition = sent["TrainingJobDefinition"]
+    (defined,) = definition["AlgorithmSpecification"]["MetricDefinitions"]
+    assert defined == {"Name": "validation:auc", "Regex": "auc=([0-9.]+)"}
+    assert definition["Environment"] == {"SLUICEGATE_ENTRY_POINT": "train.py"}
     stub.add_client_error("create_hyper_parameter_tuning_job", "ResourceInUse", "a job with this name already exists")
     with pytest.raises(AlreadyExists):
         SageMakerJobs(client, ROLE).create_tuning_job(spec())

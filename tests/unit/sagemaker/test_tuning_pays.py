@@ -11,7 +11,7 @@ from sklearn import datasets
 
 from local_region.sagemaker.tuning_checks import ranges_of
 from local_region.sagemaker.tuning_search import Search
-from sluicegate.domain import algorithms, tuning
+from sluicegate.domain import algorithms, tunables, tuning
 from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings import ModelSettings
 
@@ -54,7 +54,7 @@ def test_a_dozen_jobs_beat_the_defaults(name: str, unseen: bool) -> None:
     width = int(parts["train"].num_col())
     static = algorithms.named("xgboost").hyperparameters(ModelSettings(), problem, counts, width)
     default = fit(parts, static, metric)
-    tunable = tuning.TUNABLE["xgboost"]
+    tunable = tunables.TUNABLE["xgboost"]
     ranges = ranges_of({"ParameterRanges": tuning.parameter_ranges(tunable, tunable.ranges)})
     search = Search("Bayesian", ranges, maximize=False, trials=JOBS, seed=1)
     found = []

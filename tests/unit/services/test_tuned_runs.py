@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sluicegate.domain import names
+from sluicegate.domain import names, source
 from sluicegate.ports import Trial
 from tests.support.fakes import FakePrices
 from tests.support.flow import Flow, table
@@ -68,6 +69,103 @@ def test_the_job_is_as_model_yaml_says() -> None:
     }
     assert not {"eta", "max_depth", "subsample"} & set(spec.trial.hyperparameters)
     assert spec.trial.hyperparameters["gamma"] == "1"
+
+
+def test_a_ready_made_script_is_told_what_to_print() -> None:
+    flow = tuned(
+        b"problem: binary\nalgorithm: {name: lightgbm, hyperparameters: {num_boost_round: 81}, tuning: {strategy: "
+        b"Hyperband, objective: logloss, ranges: {bagging_fraction: [0.5, 1.0], boosting: {values: [gbdt, dart]}}}}\n"
+    )
+    flow.play()
+    (tuning,) = flow.jobs.tunings.values()
+    spec = tuning.spec
+    assert (spec.metric, spec.direction, spec.resources) == ("validation:binary_logloss", "Minimize", (3, 81))
+    (expression,) = spec.definitions.values()
+    assert re.findall(expression, "[0]#011train-binary_logloss:1#011validation-binary_logloss:0.25") == ["0.25"]
+    static = spec.trial.hyperparameters
+    assert static["metric"] == "binary_logloss"
+    assert static["bagging_freq"] == "1", "without it bagging_fraction means nothing"
+    assert not {"bagging_fraction", "boosting"} & set(static)
+    assert static["sagemaker_program"] == source.RUNNER
+    assert spec.trial.environment == {"SLUICEGATE_ENTRY_POINT": "train.py"}
+    assert run_of(flow)["status"] == "live"
+
+
+SCRIPT = (
+    b"algorithm: {name: script, hyperparameters: {trees: 10}, tuning: {max_jobs: 3, warm_start: true, "
+    b"ranges: {depth: [1, 9], rate: [0.1, 1.0]}, metric: {name: loss, regex: 'loss=([0-9.]+)', goal: minimize}}}\n"
+)
+
+
+def scripted(settings: bytes = SCRIPT) -> Flow:
+    flow = tuned(settings)
+    flow.put("models/churn/code/train.py", b"print('loss=1')\n")
+    return flow
+
+
+def test_a_script_is_tuned_for_what_it_prints() -> None:
+    flow = scripted(SCRIPT.replace(b"max_jobs", b"early_stopping: true, max_jobs"))
+    flow.play()
+    (tuning,) = flow.jobs.tunings.values()
+    spec = tuning.spec
+    assert (spec.metric, spec.direction, spec.definitions) == ("loss", "Minimize", {"loss": "loss=([0-9.]+)"})
+    assert {group: [each["Name"] for each in ranges] for group, ranges in spec.ranges.items()} == {
+        "IntegerParameterRanges": ["depth"],
+        "ContinuousParameterRanges": ["rate"],
+    }
+    assert spec.trial.hyperparameters["trees"] == "10"
+    run = run_of(flow)
+    assert run["status"] == "live"
+    assert run["tuning"]["best"]["value"] == 0.7, "the least"
+    assert run["cost"]["estimate"]["lines"][0]["jobs"] == 3
+
+
+def test_an_own_image_is_tuned_without_a_script() -> None:
+    image = b"123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"
+    flow = tuned(SCRIPT.replace(b"name: script", b"name: image, image: '" + image + b"'"))
+    flow.play()
+    (tuning,) = flow.jobs.tunings.values()
+    assert tuning.spec.trial.image == image.decode()
+    assert (dict(tuning.spec.trial.hyperparameters), dict(tuning.spec.trial.environment)) == ({"trees": "10"}, {})
+    assert tuning.spec.definitions == {"loss": "loss=([0-9.]+)"}
+
+
+def test_a_warm_start_with_other_code_is_a_transfer() -> None:
+    flow = scripted()
+    flow.play()
+    first = run_of(flow)["tuning"]["job"]
+    flow.put("models/churn/code/train.py", b"print('loss=2')\n")
+    flow.play()
+    second = flow.jobs.tunings[run_of(flow)["tuning"]["job"]].spec
+    assert (second.parent, second.identical) == (first, False)
+    flow.put("models/churn/model.yaml", SCRIPT.replace(b"minimize", b"maximize"))
+    flow.play()
+    assert run_of(flow)["tuning"]["warm_start"] is None, "better is the other way round"
+
+
+@pytest.mark.parametrize("stopped", [False, True])
+def test_a_metric_that_nobody_prints_is_told_with_what_to_do(stopped: bool) -> None:
+    flow = scripted()
+    flow.jobs.outcome = lambda number: ("Completed", None)  # type: ignore[method-assign]
+    if stopped:
+        for _ in range(60):
+            flow.collect()
+            if flow.pending:
+                flow.attempt(*flow.pending.pop(0))
+            elif flow.jobs.tunings:
+                (name,) = flow.jobs.tunings
+                if len(flow.jobs.tunings[name].trials) == 1:
+                    break
+                flow.jobs.step_tuning(name)
+        flow.jobs.stop_tuning_job(name)
+    flow.play()
+    error = run_of(flow)["error"]
+    assert error is not None and error["title"] == "Tuning failed"
+    jobs = "1 training job completed" if stopped else "3 training jobs completed"
+    assert f"{jobs}, and loss was in no line that was printed." in error["detail"]
+    assert "No training job completed" not in error["detail"]
+    assert "algorithm.tuning.metric.regex finds" in error["remedy"]
+    assert run_of(flow)["tuning"]["trials"][0]["job"] in error["remedy"]
 
 
 def test_hyperband_gets_the_rounds_as_its_resource() -> None:

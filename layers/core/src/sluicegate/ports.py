@@ -190,6 +190,7 @@ class TuningSpec:
     resources: tuple[int, int] | None = None  # Hyperband's smallest and largest number of rounds
     parent: str | None = None
     identical: bool = False  # the parent had the same data and algorithm
+    definitions: Mapping[str, str] = field(default_factory=dict)  # metric → expression, of what SageMaker doesn't know
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,6 @@ class SageMakerJobs(SageMakerTuning):
                 HyperParameters=dict(spec.hyperparameters),
                 **training_body(spec, self._role_arn),
                 Tags=tag_list(spec.tags),
-                **({"Environment": dict(spec.environment)} if spec.environment else {}),
             )
 
     def training_job(self, name: str) -> Job:

@@ -47,6 +47,7 @@ def training_body(spec: TrainingSpec, role_arn: str) -> dict[str, Any]:
         },
         "StoppingCondition": stopping,
         "EnableManagedSpotTraining": spec.spot,
+        **({"Environment": dict(spec.environment)} if spec.environment else {}),
     }
 
 
@@ -75,12 +76,17 @@ class SageMakerTuning:
                 "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": spec.parent}],
                 "WarmStartType": "IdenticalDataAndAlgorithm" if spec.identical else "TransferLearning",
             }
-        static = {"StaticHyperParameters": dict(spec.trial.hyperparameters)}
+        definition = training_body(spec.trial, self._role_arn)
+        definition["StaticHyperParameters"] = dict(spec.trial.hyperparameters)
+        if spec.definitions:
+            definition["AlgorithmSpecification"]["MetricDefinitions"] = [
+                {"Name": name, "Regex": expression} for name, expression in spec.definitions.items()
+            ]
         with translated():
             self._sagemaker.create_hyper_parameter_tuning_job(
                 HyperParameterTuningJobName=spec.name,
                 HyperParameterTuningJobConfig=config,
-                TrainingJobDefinition=static | training_body(spec.trial, self._role_arn),
+                TrainingJobDefinition=definition,
                 Tags=tag_list(spec.trial.tags),
                 **more,
             )

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
-from sluicegate.domain import algorithms, tuning
+from sluicegate.domain import algorithms, printed_metrics, tunables, tuning
+from sluicegate.domain.settings_script import FREE
+from sluicegate.domain.tunables import Objective, Tunable
 
 if TYPE_CHECKING:
     from sluicegate.domain.settings import ModelSettings
@@ -34,8 +36,28 @@ Range = Annotated[
 ]
 
 
+#: SageMaker's bound for one tuning job
+_MOST_RANGES = 30
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Metric(_Part):
+    """What a script or an image of the user's prints, and which way is better."""
+
+    name: Annotated[str, AfterValidator(printed_metrics.name)] = Field(
+        description="As it is shown, such as validation:auc."
+    )
+    regex: Annotated[str, AfterValidator(printed_metrics.expression)] = Field(
+        description="Finds the number in a line of the log: one group, such as auc=([0-9.]+)."
+    )
+    goal: Literal["maximize", "minimize"]
+
+    @property
+    def objective(self) -> Objective:
+        return Objective(self.name, "Maximize" if self.goal == "maximize" else "Minimize", self.regex)
 
 
 class Tuning(_Part):
@@ -44,6 +66,7 @@ class Tuning(_Part):
     objective: str | None = Field(
         default=None, min_length=1, max_length=255, description="What is tuned for; by default the metric that decides."
     )
+    metric: Metric | None = Field(default=None, description="script, image: what is tuned for, as they print it.")
     strategy: Literal["Bayesian", "Random", "Grid", "Hyperband"] = "Bayesian"
     max_jobs: int = Field(default=12, ge=1, le=tuning.MOST_JOBS, description="Training jobs in all.")
     parallel: int = Field(default=2, ge=1, le=20, description="Training jobs at a time.")
@@ -62,9 +85,19 @@ class Budget(_Part):
     )
 
 
+def tunable_of(settings: ModelSettings) -> Tunable | None:
+    """What can be tuned of the algorithm that ``settings`` name; None: nothing, or too little is said of it."""
+    algorithm = settings.algorithm
+    if algorithm.name not in FREE:
+        return tunables.of(algorithm.name)
+    if algorithm.tuning is None or algorithm.tuning.metric is None or not algorithm.tuning.ranges:
+        return None
+    return tunables.own(algorithm.tuning.metric.objective, algorithm.tuning.ranges, algorithm.hyperparameters)
+
+
 def ranges_of(settings: ModelSettings) -> Mapping[str, Mapping[str, Any]]:
     """What is searched: model.yaml's ranges, else the algorithm's own but for what model.yaml sets."""
-    asked, tunable = settings.algorithm.tuning, tuning.of(settings.algorithm.name)
+    asked, tunable = settings.algorithm.tuning, tunable_of(settings)
     if asked is None or tunable is None:
         return {}
     if asked.ranges:
@@ -86,13 +119,23 @@ def mistakes(settings: ModelSettings) -> Iterator[str]:
     asked, name = settings.algorithm.tuning, settings.algorithm.name
     if asked is None:
         return
-    path, tunable = "algorithm.tuning", tuning.of(name)
+    path, tunable = "algorithm.tuning", tunable_of(settings)
+    yield from _metric_lines(asked, name, path)
+    if name == "script" and settings.algorithm.framework == "xgboost":
+        # https://github.com/aws/sagemaker-python-sdk/issues/2226
+        yield (
+            "algorithm.framework: given 'xgboost', for whose container SageMaker tunes only the built-in's "
+            "hyperparameters and metrics; accepted with algorithm.tuning is sklearn (with xgboost in requirements.txt) "
+            "or pytorch"
+        )
     if tunable is None:
-        yield f"{path}: {name} can't be tuned; accepted is algorithm.name {', '.join(_tunable_names())}"
+        if name not in FREE:
+            reason = tunables.REASONS[name]
+            yield f"{path}: {name} can't be tuned: {reason}; accepted is algorithm.name {', '.join(_tunable_names())}"
         return
     if asked.parallel > jobs_of(settings) > 0 and "parallel" in asked.model_fields_set:
         yield f"{path}.parallel: given {asked.parallel}; accepted is at most max_jobs ({jobs_of(settings)})"
-    if asked.objective is not None and not tuning.known_objective(tunable, asked.objective, settings.problem):
+    if asked.objective is not None and not tunable.own and not tuning.known_objective(tunable, asked.objective, settings.problem):
         known = ", ".join(tuning.objective_names(tunable, settings.problem))
         yield f"{path}.objective: given {asked.objective!r}; accepted is {known}"
     yield from _range_lines(settings, tunable, f"{path}.ranges")
@@ -100,10 +143,30 @@ def mistakes(settings: ModelSettings) -> Iterator[str]:
 
 
 def _tunable_names() -> list[str]:
-    return [name for name in algorithms.NAMES if tuning.of(name) is not None]
+    return [name for name in algorithms.NAMES if name in FREE or tunables.of(name) is not None]
 
 
-def _range_lines(settings: ModelSettings, tunable: tuning.Tunable, path: str) -> Iterator[str]:
+def _metric_lines(asked: Tuning, name: str, path: str) -> Iterator[str]:
+    """A metric and ranges of the user's own go with what nobody else knows: scripts and images."""
+    if name not in FREE:
+        if asked.metric is not None:
+            yield f"{path}.metric: only with algorithm.name {' or '.join(FREE)}; say what is tuned for with objective"
+        return
+    what = "the script" if name == "script" else "the image"
+    if asked.objective is not None:
+        yield f"{path}.objective: {name} is tuned for what metric says; remove it"
+    if asked.metric is None:
+        yield (
+            f"{path}.metric: missing; say what {what} prints, such as "
+            '{name: "validation:auc", regex: "auc=([0-9.]+)", goal: maximize}'
+        )
+    if not asked.ranges:
+        yield f"{path}.ranges: missing; name the hyperparameters of {what} that are searched, such as {{depth: [2, 8]}}"
+    elif len(asked.ranges) > _MOST_RANGES:
+        yield f"{path}.ranges: given {len(asked.ranges)}; accepted are at most {_MOST_RANGES}"
+
+
+def _range_lines(settings: ModelSettings, tunable: Tunable, path: str) -> Iterator[str]:
     asked = settings.algorithm.tuning
     ranges: Mapping[str, Mapping[str, Any]] = asked.ranges if asked is not None else {}
     if not ranges_of(settings):
@@ -122,9 +185,14 @@ def _range_lines(settings: ModelSettings, tunable: tuning.Tunable, path: str) ->
                 break
     for name, text in wrong.items():
         yield f"{path}.{name}: {text}"
+    if tunable.watched_by in given:
+        yield (
+            f"algorithm.hyperparameters.{tunable.watched_by}: with algorithm.tuning, its objective is what training is "
+            "watched by: remove it, and say it with algorithm.tuning.objective"
+        )
 
 
-def _strategy_lines(settings: ModelSettings, tunable: tuning.Tunable, path: str) -> Iterator[str]:
+def _strategy_lines(settings: ModelSettings, tunable: Tunable, path: str) -> Iterator[str]:
     asked = settings.algorithm.tuning
     if asked is None:
         return
@@ -136,7 +204,12 @@ def _strategy_lines(settings: ModelSettings, tunable: tuning.Tunable, path: str)
             remedy = f"max_jobs: {count}" if count <= tuning.MOST_JOBS else "fewer values"
             yield f"{path}.max_jobs: given {most}, and the grid has {count} combinations; accepted is {remedy}"
     if asked.strategy == "Hyperband":
-        if tunable.epochs is None:
+        if tunable.epochs is None and tunable.own:
+            yield (
+                f"{path}.strategy: Hyperband needs the number of rounds: say it with algorithm.hyperparameters.epochs, "
+                "and print the metric after each of them"
+            )
+        elif tunable.epochs is None:
             yield f"{path}.strategy: Hyperband needs an algorithm that reports after every round, such as xgboost"
         elif any(tunable.aliases.get(name, name) == tunable.epochs for name in ranges):
             yield f"{path}.ranges.{tunable.epochs}: strategy Hyperband gives each job its number of rounds; remove it"
@@ -144,7 +217,7 @@ def _strategy_lines(settings: ModelSettings, tunable: tuning.Tunable, path: str)
             yield f"{path}.early_stopping: strategy Hyperband stops jobs by itself; remove it"
         if asked.warm_start:
             yield f"{path}.warm_start: accepted with strategy Bayesian or Random"
-    elif asked.early_stopping and tunable.epochs is None:
+    elif asked.early_stopping and tunable.epochs is None and not tunable.own:
         yield f"{path}.early_stopping: needs an algorithm that reports after every round, such as xgboost"
     if asked.strategy == "Grid" and asked.warm_start:
         yield f"{path}.warm_start: accepted with strategy Bayesian or Random"

@@ -1,204 +1,18 @@
-"""Hyperparameter tuning: what can be searched for each algorithm, what is searched when model.yaml doesn't say it.
-
-Tunable hyperparameters, their kinds and the objective metrics are SageMaker's
-(https://docs.aws.amazon.com/sagemaker/latest/dg/xgboost-tuning.html, linear-learner-tuning.html, kNN-tuning.html,
-fm-tuning.html, k-means-tuning.html, random-cut-forest-tuning.html). The default ranges are narrower than those that
-SageMaker recommends: a dozen jobs can't search a range of eight powers of ten.
-"""
+"""Hyperparameter tuning: ranges, objectives and trials. What each algorithm has of them: ``tunables``."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-Kind = Literal["integer", "continuous", "categorical"]
-Direction = Literal["Maximize", "Minimize"]
+from sluicegate.domain.tunables import Objective, Tunable
+
 SCALINGS = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
-STRATEGIES = ("Bayesian", "Random", "Grid", "Hyperband")
 #: every trial stands on the run's item, and an item holds 400 KB
 MOST_JOBS = 100
 #: SageMaker's own bound for the values of a categorical range
 MOST_VALUES = 30
-
-
-@dataclass(frozen=True)
-class Objective:
-    """A metric as the algorithm prints it, and which way is better."""
-
-    metric: str
-    direction: Direction
-
-    def better(self, value: float, than: float) -> bool:
-        return value > than if self.direction == "Maximize" else value < than
-
-
-@dataclass(frozen=True)
-class Tunable:
-    """What can be tuned of one algorithm.
-
-    ``objectives``: kind of problem → our metric → the algorithm's. ``kinds``: hyperparameter → what its values are.
-    ``ranges``: the default, as model.yaml would say it. ``epochs``: the hyperparameter with the number of rounds, where
-    the algorithm prints the objective after each of them.
-    """
-
-    objectives: Mapping[str, Mapping[str, Objective]]
-    kinds: Mapping[str, Kind]
-    ranges: Mapping[str, Mapping[str, Any]]
-    epochs: str | None = None
-    aliases: Mapping[str, str] = field(default_factory=dict)
-
-
-def _most(metric: str) -> Objective:
-    return Objective(metric, "Maximize")
-
-
-def _least(metric: str) -> Objective:
-    return Objective(metric, "Minimize")
-
-
-def _span(low: float, high: float, scaling: str = "Linear") -> dict[str, Any]:
-    return {"min": low, "max": high, "scaling": scaling}
-
-
-_XGBOOST = Tunable(
-    objectives={
-        "binary": {
-            "auc": _most("validation:auc"),
-            "logloss": _least("validation:logloss"),
-            "accuracy": _most("validation:accuracy"),
-            "f1": _most("validation:f1_binary"),
-            "precision": _most("validation:precision"),
-            "recall": _most("validation:recall"),
-        },
-        "multiclass": {
-            "accuracy": _most("validation:accuracy"),
-            "macro_f1": _most("validation:f1_macro"),
-            "logloss": _least("validation:mlogloss"),
-        },
-        "regression": {
-            "rmse": _least("validation:rmse"),
-            "mae": _least("validation:mae"),
-            "r2": _most("validation:r2"),
-        },
-    },
-    kinds={
-        "alpha": "continuous",
-        "colsample_bylevel": "continuous",
-        "colsample_bynode": "continuous",
-        "colsample_bytree": "continuous",
-        "eta": "continuous",
-        "gamma": "continuous",
-        "lambda": "continuous",
-        "max_delta_step": "integer",
-        "max_depth": "integer",
-        "min_child_weight": "continuous",
-        "num_round": "integer",
-        "subsample": "continuous",
-    },
-    ranges={
-        "eta": _span(0.02, 0.3, "Logarithmic"),
-        "max_depth": _span(2, 10),
-        "min_child_weight": _span(0.5, 20, "Logarithmic"),
-        "subsample": _span(0.5, 1.0),
-        "colsample_bytree": _span(0.3, 1.0),
-        "lambda": _span(0.1, 20, "Logarithmic"),
-    },
-    epochs="num_round",
-    aliases={"learning_rate": "eta", "min_split_loss": "gamma", "reg_lambda": "lambda", "reg_alpha": "alpha"},
-)
-_LINEAR = Tunable(
-    objectives={
-        "binary": {
-            "auc": _most("validation:roc_auc_score"),
-            "logloss": _least("validation:objective_loss"),
-            "accuracy": _most("validation:binary_classification_accuracy"),
-            "f1": _most("validation:binary_f_beta"),
-            "precision": _most("validation:precision"),
-            "recall": _most("validation:recall"),
-        },
-        "multiclass": {
-            "accuracy": _most("validation:multiclass_accuracy"),
-            "macro_f1": _most("validation:macro_f_beta"),
-            "logloss": _least("validation:objective_loss"),
-        },
-        "regression": {
-            "rmse": _least("validation:rmse"),
-            "mae": _least("validation:mae"),
-            "r2": _most("validation:r2"),
-        },
-    },
-    kinds={
-        "wd": "continuous",
-        "l1": "continuous",
-        "learning_rate": "continuous",
-        "mini_batch_size": "integer",
-        "use_bias": "categorical",
-        "positive_example_weight_mult": "continuous",
-    },
-    ranges={
-        "learning_rate": _span(0.0001, 0.5, "Logarithmic"),
-        "wd": _span(1e-7, 0.1, "Logarithmic"),
-        "l1": _span(1e-7, 0.1, "Logarithmic"),
-    },
-)
-_KNN = Tunable(
-    objectives={
-        "binary": {"accuracy": _most("test:accuracy")},
-        "multiclass": {"accuracy": _most("test:accuracy")},
-        "regression": {"rmse": _least("test:mse")},
-    },
-    kinds={"k": "integer", "sample_size": "integer"},
-    ranges={"k": _span(1, 50, "Logarithmic")},
-)
-_FACTORIZATION = Tunable(
-    objectives={
-        "binary": {
-            "accuracy": _most("test:binary_classification_accuracy"),
-            "logloss": _least("test:binary_classification_cross_entropy"),
-            "f1": _most("test:binary_f_beta"),
-        },
-        "regression": {"rmse": _least("test:rmse")},
-    },
-    kinds={
-        "bias_lr": "continuous",
-        "bias_wd": "continuous",
-        "epochs": "integer",
-        "factors_lr": "continuous",
-        "factors_wd": "continuous",
-        "linear_lr": "continuous",
-        "linear_wd": "continuous",
-        "mini_batch_size": "integer",
-    },
-    ranges={
-        "bias_lr": _span(0.0001, 0.5, "Logarithmic"),
-        "linear_lr": _span(0.0001, 0.5, "Logarithmic"),
-        "factors_lr": _span(0.00001, 0.1, "Logarithmic"),
-    },
-)
-_KMEANS = Tunable(
-    objectives={"clustering": {"mean_distance": _least("test:msd")}},
-    kinds={
-        "epochs": "integer",
-        "extra_center_factor": "integer",
-        "init_method": "categorical",
-        "mini_batch_size": "integer",
-    },
-    ranges={"extra_center_factor": _span(4, 10), "init_method": {"values": ["kmeans++", "random"]}},
-)
-TUNABLE: dict[str, Tunable] = {
-    "xgboost": _XGBOOST,
-    "linear-learner": _LINEAR,
-    "knn": _KNN,
-    "factorization-machines": _FACTORIZATION,
-    "kmeans": _KMEANS,
-}
-
-
-def of(algorithm: str) -> Tunable | None:
-    """What can be tuned of ``algorithm``, or None."""
-    return TUNABLE.get(algorithm)
 
 
 def read_range(given: Any) -> dict[str, Any]:
@@ -255,6 +69,14 @@ def objective(tunable: Tunable, kind: str, metric: str, said: str | None) -> Obj
     if said is None:
         return known.get(metric) or next(iter(known.values()), None)
     return next((each for name, each in known.items() if said in (name, each.metric)), None)
+
+
+def along(tunable: Tunable, searched: Collection[str], objective_: Objective) -> dict[str, str]:
+    """Static hyperparameters that a search for ``objective_`` sets where nobody else does."""
+    found = {name: value for each in searched for name, value in tunable.along.get(each, {}).items()}
+    if tunable.watched_by is not None:
+        found[tunable.watched_by] = objective_.metric.partition(":")[2]
+    return found
 
 
 def objective_names(tunable: Tunable, kind: str | None) -> list[str]:

@@ -12,6 +12,7 @@ from sluicegate.domain.errors import NotFound
 from sluicegate.domain.items import ErrorItem, ModelItem, RunItem
 from sluicegate.domain.lifecycle import STARTING
 from sluicegate.domain.settings_reader import parse_settings
+from sluicegate.domain.tunables import Objective
 from sluicegate.ports import Change, Jobs, Trial, TuningJob
 from sluicegate.services import costs
 from sluicegate.services.evaluate import Evaluate
@@ -68,7 +69,7 @@ class Follow:
             fields["tuning"]["stopped"] = over_budget or "It was stopped by somebody."
         if job.status != "Failed" and job.best is not None:
             return self._evaluate.trained(run, job.best, now, fields)
-        error = _no_model(job, fields["tuning"])
+        error = _no_model(job, fields["tuning"], _own_metric(run))
         self._ledger.fail_run(run["model"], run["run"], now, error, **fields)
         return "failed"
 
@@ -93,7 +94,7 @@ class Follow:
         before = run["tuning"] or {}
         known = {trial["job"]: trial for trial in before.get("trials", [])}
         trials = [self._shown(trial, known.get(trial.name)) for trial in listed]
-        objective = tuning.Objective(before["objective"], before["direction"])
+        objective = Objective(before["objective"], before["direction"])
         search = {**before, "status": job.status, "trials": trials, "best": _best(objective, trials, job)}
         fields: dict[str, Any] = {"tuning": search}
         ended = [trial for trial in trials if trial["seconds"] is not None]
@@ -144,7 +145,7 @@ def _ended(trials: Sequence[Mapping[str, Any]]) -> int:
     return sum(trial["status"] in _OVER for trial in trials)
 
 
-def _best(objective: tuning.Objective, trials: Sequence[Mapping[str, Any]], job: TuningJob) -> dict[str, Any] | None:
+def _best(objective: Objective, trials: Sequence[Mapping[str, Any]], job: TuningJob) -> dict[str, Any] | None:
     """SageMaker's best job; while it names none that is listed, the best of those that completed."""
     named = next((trial for trial in trials if trial["job"] == job.best), None)
     found = named or tuning.best(objective, trials)
@@ -175,11 +176,32 @@ def _over_budget(run: RunItem, fields: Mapping[str, Any], running: float = 0.0) 
     return f"The budget is spent: {pricing.money(usd)} of {pricing.money(budget)}." if usd >= budget else None
 
 
-def _no_model(job: TuningJob, search: Mapping[str, Any]) -> ErrorItem:
-    """Why there is nothing to evaluate."""
+def _own_metric(run: RunItem) -> bool:
+    """Whether the user said how the objective is found in the log."""
+    asked = parse_settings(run.get("settings") or "").algorithm.tuning
+    return asked is not None and asked.metric is not None
+
+
+def _no_model(job: TuningJob, search: Mapping[str, Any], own: bool) -> ErrorItem:
+    """Why there is nothing to evaluate. ``own``: the user says how the objective is found."""
+    silent = [trial for trial in search["trials"] if trial["status"] == "Completed" and trial["value"] is None]
     if job.status == "Failed":
         reasons = [str(trial["reason"]) for trial in search["trials"] if trial.get("reason")]
         first = f" The first job that failed: {reasons[0]}" if reasons else ""
-        return job_failed("Tuning", f"{job.failure_reason or 'SageMaker gave no reason.'}{first}")
-    said = search["stopped"] or f"{job.status} without a training job that completed."
-    return job_failed("Tuning", f"No training job completed. {said}")
+        detail = f"{job.failure_reason or 'SageMaker gave no reason.'}{first}"
+    elif silent:
+        detail = search["stopped"] or f"The tuning job is {job.status}."
+    else:
+        said = search["stopped"] or f"{job.status} without a training job that completed."
+        detail = f"No training job completed. {said}"
+    error = job_failed("Tuning", detail)
+    if not silent:
+        return error
+    jobs = "1 training job" if len(silent) == 1 else f"{len(silent)} training jobs"
+    error["detail"] += f" {jobs} completed, and {search['objective']} was in no line that was printed."
+    if own:
+        error["remedy"] = (
+            "Print the metric, with its number, on a line that algorithm.tuning.metric.regex finds, or correct the "
+            f"expression: compare it with the log of {silent[0]['job']} in /aws/sagemaker/TrainingJobs."
+        )
+    return error

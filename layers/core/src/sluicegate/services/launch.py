@@ -15,7 +15,8 @@ from sluicegate.domain.lifecycle import STARTING
 from sluicegate.domain.pricing import affordable_seconds
 from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings import ModelSettings
-from sluicegate.domain.settings_tuning import jobs_of, ranges_of
+from sluicegate.domain.settings_tuning import jobs_of, ranges_of, tunable_of
+from sluicegate.domain.tunables import Objective
 from sluicegate.ports import Change, Jobs, TrainingSpec, TuningSpec
 from sluicegate.services import costs
 from sluicegate.services.costs import Costs
@@ -83,7 +84,7 @@ class Launch:
         self._ledger.step(model, now, plan)
 
     def _tuning(self, run: RunItem, settings: ModelSettings, problem: Problem, spec: TrainingSpec) -> TuningSpec | None:
-        asked, tunable = settings.algorithm.tuning, tuning.of(settings.algorithm.name)
+        asked, tunable = settings.algorithm.tuning, tunable_of(settings)
         if asked is None or tunable is None:
             return None
         metric = settings.metric_for(problem)
@@ -98,7 +99,7 @@ class Launch:
                 f"The data make it a {problem.kind} problem. algorithm.tuning.objective: {said}; accepted is {known}",
                 "Correct model.yaml, or set problem if the data were taken for the wrong one.",
             )
-        if spec.validation_uri is None:
+        if spec.validation_uri is None and not tunable.own:
             raise UnusableData(
                 "Nothing to tune for",
                 "The data set has no validation rows, and the objective is read from them.",
@@ -106,19 +107,21 @@ class Launch:
             )
         ranges = tuning.parameter_ranges(tunable, ranges_of(settings))
         searched = {each["Name"] for group in ranges.values() for each in group}
-        static = {name: value for name, value in spec.hyperparameters.items() if name not in searched}
+        fixed = tuning.along(tunable, searched, objective) | spec.hyperparameters
+        static = {name: value for name, value in fixed.items() if name not in searched}
         jobs = jobs_of(settings)
         resources = None
         if asked.strategy == "Hyperband" and tunable.epochs is not None:
             rounds = int(spec.hyperparameters[tunable.epochs])
             resources = (max(1, rounds // 27), rounds)  # two times a third of a third of a third
-        parent, identical = self._parent(run, settings, objective.metric, searched | set(static))
+        parent, identical = self._parent(run, settings, objective, searched | set(static))
         return TuningSpec(
             name=names.tuning_job(self._prefix, run["model"], run["run"]),
             trial=replace(spec, hyperparameters=static),
             strategy=asked.strategy,
             metric=objective.metric,
             direction=objective.direction,
+            definitions={} if objective.regex is None else {objective.metric: objective.regex},
             jobs=jobs,
             parallel=min(asked.parallel, jobs),
             ranges=ranges,
@@ -130,9 +133,9 @@ class Launch:
         )
 
     def _parent(
-        self, run: RunItem, settings: ModelSettings, metric: str, hyperparameters: set[str]
+        self, run: RunItem, settings: ModelSettings, objective: Objective, hyperparameters: set[str]
     ) -> tuple[str | None, bool]:
-        """The newest tuning job of the model that the new one can learn from, and whether its data are the same.
+        """The newest tuning job of the model that the new one can learn from, and whether data and code are the same.
 
         SageMaker wants the same objective, and the same hyperparameters static and tunable together.
         """
@@ -143,9 +146,12 @@ class Launch:
             known = before.get("tuning")
             if known is None or before["run"] == run["run"] or known.get("status") not in ("Completed", "Stopped"):
                 continue
-            if known["objective"] != metric or set(known["hyperparameters"]) != hyperparameters:
+            if (known["objective"], known["direction"]) != (objective.metric, objective.direction):
                 continue
-            return known["job"], before["dataset_version"] == run["dataset_version"]
+            if set(known["hyperparameters"]) != hyperparameters:
+                continue
+            same_data = before["dataset_version"] == run["dataset_version"]
+            return known["job"], same_data and before.get("code") == run.get("code")
         return None, False
 
 

@@ -2,7 +2,7 @@
 
 Rows: the label first, then the weight if ``csv_weights`` is 1, no header, a missing value is an empty field. Early
 stopping watches the channel ``validation``. Metric lines are like XGBoost's:
-``[3]<tab>train-AUC:…<tab>validation-AUC:…``.
+``[3]<tab>train-AUC:…<tab>validation-AUC:…``. The last is that of the model that is kept: what a tuning job goes by.
 Answers: one line a record, the probability of class 1, of each class, or the number.
 """
 
@@ -31,17 +31,27 @@ def pool(folder: str, weighted: bool) -> Any:
     return catboost.Pool(rows[:, first:], rows[:, 0], weight=rows[:, 1] if weighted else None)
 
 
-def report(model: Any) -> None:
-    """One line a round, of every metric."""
-    found = model.get_evals_result()
-    columns = [
-        (f"{shown}-{metric}", values)
+def say(found: Any, number: int) -> None:
+    """The metrics of one round. ``found``: data set → metric → the value after each round."""
+    cells = [
+        f"{shown}-{metric}:{values[number]:.8g}"
         for name, shown in (("learn", "train"), ("validation", "validation"))
         for metric, values in found.get(name, {}).items()
+        if number < len(values)
     ]
-    for number in range(max((len(values) for _, values in columns), default=0)):
-        cells = [f"{name}:{values[number]:.6f}" for name, values in columns if number < len(values)]
-        print("\t".join([f"[{number}]", *cells]))
+    print("\t".join([f"[{number}]", *cells]), flush=True)
+
+
+class Report:
+    """A callback: one line a round, but for the last: in its place comes the model's."""
+
+    def __init__(self, rounds: int) -> None:
+        self._rounds = rounds
+
+    def after_iteration(self, info: Any) -> bool:
+        if info.iteration < self._rounds:
+            say(info.metrics, info.iteration - 1)
+        return True
 
 
 def train() -> None:
@@ -52,10 +62,20 @@ def train() -> None:
     watched = None
     if "SM_CHANNEL_VALIDATION" in os.environ:
         watched = pool(os.environ["SM_CHANNEL_VALIDATION"], weighted)
+    # it takes all cores whatever the machine's settings say
+    if os.environ.get("OMP_NUM_THREADS", "").isdigit():
+        given.setdefault("thread_count", int(os.environ["OMP_NUM_THREADS"]))
     model = catboost.CatBoost({**given, "allow_writing_files": False, "verbose": 50})
     stop = patience if patience > 0 and watched is not None else None
-    model.fit(learn, eval_set=watched, early_stopping_rounds=stop, use_best_model=watched is not None)
-    report(model)
+    model.fit(
+        learn,
+        eval_set=watched,
+        early_stopping_rounds=stop,
+        use_best_model=watched is not None,
+        callbacks=[Report(int(given["iterations"]))],
+    )
+    best = model.get_best_iteration()
+    say(model.get_evals_result(), model.tree_count_ - 1 if best is None else best)
     folder = Path(os.environ["SM_MODEL_DIR"])
     model.save_model(str(folder / MODEL), format="json")
     (folder / "loss").write_text(given["loss_function"])

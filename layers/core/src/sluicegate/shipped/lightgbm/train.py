@@ -2,7 +2,7 @@
 
 Rows: the label first, then the weight if ``csv_weights`` is 1, no header, a missing value is an empty field. Early
 stopping watches the channel ``validation``. Metric lines are like XGBoost's:
-``[3]<tab>train-auc:…<tab>validation-auc:…``.
+``[3]<tab>train-auc:…<tab>validation-auc:…``. The last is that of the model that is kept: what a tuning job goes by.
 Answers: one line a record, the probability of class 1, of each class, or the number.
 """
 
@@ -12,6 +12,7 @@ import io
 import json
 import math
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,14 @@ def data_set(folder: str, weighted: bool, reference: Any = None) -> Any:
     return lightgbm.Dataset(rows[:, first:], rows[:, 0], weight=weight, reference=reference, free_raw_data=False)
 
 
+def say(number: int, values: Iterable[tuple[str, str, float]]) -> None:
+    print("\t".join([f"[{number}]", *(f"{name}-{metric}:{value:.8g}" for name, metric, value in values)]), flush=True)
+
+
 def report(environment: Any) -> None:
-    """One line a round."""
-    values = [f"{name}-{metric}:{value:.6f}" for name, metric, value, *_ in environment.evaluation_result_list]
-    print("\t".join([f"[{environment.iteration}]", *values]), flush=True)
+    """One line a round, but for the last: in its place comes the model's."""
+    if environment.iteration < environment.end_iteration - 1:
+        say(environment.iteration, [found[:3] for found in environment.evaluation_result_list])
 
 
 def train() -> None:
@@ -57,6 +62,9 @@ def train() -> None:
     model = lightgbm.train(
         {"verbosity": -1, **given}, learn, rounds, valid_sets=sets, valid_names=names, callbacks=callbacks
     )
+    kept = model.best_iteration if model.best_iteration > 0 else model.current_iteration()
+    scores = ((name, metric, value) for name, found in model.best_score.items() for metric, value in found.items())
+    say(kept - 1, scores)
     model.save_model(str(Path(os.environ["SM_MODEL_DIR"]) / MODEL), num_iteration=model.best_iteration)
 
 
