@@ -5,12 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sklearn import datasets
+from sklearn.metrics import roc_auc_score
 
+from local_region.sagemaker.environments import cache_folder
+from sluicegate import shipped
+from sluicegate.domain import tunables
 from tests.support.application import Application, eventually
 
 pytestmark = pytest.mark.e2e
@@ -96,10 +102,12 @@ def test_a_script_that_fails_is_told_in_its_own_words(application: Application) 
     assert "there is no column called vintage" in eventually(failed, 120, "the run fails")["error"]["detail"]
 
 
-def test_lightgbm_by_its_name(application: Application) -> None:
+def test_lightgbm_by_its_name_is_tuned(application: Application) -> None:
     rows = wine()
     application.settings(
-        "leaves", "algorithm: {name: lightgbm, hyperparameters: {num_leaves: 8, min_data_in_leaf: 5}}\n"
+        "leaves",
+        "algorithm: {name: lightgbm, hyperparameters: {min_data_in_leaf: 5, num_boost_round: 60}, "
+        "tuning: {max_jobs: 2, ranges: {num_leaves: [4, 8], bagging_fraction: [0.6, 1.0]}}}\n",
     )
     application.put("data/leaves/wine.csv", as_csv(rows))
     run = live(application, "leaves")
@@ -107,3 +115,60 @@ def test_lightgbm_by_its_name(application: Application) -> None:
     assert share_right(application, "leaves", rows, "cultivar") > 0.9
     job = application.client("sagemaker").describe_training_job(TrainingJobName=run["training_job"])
     assert json.loads(job["HyperParameters"]["num_class"]) == 3
+    search = run["tuning"]
+    assert (search["objective"], run["training_job"]) == ("validation:multi_logloss", search["best"]["job"])
+    assert [trial["status"] for trial in search["trials"]] == ["Completed"] * 2
+    assert search["best"]["value"] == min(trial["value"] for trial in search["trials"])
+    (final,) = job["FinalMetricDataList"]
+    assert (final["MetricName"], final["Value"]) == (search["objective"], search["best"]["value"])
+
+
+def with_catboost() -> Path | None:
+    """The interpreter of a script environment that has CatBoost, where a job has made one: it is 100 MB."""
+    for complete in cache_folder().glob("script-environments/script-*/complete"):
+        python = complete.parent / "bin" / "python"
+        if any(complete.parent.glob("lib/*/site-packages/catboost")):
+            known = subprocess.run([python, "-c", "import catboost, pandas"], capture_output=True, check=False)
+            if known.returncode == 0:
+                return python
+    return None
+
+
+def test_catboost_trains_prints_and_serves(tmp_path: Path) -> None:
+    """The script itself, as the toolkit would run it: what it prints is what a tuning job of it looks for."""
+    python = with_catboost()
+    if python is None:
+        pytest.skip("no job has made CatBoost's environment on this machine")
+    x, y = datasets.load_breast_cancer(return_X_y=True)
+    for name, part in (("train", slice(0, 400)), ("validation", slice(400, None))):
+        (tmp_path / name).mkdir()
+        table = "\n".join(",".join(map(str, (label, *row))) for label, row in zip(y[part], x[part], strict=True))
+        (tmp_path / name / "part-0.csv").write_text(table + "\n")
+    objective = tunables.TUNABLE["catboost"].objectives["binary"]["auc"]
+    given = {"loss_function": "Logloss", "iterations": 30, "early_stopping_rounds": 5, "depth": 3}
+    environ = {
+        "PATH": "/usr/bin",
+        "SM_HPS": json.dumps({**given, "custom_metric": "AUC"}),
+        "SM_CHANNEL_TRAIN": str(tmp_path / "train"),
+        "SM_CHANNEL_VALIDATION": str(tmp_path / "validation"),
+        "SM_MODEL_DIR": str(tmp_path),
+        "OMP_NUM_THREADS": "1",
+    }
+    script = shipped.model("catboost")["train.py"].decode()
+    (tmp_path / "train.py").write_text(script)
+    (tmp_path / "ask.py").write_text(
+        "import sys; from train import *; found = model_fn(sys.argv[1])\n"
+        "rows = [line.split(',', 1)[1] for line in open(sys.argv[1] + '/validation/part-0.csv')]\n"
+        "print(output_fn(predict_fn(input_fn(''.join(rows), 'text/csv'), found), '')[0])\n"
+    )
+
+    def run(*arguments: str) -> str:
+        return subprocess.run(
+            [python, *arguments], cwd=tmp_path, env=environ, capture_output=True, text=True, check=True
+        ).stdout
+
+    found = [re.search(objective.regex or "", line) for line in run("train.py").splitlines()]
+    values = [float(match[1]) for match in found if match]
+    assert 2 <= len(values) <= 30
+    answers = [float(line) for line in run("ask.py", str(tmp_path)).split()]
+    assert roc_auc_score(y[400:], answers) == pytest.approx(values[-1], abs=1e-6), "the last line is the kept model's"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import sys
 import tarfile
@@ -108,6 +109,38 @@ class Scripts:
             return job if job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped") else None
 
         return wait_for(ended, 400, f"the end of {name}")
+
+    def tune(self, image: str, depths: dict[str, str], data: str, metrics: list[dict[str, str]]) -> dict[str, Any]:
+        """Two jobs at a time, two in all, for the most of the first of ``metrics``."""
+        name = f"t-{uuid.uuid4().hex[:8]}"
+        source = {"S3DataType": "S3Prefix", "S3Uri": data, "S3DataDistributionType": "FullyReplicated"}
+        self.sm.create_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=name,
+            HyperParameterTuningJobConfig={
+                "Strategy": "Random",
+                "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": metrics[0]["Name"]},
+                "ResourceLimits": {"MaxNumberOfTrainingJobs": 2, "MaxParallelTrainingJobs": 2},
+                "ParameterRanges": {"IntegerParameterRanges": [depths]},
+            },
+            TrainingJobDefinition={
+                "AlgorithmSpecification": {
+                    "TrainingImage": image,
+                    "TrainingInputMode": "File",
+                    "MetricDefinitions": metrics,
+                },
+                "RoleArn": ROLE,
+                "InputDataConfig": [{"ChannelName": "train", "DataSource": {"S3DataSource": source}}],
+                "OutputDataConfig": {"S3OutputPath": f"s3://{self.bucket}/artifacts"},
+                "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
+                "StoppingCondition": {"MaxRuntimeInSeconds": 600},
+            },
+        )
+
+        def ended() -> dict[str, Any] | None:
+            job: dict[str, Any] = self.sm.describe_hyper_parameter_tuning_job(HyperParameterTuningJobName=name)
+            return job if job["HyperParameterTuningJobStatus"] in ("Completed", "Failed", "Stopped") else None
+
+        return wait_for(ended, 120, f"the end of {name}")
 
     def log(self, job: dict[str, Any]) -> list[str]:
         logs = self.region.client("logs")
@@ -216,6 +249,7 @@ TRAIN_SH = """#!/bin/sh
 test "$1" = train || exit 9
 cat "$SAGEMAKER_BASE_DIR/input/data/train/"* | wc -l > "$SAGEMAKER_BASE_DIR/model/rows"
 echo "validation:rows=$(cat "$SAGEMAKER_BASE_DIR/model/rows");"
+echo "threads=$OMP_NUM_THREADS $(grep -o '"depth": "[0-9]*"' "$SAGEMAKER_BASE_DIR/input/config/hyperparameters.json")"
 """
 SERVE_PY = """#!{python}
 import http.server, os, pathlib
@@ -252,6 +286,18 @@ def test_an_own_image_is_refused_by_name_until_an_executable_is_mapped_to_it(
     assert [(m["MetricName"], m["Value"]) for m in job["FinalMetricDataList"]] == [("validation:rows", 178.0)]
     endpoint = scripts.endpoint(image, job["ModelArtifacts"]["S3ModelArtifacts"])
     assert scripts.invoke(endpoint, b"hello", "text/plain") == b"178 hello"
+    depths = {"Name": "depth", "MinValue": "1", "MaxValue": "9"}
+    tuned = scripts.tune(image, depths, wine[0], [{"Name": "depth", "Regex": 'depth": "([0-9]+)"'}])
+    assert tuned["HyperParameterTuningJobStatus"] == "Completed", tuned.get("FailureReason")
+    best = tuned["BestTrainingJob"]
+    final = best["FinalHyperParameterTuningJobObjectiveMetric"]
+    assert (final["MetricName"], final["Value"]) == ("depth", float(best["TunedHyperParameters"]["depth"]))
+    trained = scripts.sm.describe_training_job(TrainingJobName=best["TrainingJobName"])
+    threads = max(1, (os.cpu_count() or 1) // 2)
+    assert any(line.startswith(f"threads={threads} ") for line in scripts.log(trained))
+    silent = scripts.tune(image, depths, wine[0], [{"Name": "depth", "Regex": "width=([0-9]+)"}])
+    assert silent["HyperParameterTuningJobStatus"] == "Failed"
+    assert silent["FailureReason"].startswith("No objective metrics found after running 2 training jobs.")
 
 
 TORCH = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch-training:2.6.0-cpu-py312"

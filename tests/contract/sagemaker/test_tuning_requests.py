@@ -34,6 +34,7 @@ REQUEST: Json = {
         "StoppingCondition": {"MaxRuntimeInSeconds": 60},
     },
 }
+SCRIPT = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 CONFIG, DEFINITION = "HyperParameterTuningJobConfig", "TrainingJobDefinition"
 OBJECTIVE = f"{CONFIG}/HyperParameterTuningJobObjective"
 PARENT = {"WarmStartType": "TransferLearning", "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "x"}]}
@@ -73,6 +74,8 @@ def changed(path: str, value: Any) -> Json:
         (f"{DEFINITION}/StaticHyperParameters/num_round", None, "Missing required hyperparameter: num_round"),
         (f"{DEFINITION}/StaticHyperParameters/gamma", "-1", "gamma"),
         (f"{DEFINITION}/AlgorithmSpecification/TrainingImage", "somebody/own:1", "no container for image somebody"),
+        (f"{DEFINITION}/AlgorithmSpecification/TrainingImage", SCRIPT, r"A metric is required.*there are none"),
+        (f"{DEFINITION}/AlgorithmSpecification/MetricDefinitions", [{"Name": "a", "Regex": "("}], r"\[a\] can't be"),
         (f"{DEFINITION}/HyperParameterTuningResourceConfig", {"InstanceCount": 1}, "TuningResourceConfig"),
         (f"{CONFIG}/StrategyConfig", {"HyperbandStrategyConfig": {"MaxResource": 9}}, "takes the strategy Hyperband"),
         (f"{CONFIG}/Strategy", "Grid", "only CategoricalParameterRanges"),

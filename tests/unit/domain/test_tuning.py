@@ -53,8 +53,9 @@ def test_objectives_are_metrics_that_the_algorithm_prints(name: str) -> None:
     if name in BUILT_IN:
         assert wanted <= {each["Name"] for each in BUILT_IN[name]}
         return
-    # a script of ours: named by a hyperparameter that its library takes, found by an expression of its own
-    accepted = algorithms.named(name).rules()[tunable.watched_by or ""]
+    # a script of ours: under a name that its library takes, found by an expression of its own
+    assert tunable.printed_by not in algorithms.named(name).rules(), "it is no hyperparameter of the user's"
+    accepted = algorithms.named(name).rules()["metric" if name == "lightgbm" else "eval_metric"]
     for known in tunable.objectives.values():
         for each in known.values():
             metric = each.metric.removeprefix("validation:")
@@ -150,8 +151,8 @@ OWN = "metric: {name: 'validation:auc', regex: 'auc=([0-9.]+)', goal: maximize}"
     ("algorithm", "said"),
     [
         (f"tuning: {{{OWN}}}", "algorithm.tuning.metric: only with algorithm.name script or image; say what is tuned"),
-        ("name: script, tuning: {ranges: {a: [1, 2]}}", "algorithm.tuning.metric: missing; say what the script prints"),
-        (f"name: script, tuning: {{{OWN}}}", "algorithm.tuning.ranges: missing; name the hyperparameters of the script"),
+        ("name: script, tuning: {ranges: {a: [1, 2]}}", "algorithm.tuning.metric: missing; say what the script pri"),
+        (f"name: script, tuning: {{{OWN}}}", "algorithm.tuning.ranges: missing; name the hyperparameters of the scr"),
         ("name: script, tuning: {metric: {name: a, regex: '(.)'}}", "algorithm.tuning.metric.goal: "),
         (
             f"name: script, tuning: {{objective: auc, {OWN}, ranges: {{a: [1, 2]}}}}",
@@ -175,7 +176,7 @@ OWN = "metric: {name: 'validation:auc', regex: 'auc=([0-9.]+)', goal: maximize}"
         ),
         (
             f"name: script, tuning: {{strategy: Hyperband, {OWN}, ranges: {{a: [1, 2]}}}}",
-            "algorithm.tuning.strategy: Hyperband needs the number of rounds: say it with algorithm.hyperparameters.epo",
+            "algorithm.tuning.strategy: Hyperband needs the number of rounds: say it with algorithm.hyperparameters.",
         ),
         (
             f"name: script, framework: xgboost, tuning: {{{OWN}, ranges: {{a: [1, 2]}}}}",
@@ -183,11 +184,7 @@ OWN = "metric: {name: 'validation:auc', regex: 'auc=([0-9.]+)', goal: maximize}"
         ),
         ("name: catboost, tuning: {objective: average_precision}", "objective: given 'average_precision'; accepted is"),
         ("name: lightgbm, tuning: {ranges: {seed: [1, 2]}}", "algorithm.tuning.ranges.seed: can't be tuned; accepted"),
-        ("name: lightgbm, tuning: {ranges: {num_leaves: [1, 9]}}", "num_leaves: 1 is not possible: accepted is a whole"),
-        (
-            "name: lightgbm, hyperparameters: {metric: auc}, tuning: {}",
-            "algorithm.hyperparameters.metric: with algorithm.tuning, its objective is what training is watched by",
-        ),
+        ("name: lightgbm, tuning: {ranges: {num_leaves: [1, 9]}}", "num_leaves: 1 is not possible: accepted is a"),
     ],
 )
 def test_mistakes_with_scripts_images_and_ready_made_scripts(algorithm: str, said: str) -> None:

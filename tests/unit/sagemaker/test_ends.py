@@ -139,8 +139,9 @@ class Trials:
     def __init__(self) -> None:
         self.made: list[tuple[Record, FakeTrial]] = []
 
-    def prepare(self, request: Any, tuning_arn: str, watcher: TuningRun) -> tuple[Record, FakeTrial]:
+    def prepare(self, request: Any, tuning_arn: str, watcher: TuningRun, beside: int) -> tuple[Record, FakeTrial]:
         del tuning_arn
+        assert beside == 5, "each has its share of the cores"
         if len(self.made) == 2:
             raise RuntimeError("no third one")
         record = Record(request["TrainingJobName"], "arn", request, NOW, NOW)
@@ -210,6 +211,24 @@ def test_a_host_that_does_not_start_ends_those_before_it(region: FakeRegion, mon
     with pytest.raises(ProcessError):
         hosts.start(lambda line: None, lambda: None)
     assert [process.exit_code for process in region.spawned] == [-9, -9]
+
+
+@pytest.mark.parametrize(
+    ("hosts", "beside", "threads"), [(1, 1, None), (1, 2, "4"), (1, 3, "2"), (2, 2, "2"), (1, 20, "1")]
+)
+def test_what_runs_side_by_side_shares_the_cores(
+    region: FakeRegion, monkeypatch: pytest.MonkeyPatch, hosts: int, beside: int, threads: str | None
+) -> None:
+    said: list[Any] = []
+    monkeypatch.setattr(os, "cpu_count", lambda: 8)
+    monkeypatch.setattr(programs, "training", lambda *given: said.append(given[3]))
+    request = {"ResourceConfig": {"InstanceCount": hosts}, "HyperParameters": {}}
+    record = Record("j", "arn", request, NOW, NOW)
+    made = Hosts(cast("Region", region), record, region.config.state_dir, beside)
+    made.start(lambda line: None, lambda: None)
+    made.kill()
+    made.join_logs()
+    assert {environ.get(name) for environ in said for name in ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")} == {threads}
 
 
 # serving

@@ -83,7 +83,7 @@ def test_a_ready_made_script_is_told_what_to_print() -> None:
     (expression,) = spec.definitions.values()
     assert re.findall(expression, "[0]#011train-binary_logloss:1#011validation-binary_logloss:0.25") == ["0.25"]
     static = spec.trial.hyperparameters
-    assert static["metric"] == "binary_logloss"
+    assert static["custom_metric"] == "binary_logloss"
     assert static["bagging_freq"] == "1", "without it bagging_fraction means nothing"
     assert not {"bagging_fraction", "boosting"} & set(static)
     assert static["sagemaker_program"] == source.RUNNER

@@ -1,7 +1,7 @@
 """What a metric of the user's own may be called, and the expression that finds it in a training job's log.
 
-Bounds are SageMaker's (MetricDefinition: Name 1 to 255 characters, Regex 1 to 500). Beyond them an expression has to hold
-exactly one group, and nothing whose search can take time that doubles with every character of a line.
+Bounds are SageMaker's (MetricDefinition: Name 1 to 255 characters, Regex 1 to 500). Beyond them an expression has to
+hold exactly one group, and nothing whose search can take time that doubles with every character of a line.
 """
 
 from __future__ import annotations
@@ -47,8 +47,8 @@ def expression(text: str) -> str:
 
 
 def explodes(text: str) -> bool:
-    """Whether a group that is repeated holds a repetition, an option or alternatives: the shape of all expressions whose
-    search backtracks exponentially (and of some that don't). ``text`` compiles.
+    """Whether a group that is repeated holds a repetition, an option or alternatives: the shape of all expressions
+    whose search backtracks exponentially (and of some that don't). ``text`` compiles.
 
     >>> explodes("(?:[0-9]+)+x"), explodes("(?:a|a)*x"), explodes("v=([0-9]+(?:e[0-9]+)?)")
     (True, True, False)

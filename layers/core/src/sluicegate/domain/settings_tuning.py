@@ -135,9 +135,10 @@ def mistakes(settings: ModelSettings) -> Iterator[str]:
         return
     if asked.parallel > jobs_of(settings) > 0 and "parallel" in asked.model_fields_set:
         yield f"{path}.parallel: given {asked.parallel}; accepted is at most max_jobs ({jobs_of(settings)})"
-    if asked.objective is not None and not tunable.own and not tuning.known_objective(tunable, asked.objective, settings.problem):
+    said = asked.objective if not tunable.own else None
+    if said is not None and not tuning.known_objective(tunable, said, settings.problem):
         known = ", ".join(tuning.objective_names(tunable, settings.problem))
-        yield f"{path}.objective: given {asked.objective!r}; accepted is {known}"
+        yield f"{path}.objective: given {said!r}; accepted is {known}"
     yield from _range_lines(settings, tunable, f"{path}.ranges")
     yield from _strategy_lines(settings, tunable, path)
 
@@ -185,11 +186,6 @@ def _range_lines(settings: ModelSettings, tunable: Tunable, path: str) -> Iterat
                 break
     for name, text in wrong.items():
         yield f"{path}.{name}: {text}"
-    if tunable.watched_by in given:
-        yield (
-            f"algorithm.hyperparameters.{tunable.watched_by}: with algorithm.tuning, its objective is what training is "
-            "watched by: remove it, and say it with algorithm.tuning.objective"
-        )
 
 
 def _strategy_lines(settings: ModelSettings, tunable: Tunable, path: str) -> Iterator[str]:

@@ -45,9 +45,9 @@ class Tunable:
 
     ``objectives``: kind of problem → our metric → the algorithm's. ``kinds``: hyperparameter → what its values are.
     ``ranges``: the default, as model.yaml would say it. ``epochs``: the hyperparameter with the number of rounds, where
-    the algorithm prints the objective after each of them. ``watched_by``: the hyperparameter that names what a script
-    of ours prints and stops by. ``along``: what has to be set, too, for a hyperparameter to have any effect. ``own``: a
-    script or an image of the user's, which may tune for what it likes.
+    the algorithm prints the objective after each of them. ``printed_by``: the hyperparameter that tells a script of
+    ours what to print beside the loss that it stops by. ``along``: what has to be set, too, for a hyperparameter to
+    have any effect. ``own``: a script or an image of the user's, which may tune for what it likes.
     """
 
     objectives: Mapping[str, Mapping[str, Objective]]
@@ -55,7 +55,7 @@ class Tunable:
     ranges: Mapping[str, Mapping[str, Any]]
     epochs: str | None = None
     aliases: Mapping[str, str] = field(default_factory=dict)
-    watched_by: str | None = None
+    printed_by: str | None = None
     along: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     own: bool = False
 
@@ -244,7 +244,7 @@ _LIGHTGBM = Tunable(
         "lambda_l2": _span(0.01, 20, "Logarithmic"),
     },
     epochs="num_boost_round",
-    watched_by="metric",
+    printed_by="custom_metric",
     along={"bagging_fraction": {"bagging_freq": "1"}},
 )
 _CATBOOST = Tunable(
@@ -292,7 +292,7 @@ _CATBOOST = Tunable(
         "rsm": _span(0.3, 1.0),
     },
     epochs="iterations",
-    watched_by="eval_metric",
+    printed_by="custom_metric",
 )
 TUNABLE: dict[str, Tunable] = {
     "xgboost": _XGBOOST,

@@ -74,8 +74,8 @@ def objective(tunable: Tunable, kind: str, metric: str, said: str | None) -> Obj
 def along(tunable: Tunable, searched: Collection[str], objective_: Objective) -> dict[str, str]:
     """Static hyperparameters that a search for ``objective_`` sets where nobody else does."""
     found = {name: value for each in searched for name, value in tunable.along.get(each, {}).items()}
-    if tunable.watched_by is not None:
-        found[tunable.watched_by] = objective_.metric.partition(":")[2]
+    if tunable.printed_by is not None:
+        found[tunable.printed_by] = objective_.metric.partition(":")[2]
     return found
 
 

@@ -107,7 +107,7 @@ class Launch:
             )
         ranges = tuning.parameter_ranges(tunable, ranges_of(settings))
         searched = {each["Name"] for group in ranges.values() for each in group}
-        fixed = tuning.along(tunable, searched, objective) | spec.hyperparameters
+        fixed = tuning.along(tunable, searched, objective) | dict(spec.hyperparameters)
         static = {name: value for name, value in fixed.items() if name not in searched}
         jobs = jobs_of(settings)
         resources = None

@@ -1,7 +1,8 @@
 """CatBoost in the scikit-learn container: trains on the encoded rows, serves its own JSON format.
 
 Rows: the label first, then the weight if ``csv_weights`` is 1, no header, a missing value is an empty field. Early
-stopping watches the channel ``validation``. Metric lines are like XGBoost's:
+stopping watches the loss (or ``eval_metric``) on the channel ``validation``; ``custom_metric`` is printed, too. Metric
+lines are like XGBoost's:
 ``[3]<tab>train-AUC:…<tab>validation-AUC:…``. The last is that of the model that is kept: what a tuning job goes by.
 Answers: one line a record, the probability of class 1, of each class, or the number.
 """

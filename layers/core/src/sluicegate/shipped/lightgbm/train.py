@@ -1,7 +1,8 @@
 """LightGBM in the scikit-learn container: trains on the encoded rows, serves its own text format.
 
 Rows: the label first, then the weight if ``csv_weights`` is 1, no header, a missing value is an empty field. Early
-stopping watches the channel ``validation``. Metric lines are like XGBoost's:
+stopping watches the loss on the channel ``validation`` (or the first of ``metric``); ``custom_metric`` is printed, too:
+a model that is stopped by its ranking alone has hardly begun to tell probabilities. Metric lines are like XGBoost's:
 ``[3]<tab>train-auc:…<tab>validation-auc:…``. The last is that of the model that is kept: what a tuning job goes by.
 Answers: one line a record, the probability of class 1, of each class, or the number.
 """
@@ -51,6 +52,9 @@ def train() -> None:
     given = json.loads(os.environ["SM_HPS"])
     weighted = str(given.pop("csv_weights", 0)) == "1"
     rounds, patience = int(given.pop("num_boost_round")), int(given.pop("early_stopping_rounds"))
+    if printed := given.pop("custom_metric", ""):
+        # of the loss's own metric LightGBM knows the objective's name
+        given["metric"] = f"{given.get('metric') or given['objective']},{printed}"
     learn = data_set(os.environ["SM_CHANNEL_TRAIN"], weighted)
     sets, names = [learn], ["train"]
     callbacks: list[Any] = [report]
