@@ -2,7 +2,7 @@
 
     python scripts/generate_framework_images.py
 
-Run it when the SDK (sagemaker-core in requirements/dev.in) is renewed. A test holds the table to the SDK. Kept are the
+Run it when the SDK (sagemaker in requirements/dev.in) is renewed. A test holds the table to the SDK. Kept are the
 CPU images of versions that can both train and serve; the two may have different registries.
 """
 

@@ -2,7 +2,7 @@
 
     python scripts/generate_images.py
 
-Run it when the SDK (sagemaker-core in requirements/dev.in) is renewed or the application moves to another version of
+Run it when the SDK (sagemaker in requirements/dev.in) is renewed or the application moves to another version of
 the built-in. A test holds the table to the SDK.
 """
 

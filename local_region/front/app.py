@@ -33,6 +33,7 @@ _BY_SCOPE = {
     "cloudformation": "cloudformation",
     "apigateway": "apigateway",
     "events": "events",
+    "iam": "iam",
     "application-autoscaling": "application-autoscaling",
 }
 _BY_TARGET = {"SageMaker": "sagemaker", "AWSEvents": "events", "AnyScaleFrontendService": "application-autoscaling"}

@@ -25,17 +25,16 @@ def decide(statements: Iterable[Statement], action: str, resource: str, context:
     ...        "s3:GetObject", "arn:aws:s3:::b/k", {})
     'allow'
     """
-    allowed = False
-    for statement in statements:
-        if not _names(statement, action, resource):
-            continue
-        met = _condition_met(statement.get("Condition", {}), context)
-        if statement.get("Effect") == "Deny":
-            if met is not False:
-                return "deny"
-        elif met:
-            allowed = True
-    return "allow" if allowed else "none"
+    effects = {statement.get("Effect") for statement in statements if applies(statement, action, resource, context)}
+    return "deny" if "Deny" in effects else "allow" if "Allow" in effects else "none"
+
+
+def applies(statement: Statement, action: str, resource: str, context: Context) -> bool:
+    """Whether the statement has a say: it names both, and its condition is met (a Deny's: isn't known to be unmet)."""
+    if not _names(statement, action, resource):
+        return False
+    met = _condition_met(statement.get("Condition", {}), context)
+    return met is not False if statement.get("Effect") == "Deny" else bool(met)
 
 
 def _names(statement: Statement, action: str, resource: str) -> bool:

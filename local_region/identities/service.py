@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 from urllib.parse import unquote
@@ -19,7 +19,8 @@ from moto.sts.models import STSBackend
 
 from local_region.identities.actions import Place, needs
 from local_region.identities.policy import Statement, decide
-from local_region.ports import AwsError, Credentials, Principal, Region
+from local_region.identities.simulation import Policy, simulated
+from local_region.ports import AwsError, AwsRequest, Credentials, Json, Principal, Region
 
 #: services whose clients expect ``AccessDenied``; the JSON ones expect ``AccessDeniedException``
 _SHORT_CODE = frozenset({"s3", "sqs", "sns", "iam", "sts", "cloudformation", "cloudwatch"})
@@ -28,7 +29,10 @@ _FREE = frozenset({("sts", "GetCallerIdentity")})
 
 
 class IdentitiesService:
-    """Role credentials, and the check of each request made with them."""
+    """Role credentials, and the check of each request made with them. Of IAM's operations, the one that asks for such a
+    check; moto has the others."""
+
+    service = "iam"
 
     def __init__(self, region: Region) -> None:
         self._region = region
@@ -128,23 +132,38 @@ class IdentitiesService:
         arn = f"arn:{self._region.config.partition}:s3:::{bucket}"
         self._authorize(principal, "s3:ListBucket", arn, {}, "AccessDenied")
 
-    def _statements(self, role_arn: str) -> list[Statement]:
-        """The role's inline and attached policies, as moto's IAM holds them. An unknown role may do nothing."""
-        role = self._role(role_arn)
+    def operations(self) -> Mapping[str, Callable[[AwsRequest], Json]]:
+        return {"SimulatePrincipalPolicy": self._simulate}
+
+    def _simulate(self, request: AwsRequest) -> Json:
+        arn = request.params["PolicySourceArn"]
+        if ":role/" not in arn:
+            raise AwsError("InvalidInput", f"{arn} is not a role: the region holds the policies of roles only.", 400)
+        role = self._role(arn)
         if role is None:
-            return []
-        documents = list(role.policies.values())
-        documents += [
-            version.document
-            for policy in role.managed_policies.values()
-            for version in policy.versions
-            if version.version_id == policy.default_version_id
-        ]
-        return [statement for document in documents for statement in _parse(document)]
+            raise AwsError("NoSuchEntity", f"The role with name {arn.rsplit('/', 1)[-1]} cannot be found.", 404)
+        return simulated(_policies(role), request.params)
+
+    def _statements(self, role_arn: str) -> list[Statement]:
+        """Of all the role's policies. An unknown role may do nothing."""
+        role = self._role(role_arn)
+        return [statement for policy in _policies(role) for statement in policy.statements] if role else []
 
     def _role(self, role_arn: str) -> Any:
         backend = get_backend("iam")[self._region.config.account_id][self._region.config.partition]
         return next((role for role in backend.roles.values() if role.arn == role_arn), None)
+
+
+def _policies(role: Any) -> list[Policy]:
+    """The role's inline and attached policies, as moto's IAM holds them."""
+    inline = [Policy(name, _parse(document)) for name, document in role.policies.items()]
+    attached = [
+        Policy(policy.name, _parse(version.document))
+        for policy in role.managed_policies.values()
+        for version in policy.versions
+        if version.version_id == policy.default_version_id
+    ]
+    return inline + attached
 
 
 @lru_cache(maxsize=256)

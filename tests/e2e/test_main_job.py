@@ -289,8 +289,45 @@ def test_the_aws_cli_sees_what_it_would_see_in_an_account(application: Applicati
 #: what a person would write with the SageMaker SDK; it knows nothing of this project
 _WITH_THE_SDK = """
 import json, sys
-from sagemaker.core.resources import Endpoint, Model, ModelPackage, NotebookInstance, TrainingJob
+import boto3
+from sagemaker.core.parameter import ContinuousParameter
+from sagemaker.core.resources import (
+    Endpoint, HyperParameterTuningJob, Model, ModelPackage, NotebookInstance, TrainingJob
+)
+from sagemaker.train import ModelTrainer
+from sagemaker.train.configs import Compute, InputData, OutputDataConfig
+from sagemaker.train.tuner import HyperparameterTuner
 job = TrainingJob.get(sys.argv[1])
+statement = {"Effect": "Allow", "Principal": {"Service": "sagemaker.amazonaws.com"}, "Action": "sts:AssumeRole"}
+iam = boto3.client("iam")
+role = iam.create_role(RoleName="trainer", AssumeRolePolicyDocument=json.dumps({"Statement": [statement]}))["Role"]
+iam.attach_role_policy(RoleName="trainer", PolicyArn="arn:aws:iam::aws:policy/AdministratorAccess")
+trainer = ModelTrainer(
+    training_image=job.algorithm_specification.training_image,
+    role=role["Arn"],
+    compute=Compute(instance_type="ml.m5.large", instance_count=1, volume_size_in_gb=1),
+    hyperparameters={"objective": "binary:logistic", "eval_metric": "auc", "num_round": "5"},
+    base_job_name="by-the-sdk",
+    output_data_config=OutputDataConfig(s3_output_path=job.output_data_config.s3_output_path),
+)
+channels = [
+    InputData(
+        channel_name=channel.channel_name,
+        data_source=channel.data_source.s3_data_source.s3_uri,
+        content_type=channel.content_type,
+    )
+    for channel in job.input_data_config
+]
+trainer.train(input_data_config=channels, wait=False)
+[trained] = TrainingJob.get_all(name_contains="by-the-sdk")
+tuner = HyperparameterTuner(
+    trainer, "validation:auc", {"eta": ContinuousParameter(0.1, 0.5)}, max_jobs=2, max_parallel_jobs=2,
+    base_tuning_job_name="by-the-sdk",
+)
+tuner.tune(inputs=channels, wait=False)
+[search] = HyperParameterTuningJob.get_all(name_contains="by-the-sdk")
+for started in (trained, search):
+    started.wait(poll=1)
 endpoint = Endpoint.get("sluicegate-tumours")
 answer = endpoint.invoke(body=sys.argv[2], content_type="text/csv")
 notebook = NotebookInstance.create(notebook_instance_name="sdk", instance_type="ml.t3.medium", role_arn=job.role_arn)
@@ -299,6 +336,8 @@ notebook.stop()
 notebook.wait_for_status("Stopped", poll=1)
 print(json.dumps({
     "job": job.training_job_status,
+    "trained": trained.model_artifacts.s3_model_artifacts,
+    "best": tuner.best_training_job(),
     "jobs": [found.training_job_name for found in TrainingJob.get_all(name_contains="tumours")],
     "failed": [found.training_job_name for found in TrainingJob.get_all(status_equals="Failed", sort_by="Name")],
     "notebooks": [found.notebook_instance_name for found in NotebookInstance.get_all(status_equals="Stopped")],
@@ -320,6 +359,7 @@ def test_the_sagemaker_sdk_works_with_what_the_application_made(application: App
     assert found["job"] == "Completed" and run["training_job"] in found["jobs"]
     assert run["training_job"] not in found["failed"]
     assert found["notebooks"] == ["sdk"]
+    assert found["trained"].startswith(f"s3://{application.target.bucket}/") and found["best"].startswith("by-the-sdk")
     assert found["image"].endswith("sagemaker-xgboost:3.0-5")
     assert "Approved" in found["package"]
     assert found["endpoint"] == "InService" and 0 <= found["score"] <= 1

@@ -13,7 +13,7 @@ import pytest
 from moto import mock_aws
 
 from local_region.identities.service import IdentitiesService
-from local_region.ports import AwsError, RegionConfig
+from local_region.ports import AwsError, AwsRequest, RegionConfig
 
 TRUST = json.dumps({"Version": "2012-10-17", "Statement": []})
 
@@ -94,3 +94,23 @@ def test_sts_tells_a_roles_session_from_the_owner(iam: Any, identities: Identiti
     finally:
         identities.stop()
     assert asked("AKIAANYTHING") == moto_alone
+
+
+def test_a_roles_policies_can_be_asked_without_a_request(iam: Any, identities: IdentitiesService) -> None:
+    arn = iam.create_role(RoleName="r", AssumeRolePolicyDocument=TRUST)["Role"]["Arn"]
+    statement = {"Effect": "Allow", "Action": "s3:Get*", "Resource": "*"}
+    iam.put_role_policy(
+        RoleName="r", PolicyName="reads", PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": statement})
+    )
+    simulate = identities.operations()["SimulatePrincipalPolicy"]
+
+    def asked(source: str) -> Any:
+        params = {"PolicySourceArn": source, "ActionNames": ["s3:GetObject", "s3:PutObject"]}
+        return simulate(AwsRequest("iam", "SimulatePrincipalPolicy", params, identities.principal_of(None), {}))
+
+    decisions = [each["EvalDecision"] for each in asked(arn)["EvaluationResults"]]
+    assert decisions == ["allowed", "implicitDeny"]
+    with pytest.raises(AwsError, match="cannot be found"):
+        asked(arn + "-gone")
+    with pytest.raises(AwsError, match="is not a role"):
+        asked("arn:aws:iam::123456789012:user/u")
