@@ -25,7 +25,7 @@ def flat_line(text: str | None) -> str | None:
     so deep that Python's reader gives up.
 
     >>> flat_line('{"a": {"b": 1.50}, "c": ["x", "y"], "d": [1], "e": 1e999}')[:45]
-    '{"a.b":1.5,"c":"x y","d":{"refused":"a list o'
+    '{"a.b":1.5,"c":"x y","d":{"refused": "a list '
     """
     if text is None:
         return None
