@@ -273,7 +273,10 @@ def test_an_endpoint_that_is_busy_or_missing(sagemaker: Any) -> None:
 )
 def test_since_when_a_new_fleet_has_its_traffic(sagemaker: Any, stages: list[str], since: int | None) -> None:
     began = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
-    told = [{"Status": stage, "StartTime": began.replace(second=place)} for place, stage in enumerate(stages)]
+    told = [
+        {"Status": stage, "StatusMessage": f"{stage} now.", "StartTime": began.replace(second=place)}
+        for place, stage in enumerate(stages)
+    ]
     pending = {"EndpointConfigName": "c", "ProductionVariants": [{"VariantName": "v1", "VariantStatus": told}]}
     answer = {
         "EndpointName": "e",
@@ -286,6 +289,7 @@ def test_since_when_a_new_fleet_has_its_traffic(sagemaker: Any, stages: list[str
     with Stubber(sagemaker) as stub:
         stub.add_response("describe_endpoint", answer)
         state = SageMakerEndpoints(sagemaker).endpoint("e")
+    assert state.stage == (f"{stages[-1]} now." if stages else "")
     assert state.baking_since == (None if since is None else began.replace(second=since))
 
 

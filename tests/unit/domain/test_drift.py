@@ -62,6 +62,24 @@ def test_bins_with_few_rows_are_pooled() -> None:
     assert drift.chi_square(categories(0, 0), categories(2, 0)) == 1.0
 
 
+@given(st.integers(0, 12), st.integers(0, 60), st.integers(0, 60), st.integers(0, 400))
+@settings(max_examples=60, deadline=None)
+def test_where_too_little_is_expected_the_test_is_exact(a: int, b: int, c: int, d: int) -> None:
+    least = min(a + b, c + d) / max(a + b + c + d, 1)
+    if min(a + c, b + d) * least >= 5 or not (a + b and c + d):
+        return  # for the chi-square test, or nothing to compare
+    expected = float(stats.fisher_exact([[a, b], [c, d]])[1])
+    assert drift.chi_square(categories(a, b), categories(c, d)) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+
+
+def test_a_small_evaluation_is_enough_to_see_that_everything_changed() -> None:
+    """Of 51 rows 30 were in a bin where none of 300 is now: 4.4 were expected there, too few for a chi-square test."""
+    found = drift.compare({}, {}, prediction=(categories(30, 21), categories(0, 300))).prediction
+    assert found is not None
+    assert found.drifted
+    assert found.p < 1e-20
+
+
 def test_benjamini_and_hochbergs_own_example() -> None:
     """Their 15 p-values (1995, section 3.2): at .05 the four smallest are rejected."""
     p = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -96,6 +97,28 @@ def test_alarms_look_at_the_new_fleet_alone_and_at_what_the_champion_takes() -> 
     assert errors.dimensions == latency.dimensions == fleet
     assert (errors.metric, errors.statistic, errors.threshold) == ("Invocation5XXErrors", "Sum", 1)
     assert (latency.metric, latency.statistic, latency.threshold) == ("ModelLatency", "p99", 80_000)
+
+
+def test_what_sagemaker_does_is_told_once_each_in_the_versions_history() -> None:
+    made = stage(INSTANCES + CANARY)
+    made.until(lambda: made.status(2) == "deploying")
+    before = len(messages(made, 2))
+    stages = ["Launching 1 instance(s).", "Baking for 300 seconds on canary capacity of 1 instance(s)."]
+    for said in stages:
+        made.endpoints.states[ENDPOINT] = replace(made.endpoints.states[ENDPOINT], stage=said)
+        for _ in range(2):
+            made.deliver("endpoint", ENDPOINT)
+    assert messages(made, 2)[before:] == stages
+    made.play()
+    assert (made.live, made.status(2)) == (2, "live")
+
+
+def test_an_update_that_nobody_guards_has_no_such_lines() -> None:
+    made = stage(INSTANCES)
+    made.until(lambda: made.status(2) == "deploying")
+    made.endpoints.states[ENDPOINT] = replace(made.endpoints.states[ENDPOINT], stage="Launching 1 instance(s).")
+    made.deliver("endpoint", ENDPOINT)
+    assert "Launching 1 instance(s)." not in messages(made, 2)
 
 
 def test_an_update_that_sagemaker_takes_back_is_told_with_the_alarm() -> None:

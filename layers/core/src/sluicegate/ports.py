@@ -333,14 +333,15 @@ class Packages(Protocol):
 
 @dataclass(frozen=True)
 class EndpointState:
-    """``status`` as SageMaker says it; ``pending_config`` is what an update under way leads to, ``baking_since`` when
-    its last shift of traffic was done and the waiting began."""
+    """``status`` as SageMaker says it. Of an update under way: ``pending_config`` is where it leads, ``stage`` what is
+    done now, in words, ``baking_since`` when the last shift of traffic was over and the waiting began."""
 
     name: str
     status: str
     config: str
     pending_config: str | None = None
     baking_since: datetime | None = None
+    stage: str = ""
     failure_reason: str = ""
     created: datetime | None = None
     arn: str = ""

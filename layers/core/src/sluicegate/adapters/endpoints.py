@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from sluicegate.adapters.aws import translated
@@ -67,12 +66,15 @@ class SageMakerEndpoints:
         with translated():
             found = self._sagemaker.describe_endpoint(EndpointName=name)
         pending = found.get("PendingDeploymentSummary") or {}
+        stages = _stages(pending)
+        baking = bool(stages) and all(stage.get("Status") == "Baking" for stage in stages)
         return EndpointState(
             name=name,
             status=found["EndpointStatus"],
             config=found.get("EndpointConfigName", ""),
             pending_config=pending.get("EndpointConfigName"),
-            baking_since=_baking_since(pending),
+            baking_since=max(map(_began, stages)) if baking else None,
+            stage=str(stages[0].get("StatusMessage", "")) if stages else "",
             failure_reason=found.get("FailureReason", ""),
             created=found.get("CreationTime"),
             arn=found.get("EndpointArn", ""),
@@ -103,16 +105,16 @@ class SageMakerEndpoints:
         return found
 
 
-def _baking_since(pending: Mapping[str, Any]) -> datetime | None:
-    """When the last of the variants began to bake; None while one does something else."""
-    began = []
-    for variant in pending.get("ProductionVariants") or ():
-        stages = [stage for stage in variant.get("VariantStatus") or () if "StartTime" in stage]
-        said = max(stages, key=lambda stage: stage["StartTime"], default=None)
-        if said is None or said["Status"] != "Baking":
-            return None
-        began.append(said["StartTime"])
-    return max(began, default=None)
+def _stages(pending: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """What each variant of an update under way does now: its last stage, {} before the first."""
+    return [
+        max((stage for stage in variant.get("VariantStatus") or () if "StartTime" in stage), key=_began, default={})
+        for variant in pending.get("ProductionVariants") or ()
+    ]
+
+
+def _began(stage: Mapping[str, Any]) -> Any:
+    return stage["StartTime"]
 
 
 def deployment_config(guard: BlueGreen) -> dict[str, Any]:

@@ -161,7 +161,8 @@ def psi(before: Distribution, now: Distribution) -> float:
 
 
 def chi_square(before: Distribution, now: Distribution) -> float:
-    """The p-value that both are of one distribution. Bins with few expected rows are pooled; 1 when one is left."""
+    """The p-value that both are of one distribution. Bins with few expected rows are pooled; when one is left, Fisher's
+    exact test takes the place of chi-square's: a small evaluation, or one bin that has nearly everything."""
     old, new = _cells(before, now)
     old_total, new_total = sum(old), sum(new)
     if not old_total or not new_total:
@@ -179,6 +180,8 @@ def chi_square(before: Distribution, now: Distribution) -> float:
     elif sum(pooled):  # too few even together: with the smallest bin
         place = min(range(len(cells)), key=lambda index: sum(cells[index]))
         cells[place] = (cells[place][0] + pooled[0], cells[place][1] + pooled[1])
+    if len(cells) < 2:
+        return _exact(old, new)
     statistic = 0.0
     for one, other in cells:
         for count, total in ((one, old_total), (other, new_total)):
@@ -196,6 +199,28 @@ def benjamini_hochberg(p_values: Mapping[str, float]) -> dict[str, float]:
         least = min(least, p * count / (count - place))
         found[name] = least
     return found
+
+
+def _exact(old: Sequence[int], new: Sequence[int]) -> float:
+    """Fisher's exact test, two-sided, of the fullest bin against the others (chosen by what both have in it together,
+    which the test takes as given): the tables that are no more probable than this one (Fisher 1935, JRSS 98(1))."""
+    sums = [one + other for one, other in zip(old, new, strict=True)]
+    place = sums.index(max(sums))
+    rest, small, total = sum(sums) - sums[place], sum(old), sum(sums)
+    if rest == 0:
+        return 1.0
+    whole = _log_choose(total, small)
+
+    def log_probability(count: int) -> float:
+        return _log_choose(rest, count) + _log_choose(total - rest, small - count) - whole
+
+    seen = log_probability(small - old[place]) + 1e-7
+    counts = range(max(0, small - (total - rest)), min(rest, small) + 1)
+    return min(1.0, sum(math.exp(found) for count in counts if (found := log_probability(count)) <= seen))
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 def chi_square_tail(statistic: float, degrees: int) -> float:

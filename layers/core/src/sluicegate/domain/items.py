@@ -289,6 +289,7 @@ class VersionItem(TypedDict, total=False):
     decision: VerdictOfPerson | None
     alarms: list[str]  # that watch it while it comes in
     attempt: str  # to bring it in, the last: names what is measured of it meanwhile
+    stage_told: str | None  # what SageMaker said last of a guarded update
     prediction_shift: ShiftItem | None  # what was measured last
 
 
@@ -407,7 +408,7 @@ KEPT: dict[str, frozenset[str]] = {
     "run": frozenset(
         {"model", "claim", "claimed_at", "attempt", "champion", "settings", "uploads", "since", "skipped", "code"}
     ),
-    "version": frozenset({"model", "reason", "released", "variant", "alarms", "attempt"}),
+    "version": frozenset({"model", "reason", "released", "variant", "alarms", "attempt", "stage_told"}),
     "batch": frozenset({"model", "etag", "sequencer"}),
     "experiment": frozenset({"model", "looked_at", "information", "settled_at"}),
 }

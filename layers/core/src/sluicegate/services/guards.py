@@ -137,7 +137,7 @@ class Guards:
         model, number, variant = item["model"], version["version"], variant_of(version)
         found = self.names(version, guard.rollback_on)
         if version.get("alarms") != found or version.get("attempt") != attempt:
-            fields = {"alarms": found, "attempt": attempt, "prediction_shift": None}
+            fields = {"alarms": found, "attempt": attempt, "prediction_shift": None, "stage_told": None}
             self._registry.commit([Change("version", model, number, set=fields)])
         fleet = {"EndpointName": endpoint, "VariantName": variant}
         if config is not None:

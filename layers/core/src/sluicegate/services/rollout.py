@@ -18,7 +18,7 @@ from typing import Any
 from sluicegate.domain import names
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, stamp
-from sluicegate.ports import Alarms, BlueGreen, Endpoints, EndpointState, Jobs, Metrics, Scaling, Storage
+from sluicegate.ports import Alarms, BlueGreen, Change, Endpoints, EndpointState, Jobs, Metrics, Scaling, Storage
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.cleanup import Cleanup
 from sluicegate.services.guards import DIRECT, Guards, Way
@@ -89,6 +89,7 @@ class Rollout:
             return ramp
         if state is not None and not state.free and not state.broken:
             self._adopt(item, state, now)
+            self._tell_stage(model, state, now)
             self._guards.measure_fleet(item, state, now)
             return "busy"
         settled = self._settle(item, state, now, recover)
@@ -240,6 +241,29 @@ class Rollout:
         number = names.config_version(self._prefix, item["model"], config)
         if number is not None and number == item.get("desired_version") and number != item.get("deploying_version"):
             self._mark_deploying(item["model"], number, now)
+
+    def _tell_stage(self, model: str, state: EndpointState, now: datetime) -> None:
+        """A line in the version's history for what SageMaker does in a guarded update: shifting, baking, going back."""
+        number = names.config_version(self._prefix, model, state.pending_config)
+        version = self._registry.version(model, number) if number is not None else None
+        if version is None or not state.stage or version.get("attempt") is None:
+            return
+        told = version.get("stage_told")
+        if told == state.stage or version["status"] != "deploying":
+            return
+        line = Change(
+            *("version", model, version["version"]),
+            set={"stage_told": state.stage},
+            status="deploying",
+            message=state.stage,
+            at=stamp(now),
+            status_in=("deploying",),
+            expect={"stage_told": told},
+        )
+        try:
+            self._registry.commit([line])
+        except Conflict as error:
+            log.info("another delivery has told what SageMaker does with %s: %s", state.name, error)
 
     def _mark_deploying(self, model: str, number: int, now: datetime) -> None:
         def plan(item: ModelItem) -> Step | None:
