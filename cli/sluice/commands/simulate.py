@@ -144,6 +144,11 @@ def _show(world: World, found: dict[str, Any]) -> None:
         f"samples and {whole['hours'][1] / 24:.1f} days; mean regret {whole['mean_regret']:,.1f}. "
         "Ranges are the median and 5 % to 95 %."
     )
+    if world.requests_per_subject > 1:
+        click.echo(
+            f"Subjects ask {world.requests_per_subject:g} times on average, and {world.subject_effect:.0%} of the "
+            "outcomes' variance lies between them."
+        )
     lanes = world.at(0.0)
     for name, lane in lanes.items():
         said = f"rate {lane.rate:g}" if lane.rate is not None else f"mean {lane.mean:g} ± {lane.deviation:g}"

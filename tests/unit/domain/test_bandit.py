@@ -7,7 +7,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
@@ -24,6 +24,9 @@ def of(count: int, hits: int) -> Belief:
 
 
 @given(st.integers(1, 3_000), st.integers(1, 3_000), st.floats(0, 1), st.floats(0, 1))
+@example(1, 1, 0.0, 1.0)
+@example(300, 1, 0.78, 1.0)
+@example(661, 978, 0.0, 0.0)
 @settings(max_examples=15, deadline=None)
 def test_the_probability_of_being_best_is_the_integral(one: int, other: int, rate: float, rate_too: float) -> None:
     hits, hits_too = round(one * rate), round(other * rate_too)

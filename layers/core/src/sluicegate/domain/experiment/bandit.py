@@ -24,6 +24,8 @@ SHARPNESS = 3.0
 _PARTS = 50
 #: the density of a lane is evaluated so far from its mean, in standard deviations, at so many places on each side
 _REACH, _PLACES = 6.0, 24
+#: the first and the last place of a rate
+_END = 1e-9
 
 
 @dataclass(frozen=True)
@@ -124,13 +126,13 @@ def probability_best(design: Design, known: Mapping[str, Belief], sharpness: flo
             mean = (one.total * sharpness + 0.5) / (count + 1)
             deviation = math.sqrt(one.variance / (count + 1)) if count else 0.5
         spans[lane] = (mean, max(deviation, 1e-9))
-    ends = (0.0, 1.0) if design.goal == "conversion" else (-math.inf, math.inf)
+    # a rate's posterior may reach the ends of what a rate can be
+    low, high = (_END, 1 - _END) if design.goal == "conversion" else (-math.inf, math.inf)
     places = sorted(
         {
-            place
+            min(max(mean + deviation * _REACH * step / _PLACES, low), high)
             for mean, deviation in spans.values()
             for step in range(-_PLACES, _PLACES + 1)
-            if ends[0] < (place := mean + deviation * _REACH * step / _PLACES) < ends[1]
         }
     )
     if design.goal == "conversion":
