@@ -116,11 +116,7 @@ def check(params: Json, region: Region) -> None:
     problem = programs.problem_of(region, image)
     if problem is not None:
         raise invalid(problem)
-    for each in algorithm.get("MetricDefinitions") or []:
-        try:
-            re.compile(each["Regex"])
-        except (re.error, OverflowError) as error:
-            raise invalid(f"The Regex of the metric definition [{each['Name']}] can't be used: {error}.") from error
+    _check_metrics(image, algorithm.get("MetricDefinitions") or [])
     if algorithm.get("TrainingInputMode") == "Pipe":
         raise refuse("TrainingInputMode Pipe (use File or FastFile)")
     resources = params.get("ResourceConfig")
@@ -144,6 +140,20 @@ def check(params: Json, region: Region) -> None:
         raise invalid("StoppingCondition is required: MaxRuntimeInSeconds.")
     _check_spot(params, stopping)
     _check_channels(params.get("InputDataConfig") or [])
+
+
+def _check_metrics(image: str, definitions: list[Json]) -> None:
+    container = images.container_of(image)
+    if container is not None and any(each not in container.metrics for each in definitions):
+        raise invalid(
+            "You can't override the metric definitions for Amazon SageMaker algorithms. Please retry the request "
+            "without specifying metric definitions."
+        )
+    for each in definitions:
+        try:
+            re.compile(each["Regex"])
+        except (re.error, OverflowError) as error:
+            raise invalid(f"The Regex of the metric definition [{each['Name']}] can't be used: {error}.") from error
 
 
 def _check_spot(params: Json, stopping: Json) -> None:

@@ -35,6 +35,11 @@ REQUEST: Json = {
     },
 }
 SCRIPT = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
+SILENT = {
+    "TrainingImage": SCRIPT,
+    "TrainingInputMode": "File",
+    "MetricDefinitions": [{"Name": "a", "Regex": "("}],
+}
 CONFIG, DEFINITION = "HyperParameterTuningJobConfig", "TrainingJobDefinition"
 OBJECTIVE = f"{CONFIG}/HyperParameterTuningJobObjective"
 PARENT = {"WarmStartType": "TransferLearning", "ParentHyperParameterTuningJobs": [{"HyperParameterTuningJobName": "x"}]}
@@ -75,7 +80,8 @@ def changed(path: str, value: Any) -> Json:
         (f"{DEFINITION}/StaticHyperParameters/gamma", "-1", "gamma"),
         (f"{DEFINITION}/AlgorithmSpecification/TrainingImage", "somebody/own:1", "no container for image somebody"),
         (f"{DEFINITION}/AlgorithmSpecification/TrainingImage", SCRIPT, r"A metric is required.*there are none"),
-        (f"{DEFINITION}/AlgorithmSpecification/MetricDefinitions", [{"Name": "a", "Regex": "("}], r"\[a\] can't be"),
+        (f"{DEFINITION}/AlgorithmSpecification/MetricDefinitions", [{"Name": "a", "Regex": "(.)"}], "can't override"),
+        (f"{DEFINITION}/AlgorithmSpecification", SILENT, r"\[a\] can't be used"),
         (f"{DEFINITION}/HyperParameterTuningResourceConfig", {"InstanceCount": 1}, "TuningResourceConfig"),
         (f"{CONFIG}/StrategyConfig", {"HyperbandStrategyConfig": {"MaxResource": 9}}, "takes the strategy Hyperband"),
         (f"{CONFIG}/Strategy", "Grid", "only CategoricalParameterRanges"),
