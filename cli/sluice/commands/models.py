@@ -119,7 +119,7 @@ def model_command(context: Context, model: str, as_json: bool) -> None:
     rows = [
         (
             column["name"],
-            column["type"],
+            column["type"] + (f" ({column['format']})" if column.get("format") else ""),
             ", ".join(str(name) for name in column.get("categories") or [])
             or (f"{column.get('minimum')} … {column.get('maximum')}" if column.get("minimum") is not None else ""),
             column.get("example"),

@@ -15,9 +15,11 @@ from sluicegate.domain.errors import Transient
 from sluicegate.domain.experiment.tally import Bucket, Tally
 from sluicegate.domain.inference_id import issue
 from sluicegate.domain.records import Records
+from sluicegate.domain.schema import Column, Schema
+from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.http.feedback import handle
 from sluicegate.ports import Change
-from sluicegate.services.collect import Collect
+from sluicegate.services.collect import Collect, _record
 from sluicegate.services.dispatch import Routing
 from sluicegate.services.feedback import Feedback
 from sluicegate.services.predict import Served, Trace
@@ -154,6 +156,13 @@ def test_a_csvs_texts_are_typed_by_the_columns() -> None:
     stage.send({"inference_id": one, "label": "no"})
     assert stage.deliver() == ["collected"]
     assert stage.uploads() == [{"tenure": 3.0, "autopay": True, "id": None, "churned": "no"}]
+
+
+def test_a_csvs_dates_are_read_in_their_declared_format() -> None:
+    schema = Schema((Column("since", "date"), Column("churned", "category")), "churned")
+    declared = parse_settings('features: {dates: {since: "%d/%m/%Y"}}')
+    prediction = {"inference_id": "a", "csv": True, "record": {"since": "31/12/2025"}}
+    assert _record(prediction, schema, declared) == {"since": "2025-12-31", "churned": None}
 
 
 def test_each_id_counts_once_and_a_list_says_what_became_of_each() -> None:

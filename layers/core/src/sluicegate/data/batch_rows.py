@@ -21,13 +21,13 @@ from sluicegate.data.batch_sql import Cell
 from sluicegate.data.dialect import Dialect, read_dialect
 from sluicegate.data.engine import connect, text_sql
 from sluicegate.data.inference import infer
-from sluicegate.data.rejects import csv_rejects, write_rejects
+from sluicegate.data.rejects import called, csv_rejects, write_rejects
 from sluicegate.data.structures import leaves
 from sluicegate.data.text import PlainText, plain_text, spread_sample
 from sluicegate.domain.batch import FileFormat, taken
 from sluicegate.domain.dataset import Dataset
 from sluicegate.domain.errors import UnreadableUpload
-from sluicegate.domain.schema import ColumnType, Schema
+from sluicegate.domain.schema import Schema
 from sluicegate.domain.settings import ModelSettings
 
 _LARGE, _FEW = 32 << 20, 500
@@ -174,7 +174,7 @@ class _Reader:
                 raise UnreadableUpload(
                     "Not a plain value",
                     f"The column {column.name!r} of {self.name} is of type {leaf.deep or leaf.type[:80]}.",
-                    f"Write it as {batch_sql.KINDS[column.type]}.",
+                    f"Write it as {called(column.type, column.format)}.",
                 )
             cells.append(Cell(column, batch_sql.parquet_value(leaf.source, leaf.type, kind), kind=kind))
         raw = [f"{batch_sql.name_sql(name)} AS r{position}" for position, name in enumerate(names)]
@@ -267,9 +267,10 @@ class _Reader:
         if text is None or not _any(self.connection, "broken"):
             return _Broken(None, frozenset())
         target = self.workdir / "broken.csv"
-        types: list[ColumnType] = ["category"] * len(names)
         ordered = target.with_suffix(".jsonl")
-        found = csv_rejects(self.connection, "broken", ordered, text.path, names, types, physical_lines=True)
+        found = csv_rejects(
+            self.connection, "broken", ordered, text.path, names, ["text"] * len(names), physical_lines=True
+        )
         write_rejects(found, target)
         with target.open(newline="", encoding="utf-8") as file:
             return _Broken(target, frozenset(int(row["line"]) for row in csv.DictReader(file)))

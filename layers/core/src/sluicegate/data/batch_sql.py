@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from sluicegate.data.engine import list_sql, name_sql, text_sql
 from sluicegate.data.flat_lines import FLAT_LINE, REFUSED
 from sluicegate.data.inference import Inference, is_marker
+from sluicegate.data.rejects import called
 from sluicegate.data.tables import SQL_TYPES, converted
 from sluicegate.domain.batch import result_columns
 from sluicegate.domain.flattening import above
 from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Problem
 
 __all__ = [
-    "KINDS",
     "Cell",
     "first_column",
     "first_said",
@@ -30,13 +30,6 @@ __all__ = [
     "parquet_value",
 ]
 
-KINDS: dict[str, str] = {
-    "number": "a number",
-    "boolean": "true or false",
-    "date": "a date such as 2026-01-31",
-    "category": "text",
-    "text": "text",
-}
 _LONGEST_MARKER = max(len(marker) for marker in MISSING_MARKERS)
 _GROUPED = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 _SHOWN = 60  # characters of a bad value that are shown back
@@ -67,28 +60,29 @@ class Cell:
     def typed(self, index: int) -> str:
         if self.source is None:
             return f"NULL::{SQL_TYPES[self.column.type]}"
-        return converted(f"t{index}", self.kind, self.column.type)
+        return converted(f"t{index}", self.kind, self.column.type, self.column.format)
 
     def mistake(self, index: int) -> str:
         """What is wrong with the value ("age: 'abc' is not a number"), or NULL."""
         before = text_sql(f"{self.column.name}: '")
-        after = text_sql(f"' is not {KINDS[self.column.type]}")
+        after = text_sql(f"' is not {called(self.column.type, self.column.format)}")
         text = f"t{index}::VARCHAR"
         shown = f"CASE WHEN length({text}) > {_SHOWN} THEN left({text}, {_SHOWN}) || '…' ELSE {text} END"
-        wrong = f"t{index} IS NOT NULL AND {_no_value(f't{index}', self.kind, self.column.type)}"
+        wrong = f"t{index} IS NOT NULL AND {_no_value(f't{index}', self.kind, self.column)}"
         said = f"CASE WHEN {wrong} THEN {before} || ({shown}) || {after} END"
         if self.nested:
             return f"coalesce(n{index}, {said})"
         return said
 
 
-def _no_value(source: str, kind: ColumnType, wanted: ColumnType) -> str:
-    """Whether ``source`` (not NULL) has no meaning as ``wanted``."""
+def _no_value(source: str, kind: ColumnType, column: Column) -> str:
+    """Whether ``source`` (not NULL) has no meaning as a value of the column."""
+    wanted = column.type
     if wanted == kind or wanted not in ("number", "boolean", "date"):
         return "false"
     if wanted == "number":
         return f"TRY_CAST({source} AS DOUBLE) IS NULL"
-    return f"({converted(source, kind, wanted)}) IS NULL"
+    return f"({converted(source, kind, wanted, column.format)}) IS NULL"
 
 
 def first_said(mistakes: Sequence[str]) -> str:
@@ -150,7 +144,7 @@ def json_value(column: Column) -> str:
     value = _json(column.name)
     number = f"TRY_CAST({value} AS DOUBLE)"
     plain = value
-    if column.type not in ("number", "boolean", "date"):
+    if column.type not in ("number", "boolean", "date") or column.format is not None:
         whole = f"{number} = trunc({number}) AND abs({number}) < 1e15"
         plain = f"CASE WHEN {whole} THEN {number}::BIGINT::VARCHAR ELSE {value} END"
     string = f"json_extract_string({value}, '$')"
@@ -205,5 +199,5 @@ def parquet_value(source: str, type_: str, kind: ColumnType) -> str:
         return f"CASE WHEN isfinite({source}::DOUBLE) THEN {source}::DOUBLE END"
     if kind == "date":
         moment = f"timezone('UTC', {source})" if "ZONE" in type_ else f"{source}::TIMESTAMP"
-        return f"CASE WHEN isfinite({source}) AND year({source}) BETWEEN 1 AND 9999 THEN {moment} END"
+        return f"CASE WHEN isfinite({source}) AND year({moment}) BETWEEN 1 AND 9999 THEN {moment} END"
     return source if kind == "boolean" else f"{source}::VARCHAR"

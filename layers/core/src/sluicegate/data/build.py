@@ -281,9 +281,13 @@ class _Builder:
             if self.target.label is not None:
                 copies["holdout-labels"] = pool.submit(self._write_labels)
             if self.champion is not None:
+                formats = {column.name: column.format for column in self.champion.schema.columns}
                 typed = {
                     block.column: converted(
-                        columns[block.column], self.table.columns[block.column], stored_type(block.source_type)
+                        columns[block.column],
+                        self.table.columns[block.column],
+                        stored_type(block.source_type),
+                        formats.get(block.column),
                     )
                     for block in self.champion.encoder.blocks
                     if block.column in columns

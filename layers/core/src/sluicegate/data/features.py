@@ -68,14 +68,18 @@ class Chooser:
             )
         categories = self._categories([column.name for column in kept if column.type == "category"], kept)
         return [
-            replace(column.as_column(categories.get(column.name)), optional=self._optional(column.name))
+            replace(
+                column.as_column(categories.get(column.name)),
+                optional=self._optional(column.name),
+                format=self.settings.features.dates.get(column.name),
+            )
             for column in kept
         ]
 
     def _is_text(self, column: ColumnProfile) -> bool:
         """Whether the column's words are learned from. Only where model.yaml says nothing, and the live version doesn't
         use the column as it is: long texts that differ, and whose words come again."""
-        declared = self.settings.features.types.get(column.name)
+        declared = self.settings.features.declared(column.name)
         if declared is not None or column.type != "category" or column.missing == self.target.rows:
             return declared == "text" and column.missing < self.target.rows
         before = self.champion.schema.column(column.name) if self.champion is not None else None
@@ -117,7 +121,7 @@ class Chooser:
             return "it is missing in every row"
         if column.distinct <= 1 and self._constant(column, present):
             return "it has the same value in every row"
-        if column.name in self.settings.features.types or present < MINIMUM_ROWS:
+        if self.settings.features.declared(column.name) is not None or present < MINIMUM_ROWS:
             return None
         known_id = self.champion is not None and column.name in self.champion.schema.ignored
         if column.distinct >= (_STILL_UNIQUE if known_id else _UNIQUE) * present:

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 import duckdb
 
 from sluicegate.data.engine import list_sql, text_sql
+from sluicegate.data.iso_dates import hint
 from sluicegate.domain import algorithms
+from sluicegate.domain.date_formats import LOOKS_LIKE
 from sluicegate.domain.dates import DATE_PATTERN
 from sluicegate.domain.schema import MISSING_MARKERS, ColumnType, Schema, stored_type
 from sluicegate.domain.settings import ModelSettings
@@ -101,7 +103,7 @@ def infer(
             chosen = "number"
         elif delimiter != "," and not counts.is_share(counts.numbers) and counts.has_decimal_commas:
             comma_columns.append(position)
-        declared = settings.features.types.get(name)
+        declared = settings.features.declared(name)
         earlier = known.column(name) if known else None
         if declared is not None:
             found.types.append(stored_type(declared))
@@ -110,7 +112,13 @@ def infer(
         else:
             found.types.append(chosen)
             found.inferred.add(position)
+        if found.types[position] in ("category", "number") and counts.is_share(counts.other_dates):
+            text = f"CASE WHEN NOT {is_marker(f'trim(c{position})')} THEN trim(c{position}) END"
+            if name != target and (said := hint(connection, sample, text, name, SHARE, settings)):
+                found.notes.append(said)
         padded.update(counts.padded)
+        if name in settings.features.dates:
+            continue  # of what it has to look like nothing is counted
         if counts.values and counts.fitting(found.types[position]) < _FITTING * counts.values:
             found.misfits.append(f"{name} is not of type {found.types[position]}")
     if comma_columns:
@@ -145,6 +153,7 @@ class _Counts:
     decimal_comma: int
     booleans: int
     dates: int
+    other_dates: int
     padded: list[str]
 
     def fitting(self, kind: ColumnType) -> int:
@@ -189,7 +198,8 @@ def _counts_of(connection: duckdb.DuckDBPyConnection, sample: str, positions: ra
             count(*) FILTER (regexp_full_match(v, {text_sql(_GROUPED)})),
             count(*) FILTER (regexp_full_match(v, {text_sql(_DECIMAL_COMMA)})),
             count(*) FILTER (lower(v) IN ('true', 'false')),
-            count(*) FILTER (regexp_full_match(v, {text_sql(DATE_PATTERN)}) AND TRY_CAST(v AS TIMESTAMPTZ) IS NOT NULL)
+            count(*) FILTER (regexp_full_match(v, {text_sql(DATE_PATTERN)}) AND TRY_CAST(v AS TIMESTAMPTZ) IS NOT NULL),
+            count(*) FILTER (regexp_full_match(v, {text_sql(LOOKS_LIKE)}))
             FROM (SELECT trim(c{position}) AS v FROM {sample} WHERE c{position} IS NOT NULL)
             WHERE v NOT IN ({MARKERS_SQL})"""
         for position in positions

@@ -25,11 +25,13 @@ from sluicegate.data.inference import (
     is_marker,
     markers_list,
 )
+from sluicegate.data.iso_dates import with_iso_dates
 from sluicegate.data.json_lines import JsonLines, is_named_json, json_lines, looks_like_json_lines
 from sluicegate.data.parquet import is_parquet, read_parquet
 from sluicegate.data.reading import Source, UploadReading, finish
 from sluicegate.data.rejects import (
     Rejects,
+    called,
     cast_failures,
     count_rejected,
     csv_rejects,
@@ -37,6 +39,7 @@ from sluicegate.data.rejects import (
     write_rejects,
 )
 from sluicegate.data.text import PlainText, plain_text, spread_sample, without_thousands
+from sluicegate.domain.date_formats import date_format
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Schema
 from sluicegate.domain.settings import ModelSettings
@@ -122,6 +125,15 @@ def _read(
         plain = workdir / "plain-numbers.csv"
         without_thousands(text.path, plain, dialect.delimiter)
         reader.path = plain
+    formats = {
+        position: date_format(settings.features.dates[name])
+        for position, name in enumerate(names)
+        if name in settings.features.dates and inference.types[position] == "date"
+    }
+    if formats:
+        dated = workdir / "iso-dates.csv"
+        with_iso_dates(reader.path, dated, dialect.delimiter, formats)
+        reader.path = dated
     parquet = workdir / "rows.parquet"
     notes = [*text.notes, *dialect.notes, *inference.notes]
     accepted = reader.read(inference, parquet)
@@ -135,7 +147,10 @@ def _read(
             workdir / "rejects.jsonl",
             reader.path,
             names,
-            inference.types,
+            [
+                called(kind, settings.features.dates.get(name))
+                for name, kind in zip(names, inference.types, strict=True)
+            ],
             physical_lines=text.has_quotes,
         )
         if records is not None:
@@ -221,7 +236,8 @@ def _clean(column: str, kind: ColumnType) -> str:
     if kind == "number":
         return f"CASE WHEN isfinite({column}) THEN {column} END"
     if kind == "date":
-        return f"CASE WHEN year({column}) BETWEEN 1 AND 9999 THEN timezone('UTC', {column}) END"
+        moment = f"timezone('UTC', {column})"  # with its zone, year 0 would be 1 (BC)
+        return f"CASE WHEN year({moment}) BETWEEN 1 AND 9999 THEN {moment} END"
     return f"trim({column})" if kind == "category" else column
 
 

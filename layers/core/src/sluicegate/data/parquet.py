@@ -25,8 +25,9 @@ import duckdb
 from sluicegate.data.dialect import MOST_COLUMNS, column_names
 from sluicegate.data.engine import name_sql, text_sql
 from sluicegate.data.inference import SHARE, default_target, is_marker
+from sluicegate.data.iso_dates import hint
 from sluicegate.data.reading import Source, UploadReading, finish, joined_note
-from sluicegate.data.rejects import Reject, Rejects, write_rejects
+from sluicegate.data.rejects import Reject, Rejects, called, write_rejects
 from sluicegate.data.structures import Leaf, leaves
 from sluicegate.data.tables import SQL_TYPES, converted
 from sluicegate.domain.dates import DATE_PATTERN
@@ -40,22 +41,25 @@ _INTEGER = re.compile(r"U?(TINY|SMALL|BIG|HUGE)?INT(EGER)?")
 _NUMBER = re.compile(r"FLOAT|DOUBLE|DECIMAL\(.*\)")
 _MOMENT = re.compile(r"DATE|TIMESTAMP(_S|_MS|_NS| WITH TIME ZONE| WITH TIME ZONE_NS)?")
 _TEXT = re.compile(r"VARCHAR|UUID|ENUM\(.*\)", re.DOTALL)
-_KINDS: dict[ColumnType, str] = {"number": "a number", "boolean": "true or false", "date": "a date"}
 _SHOWN = 60
+#: rows that a hint is taken from
+_LOOKED_AT = 20_000
 
 
 @dataclass(frozen=True)
 class _Column:
-    """``typed`` is an expression of the SQL type of ``natural``; ``wanted`` is the type that it becomes."""
+    """``typed`` is an expression of the SQL type of ``natural``; ``wanted`` is the type that it becomes; ``dates`` the
+    declared format of its dates."""
 
     name: str
     typed: str
     natural: ColumnType
     wanted: ColumnType
+    dates: str | None = None
 
     @property
     def value(self) -> str:
-        return converted(self.typed, self.natural, self.wanted)
+        return converted(self.typed, self.natural, self.wanted, self.dates)
 
 
 def is_parquet(source: Path) -> bool:
@@ -159,7 +163,7 @@ def _columns(
         earlier = known.column(name) if known else None
         if name == settings.id_column:
             wanted: ColumnType = "category"
-        elif (declared := settings.features.types.get(name)) is not None:
+        elif (declared := settings.features.declared(name)) is not None:
             wanted = stored_type(declared)
         elif earlier is not None:
             wanted = stored_type(earlier.type)
@@ -171,7 +175,12 @@ def _columns(
             notes.append(f"Column {name} is {kind[:_SHOWN]} here; it is taken as a {wanted}, as in earlier uploads.")
         if wanted == "category" and _INTEGER.fullmatch(kind):
             natural, typed = "category", f"{leaf.source}::VARCHAR"  # beyond 2^53 a DOUBLE is another number
-        columns.append(_Column(name, typed, natural, wanted))
+        if wanted in ("category", "number") and name != target and (kind == "VARCHAR" or _INTEGER.fullmatch(kind)):
+            text = typed if natural == "category" else f"{leaf.source}::VARCHAR"
+            some = f"(FROM {table} LIMIT {_LOOKED_AT})"
+            if said := hint(connection, some, text, name, SHARE, settings):
+                notes.append(said)
+        columns.append(_Column(name, typed, natural, wanted, settings.features.dates.get(name)))
     return columns, notes
 
 
@@ -232,7 +241,7 @@ def _rejects(
                 value = item.get(f"w{index}")
                 if value is not None:
                     shown = value if len(value) <= _SHOWN else value[:_SHOWN] + "…"
-                    said.append(f"{column.name}: {shown!r} is not {_KINDS[column.wanted]}")
+                    said.append(f"{column.name}: {shown!r} is not {called(column.wanted, column.dates)}")
                     names.append(column.name)
             yield Reject(item["line"], names[0], "wrong type", "; ".join(said), item["content"], tuple(names))
     ordered.unlink()

@@ -9,6 +9,7 @@ from pathlib import Path
 from sluicegate.data.engine import connect, name_sql, text_sql
 from sluicegate.data.tables import converted
 from sluicegate.domain.errors import UnusableData
+from sluicegate.domain.schema import ColumnType
 
 
 def without_first(part: Path, count: int, memory_limit_mb: int) -> Path:
@@ -24,8 +25,9 @@ def without_first(part: Path, count: int, memory_limit_mb: int) -> Path:
     return target
 
 
-def not_before(part: Path, column: str, moment: datetime, memory_limit_mb: int) -> Path:
+def not_before(part: Path, column: str, moment: datetime, memory_limit_mb: int, dates: str | None = None) -> Path:
     """``part`` without the rows whose ``column`` is missing or before ``moment``: another file, and ``part`` is gone.
+    ``dates``: how the column's dates are written, where not as ISO 8601.
 
     Raises ``UnusableData`` when the column holds numbers: they have no days.
     """
@@ -35,13 +37,14 @@ def not_before(part: Path, column: str, moment: datetime, memory_limit_mb: int) 
         described = connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()
         types = {str(row[0]).casefold(): (str(row[0]), str(row[1])) for row in described}
         name, kind = types.get(column.casefold(), (column, ""))
-        if kind in ("DOUBLE", "BOOLEAN"):
+        if kind == "BOOLEAN" or (kind == "DOUBLE" and dates is None):
             raise UnusableData(
                 "No days to count",
                 f"retrain.window.days counts by split.column, {column!r}, which holds numbers.",
                 "Say retrain.window.rows instead, or set features.types so that the column is read as a date.",
             )
-        time = name_sql(name) if kind == "TIMESTAMP" else converted(name_sql(name), "category", "date")
+        stored: ColumnType = "number" if kind == "DOUBLE" else "category"
+        time = name_sql(name) if kind == "TIMESTAMP" else converted(name_sql(name), stored, "date", dates)
         since = moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S")
         kept = f"{time} >= TIMESTAMP '{since}'" if kind else "false"
         connection.execute(f"COPY (SELECT * FROM {source} WHERE {kept}) TO {text_sql(str(target))} (FORMAT parquet)")

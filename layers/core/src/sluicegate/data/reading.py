@@ -100,7 +100,7 @@ def _come_and_gone(
             notes.append(f"New columns: {_listed(new)}. Rows of earlier uploads count as missing there.")
         for name, kind in columns:
             before = known.column(name)
-            if before is not None and before.type != kind:
+            if before is not None and before.type != kind and settings.features.declared(name) is None:
                 notes.append(f"Column {name} is a {kind} here and a {before.type} in earlier uploads.")
     for wanted, what in ((settings.target, "target"), (settings.id_column, "id_column")):
         if wanted is not None and wanted not in names:

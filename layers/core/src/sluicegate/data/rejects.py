@@ -17,13 +17,27 @@ from typing import Any
 import duckdb
 
 from sluicegate.data.engine import text_sql
+from sluicegate.domain.date_formats import date_format
 from sluicegate.domain.schema import ColumnType
 
+#: (SUBSTITUTE) at the end of a value that the declared format refuses, where DuckDB would read 1/2/03 as of the year 1
+NO_DATE = "\x1a"
 _EXAMPLES = 10
 _SHOWN = 200
 _CAST = re.compile(r'Could not convert string "(.*)" to \'', re.DOTALL)
 _FOUND = re.compile(r"Found: (\d+)")
-_KINDS = {"number": "a number", "boolean": "true or false", "date": "a date such as 2026-01-31", "category": "text"}
+_KINDS: dict[ColumnType, str] = {
+    "number": "a number",
+    "boolean": "true or false",
+    "date": "a date such as 2026-01-31",
+    "category": "text",
+    "text": "text",
+}
+
+
+def called(kind: ColumnType, dates: str | None = None) -> str:
+    """What a value of this type is called in a message; ``dates`` is the format of its dates."""
+    return _KINDS[kind] if dates is None or kind != "date" else date_format(dates).said
 
 
 @dataclass
@@ -74,11 +88,12 @@ def csv_rejects(
     ordered: Path,
     text: Path,
     names: Sequence[str],
-    types: Sequence[ColumnType],
+    kinds: Sequence[str],
     *,
     physical_lines: bool,
 ) -> Iterator[Reject]:
-    """Every row in DuckDB's reject table, in file order, by way of the file ``ordered``.
+    """Every row in DuckDB's reject table, in file order, by way of the file ``ordered``. ``kinds``: what each column's
+    values are ``called``.
 
     DuckDB counts records, not lines, once a quoted field has had a line end in it; with ``physical_lines`` the number
     is found from the row's place in the file instead.
@@ -89,11 +104,11 @@ def csv_rejects(
         f"error_message AS said FROM {table} ORDER BY place, col) TO {text_sql(str(ordered))} (FORMAT json)"
     )
     for position, errors in _rows(ordered):
-        original = errors[0]["content"] or ""
+        original = (errors[0]["content"] or "").replace(NO_DATE, "")
         content = original.lstrip("\r\n")
         blank = len(original) - len(content)
         line = errors[0]["line"] if lines is None or position is None else lines.at(position - 1 + blank)
-        column, kind, reason = _explain(errors, names, types)
+        column, kind, reason = _explain(errors, names, kinds)
         yield Reject(line, column, kind, reason, content, tuple(_cast_columns(errors, names)))
 
 
@@ -138,7 +153,7 @@ def _cast_columns(errors: list[dict[str, Any]], names: Sequence[str]) -> list[st
     return [_name(error["col"], names) for error in errors if error["type"] == "CAST"]
 
 
-def _explain(errors: list[dict[str, Any]], names: Sequence[str], types: Sequence[ColumnType]) -> tuple[str, str, str]:
+def _explain(errors: list[dict[str, Any]], names: Sequence[str], wanted: Sequence[str]) -> tuple[str, str, str]:
     """The first column concerned, the kind of mistake, and what to tell about the whole row."""
     kinds = {error["type"]: error for error in errors}
     width = len(names)
@@ -160,8 +175,9 @@ def _explain(errors: list[dict[str, Any]], names: Sequence[str], types: Sequence
         position = error["col"]
         match = _CAST.search(error["said"])
         if error["type"] == "CAST" and match and position is not None and 0 < position <= width:
-            value = match[1] if len(match[1]) <= 60 else match[1][:60] + "…"
-            said.append(f"{names[position - 1]}: {value!r} is not {_KINDS[types[position - 1]]}")
+            value = match[1].removesuffix(NO_DATE)
+            value = value if len(value) <= 60 else value[:60] + "…"
+            said.append(f"{names[position - 1]}: {value!r} is not {wanted[position - 1]}")
         else:
             said.append(" ".join(error["said"].split())[:_SHOWN])
     return _name(errors[0]["col"], names), "wrong type", "; ".join(dict.fromkeys(said))

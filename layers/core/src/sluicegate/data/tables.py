@@ -10,6 +10,8 @@ from pathlib import Path
 import duckdb
 
 from sluicegate.data.engine import files_sql, name_sql, text_sql
+from sluicegate.domain.date_formats import EPOCH_BOUNDS, EPOCH_PATTERN, DateFormat, date_format
+from sluicegate.domain.dates import DATE_PATTERN
 from sluicegate.domain.schema import ColumnType, stored_type
 from sluicegate.domain.settings import ModelSettings
 
@@ -51,8 +53,8 @@ def union(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], settings
             types[name] = "category"
         elif settings.weights is not None and name == settings.weights.column:
             types[name] = "number"
-        elif name in settings.features.types:
-            types[name] = stored_type(settings.features.types[name])
+        elif (declared := settings.features.declared(name)) is not None:
+            types[name] = stored_type(declared)
         elif len(kinds) == 1:
             types[name] = next(iter(kinds))
         else:
@@ -70,15 +72,17 @@ def union(connection: duckdb.DuckDBPyConnection, parts: Sequence[Path], settings
         cells = []
         for name, wanted in types.items():
             if name in own:
-                cells.append(f"{converted(name_sql(own[name][0]), own[name][1], wanted)} AS {name_sql(name)}")
+                value = converted(name_sql(own[name][0]), own[name][1], wanted, settings.features.dates.get(name))
+                cells.append(f"{value} AS {name_sql(name)}")
             else:
                 cells.append(f"NULL::{SQL_TYPES[wanted]} AS {name_sql(name)}")
         selects.append(f"SELECT {', '.join(cells)} FROM read_parquet({files_sql(files)})")
     return Union(types, "(" + " UNION ALL ".join(selects) + ")", tuple(notes))
 
 
-def converted(source: str, kind: ColumnType, wanted: ColumnType) -> str:
-    """``source`` (of type ``kind``) as an expression of type ``wanted``; what doesn't convert is missing."""
+def converted(source: str, kind: ColumnType, wanted: ColumnType, dates: str | None = None) -> str:
+    """``source`` (of type ``kind``) as an expression of type ``wanted``; what doesn't convert is missing. ``dates``:
+    the format of dates that are not ISO 8601."""
     kind, wanted = stored_type(kind), stored_type(wanted)
     if kind == wanted:
         return source
@@ -93,8 +97,26 @@ def converted(source: str, kind: ColumnType, wanted: ColumnType) -> str:
             f"CASE WHEN regexp_full_match({text}, 'true|t|yes|y|1', 'i') THEN true "
             f"WHEN regexp_full_match({text}, 'false|f|no|n|0', 'i') THEN false END"
         )
-    moment = f"TRY_CAST({text} AS TIMESTAMPTZ)"
-    return f"CASE WHEN year({moment}) BETWEEN 1 AND 9999 THEN timezone('UTC', {moment}) END"
+    written = text if dates is None else iso_sql(text, date_format(dates))
+    # DuckDB takes 1/2/03 for a day of the year 1, and year 0 of a time with a zone is 1 (BC)
+    iso = f"CASE WHEN regexp_full_match({written}, {text_sql(DATE_PATTERN)}) THEN {written} END"
+    moment = f"timezone('UTC', TRY_CAST({iso} AS TIMESTAMPTZ))"
+    return f"CASE WHEN year({moment}) BETWEEN 1 AND 9999 THEN {moment} END"
+
+
+def iso_sql(text: str, dates: DateFormat) -> str:
+    """What ``DateFormat.iso`` does with a row, as an expression of DuckDB; a test holds the two equal."""
+    if dates.unit:
+        pattern, (first, last) = text_sql(EPOCH_PATTERN), EPOCH_BOUNDS
+        moment = f"TRY_CAST(regexp_extract({text}, {pattern}, 1) AS BIGINT) * {dates.unit}"
+        fits = f"regexp_full_match({text}, {pattern}) AND {moment} BETWEEN {first} AND {last}"
+        return f"CASE WHEN {fits} THEN strftime(epoch_ms({moment}), '%Y-%m-%dT%H:%M:%S.%g') ELSE {text} END"
+    cases = " ".join(
+        f"WHEN regexp_full_match({text}, {text_sql(pattern)}) "
+        f"THEN regexp_replace({text}, {text_sql(f'^(?:{pattern})$')}, {text_sql(written)})"
+        for pattern, written in dates.rewrites
+    )
+    return f"CASE {cases} ELSE {text} END"
 
 
 def as_text(source: str, kind: ColumnType) -> str:

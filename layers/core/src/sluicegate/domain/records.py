@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sluicegate.domain.date_formats import date_format
 from sluicegate.domain.dates import parse_date
 from sluicegate.domain.errors import SluicegateError
 from sluicegate.domain.flattening import SEPARATOR, Refused, above, flat, is_below, is_nested
@@ -337,10 +338,12 @@ def _typed(column: Column, value: Any) -> Value | _Wrong:
         return number
     if column.type == "boolean":
         return value if isinstance(value, bool) else _Wrong(f"expected true or false, got {_given(value)}")
+    if column.type == "date" and column.format is not None and type(value) in (int, float):
+        value = str(int(value)) if math.isfinite(value) and value == int(value) else repr(value)
     if not isinstance(value, str):
         kind = "a string" if column.type in ("category", "text") else "a date as a string, such as 2026-01-31T12:00:00Z"
         return _Wrong(f"expected {kind}, got {_given(value)}")
-    return _date(value) if column.type == "date" else value
+    return _date(column, value) if column.type == "date" else value
 
 
 def logged_value(column: Column, value: Any, from_csv: bool) -> Value:
@@ -356,11 +359,15 @@ def logged_value(column: Column, value: Any, from_csv: bool) -> Value:
     return found
 
 
-def _date(text: str) -> Value | _Wrong:
+def _date(column: Column, text: str) -> Value | _Wrong:
     stripped = text.strip(BLANK)
     if stripped in _MISSING:
         return None
+    if column.format is not None:
+        stripped = date_format(column.format).iso(stripped)
     if parse_date(stripped) is None:
+        if column.format is not None:
+            return _Wrong(f"expected {date_format(column.format).said}, got {_given(text)}")
         return _Wrong(f"expected an ISO 8601 date such as 2026-01-31 or 2026-01-31T12:00:00Z, got {_given(text)}")
     return stripped
 
@@ -372,7 +379,7 @@ def _from_text(column: Column, text: str) -> Value | _Wrong:
     if column.type in ("category", "text"):
         return stripped
     if column.type == "date":
-        return _date(stripped)
+        return _date(column, stripped)
     if column.type == "number":
         if stripped.casefold().lstrip("+-") in ("inf", "infinity", "nan"):
             return None

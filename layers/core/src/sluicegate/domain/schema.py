@@ -27,7 +27,8 @@ BLANK = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u20
 class Column:
     """A column and, where known, what was seen in it (``categories`` only while they are few).
 
-    A record may leave an ``optional`` column out: it came after the model had callers.
+    A record may leave an ``optional`` column out: it came after the model had callers. ``format`` says how a date is
+    written, where not only as ISO 8601 (``domain.date_formats``).
     """
 
     name: str
@@ -37,6 +38,7 @@ class Column:
     maximum: float | str | None = None
     example: Value = None
     optional: bool = False
+    format: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         found: dict[str, Any] = {"name": self.name, "type": self.type}
@@ -48,6 +50,8 @@ class Column:
                 found[key] = value
         if self.optional:
             found["optional"] = True
+        if self.format is not None:
+            found["format"] = self.format
         return found
 
     @classmethod
@@ -61,6 +65,7 @@ class Column:
             maximum=data.get("maximum"),
             example=data.get("example"),
             optional=data.get("optional", False),
+            format=data.get("format"),
         )
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from sluicegate.domain import algorithms, hyperparameters, settings_script
+from sluicegate.domain.date_formats import date_format
 from sluicegate.domain.durations import Duration, within
 from sluicegate.domain.names import digest
 from sluicegate.domain.schema import ColumnType, Problem, ProblemKind
@@ -83,6 +84,12 @@ def _known_type(value: Any) -> Any:
     return "category" if value == "categorical" else value
 
 
+def _known_format(value: str) -> str:
+    date_format(value)
+    return value
+
+
+DateFormatText = Annotated[str, AfterValidator(_known_format)]
 FeatureType = Annotated[ColumnType, BeforeValidator(_known_type)]
 Name = Annotated[str, Field(min_length=1, max_length=300)]
 Hyperparameter = str | int | float | bool | list[Any]
@@ -101,6 +108,21 @@ class Features(_Part):
         default={},
         description="Column types that the data should not be asked for: number, boolean, category, date, text.",
     )
+    dates: dict[Name, DateFormatText] = Field(
+        default={},
+        description='Columns of dates that are not ISO 8601, and how they are written: "%d/%m/%Y", "epoch_seconds", …',
+    )
+
+    def declared(self, name: str) -> ColumnType | None:
+        """The type that the settings give a column."""
+        return "date" if name in self.dates else self.types.get(name)
+
+    @model_validator(mode="after")
+    def _dates_are_dates(self) -> Features:
+        for name in self.dates:
+            if (kind := self.types.get(name, "date")) != "date":
+                raise ValueError(f"dates.{name}: types says that it is a {kind}; remove one of the two")
+        return self
 
 
 class Algorithm(ScriptKeys):

@@ -12,6 +12,7 @@ import io
 import json
 import logging
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -162,7 +163,8 @@ def _record(prediction: Row, schema: Schema, settings: ModelSettings) -> dict[st
     if not prediction.get("csv"):
         return {**empty, **record}
     # the values of a CSV are texts: numbers and truths are read as the columns have them
-    typed = Schema(tuple(known[name] for name in record))
+    dates = settings.features.dates
+    typed = Schema(tuple(replace(known[name], format=dates.get(name)) for name in record))
     try:
         [found] = check_records(Records([list(record.values())], tuple(record)), typed, RecordLimits())
     except InvalidRecords as error:

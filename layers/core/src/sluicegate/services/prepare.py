@@ -85,7 +85,13 @@ def prepare(
         if upload in order.skipped:
             part = without_first(part, order.skipped[upload], memory_limit_mb)
         if order.since and settings.split.column is not None:
-            part = not_before(part, settings.split.column, moment(order.since), memory_limit_mb)
+            part = not_before(
+                part,
+                settings.split.column,
+                moment(order.since),
+                memory_limit_mb,
+                settings.features.dates.get(settings.split.column),
+            )
         parts.append(part)
     build = build_dataset(
         parts,
