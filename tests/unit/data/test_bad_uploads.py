@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,42 @@ def test_files_with_nothing_to_take(read: Read, content: bytes, title: str) -> N
     assert caught.value.title == title
     assert "data/m/rows.csv" in caught.value.detail
     assert caught.value.remedy
+
+
+FOREST = {"algorithm": {"name": "randomcutforest"}}
+
+
+@pytest.mark.parametrize(
+    ("content", "values"),
+    [
+        (b"metric\n1\n2.5\n\nNA\n3\n\n", [1, 2.5, 3]),
+        (b"room temperature\r\n21,5\r\n22,25\r\n", [21.5, 22.25]),
+        (b'"a,b"\n"x y"\n"z, z"\n', ["x y", "z, z"]),
+        (b'{"load": 1}\n{"load": 2}\n', [1, 2]),
+    ],
+)
+def test_one_column_is_enough_without_a_target(read: Read, content: bytes, values: list[Any]) -> None:
+    assert rows(read(content, **FOREST)) == [(value,) for value in values]
+    with pytest.raises(UnreadableUpload, match="randomcutforest: name that in") as caught:
+        read(content)
+    assert caught.value.title == "Only one column"
+
+
+@pytest.mark.parametrize(("content", "said"), [(b"a^b\n1^2\n", "'^' seems"), (b"a b c\n1 2 3\n4 5 6\n", "' ' seems")])
+def test_other_delimiters_make_no_single_column(read: Read, content: bytes, said: str) -> None:
+    for given in ({}, FOREST):
+        with pytest.raises(UnreadableUpload, match=re.escape(said)):
+            read(content, **given)
+    with pytest.raises(UnreadableUpload, match="numbers, not the names"):
+        read(b"1.5\n2.5\n", **FOREST)
+
+
+def test_one_column_of_earlier_uploads_is_known(read: Read) -> None:
+    known = read(b"age,city,y\n1,x,a\n2,y,b\n").schema
+    reading = read(b"CITY\nx\n\nz\n", known=known)
+    assert rows(reading) == [("x",), ("z",)] and "lacks count as missing: age, y" in reading.notes[1]
+    with pytest.raises(UnreadableUpload, match="Only one column"):
+        read(b"town\nx\n", known=known)
 
 
 def test_one_row(read: Read) -> None:

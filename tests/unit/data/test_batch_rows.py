@@ -19,6 +19,7 @@ from sluicegate.domain.algorithms.base import decoded
 from sluicegate.domain.batch import FileFormat, file_format
 from sluicegate.domain.dataset import Dataset, Wires
 from sluicegate.domain.encoder import Encoder, Wire
+from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.records import InvalidRecords, parse_records
 from sluicegate.domain.schema import Column, Problem, Schema
 
@@ -208,3 +209,25 @@ def test_a_large_file_keeps_its_order(tmp_path: Path) -> None:
         source_sql = f"read_parquet('{table}', file_row_number = true)"
         found = connection.execute(f"SELECT count(*), bool_and({column} = file_row_number + 0.5) FROM {source_sql}")
         assert found.fetchone() == (rows, True)
+
+
+def test_a_file_of_one_column(tmp_path: Path) -> None:
+    """Empty lines are no rows; a name that the version doesn't know is told as a column that is missing."""
+    columns = (Column("metric", "number"),)
+    problem = Problem("anomaly", threshold=1.0)
+    of = Dataset("v", (), Schema(columns), Encoder.fit(columns), problem, {}, {}, {}, ())
+    found = read(tmp_path, "a.csv", b'metric\n\n1.5\n\n""\nmany\n2\n\n', of)
+    assert (found.accepted, found.rejected, found.examples) == (3, 1, ["line 6: metric: 'many' is not a number"])
+    parts = list(encoded_parts(found, of, tmp_path / "parts", 200))
+    assert [line for part in parts for line in part.read_text().splitlines()] == ["1.5,0", ",0", "2.0,0"]
+    numbers_file, target = tmp_path / "numbers.csv", tmp_path / "result.csv"
+    numbers_file.write_text("0.5\n0.5\n2.5\n")
+    layout = Layout.of(found, FileFormat("csv", False))
+    assert write_result(found.table, layout, numbers_file, problem, target, tmp_path / "x", 200) == 3
+    assert [line.split(",")[:2] for line in target.read_text().splitlines()[1:]] == [
+        ["1.5", "3"],
+        ['""', "5"],
+        ["2", "7"],
+    ]
+    with pytest.raises(UnreadableUpload, match=r"has no column metric.*It has load"):
+        read(tmp_path, "a.csv", b"load\n1\n", of)

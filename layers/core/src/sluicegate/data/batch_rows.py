@@ -93,7 +93,7 @@ class _Reader:
 
     def csv(self, text: PlainText) -> BatchRows:
         schema = self.dataset.schema
-        dialect = read_dialect(text.path, self.name, Schema(schema.columns))
+        dialect = read_dialect(text.path, self.name, Schema(schema.columns), alone=True)
         self._check_columns(dialect.names)
         if dialect.only_header:
             raise _no_rows(self.name)
@@ -121,9 +121,10 @@ class _Reader:
         shown = " || ".join(f"coalesce({c}, '')" for c in wide).replace(
             " || ", f" || {text_sql(dialect.delimiter)} || "
         )
-        self._copy(
-            [f"{c} AS r{position}" for position, c in enumerate(wide)], cells, source(text.path, *_STORED), shown
-        )
+        rows = source(text.path, *_STORED)
+        if len(wide) == 1:  # an empty line is a row of one column to DuckDB, and none to us
+            rows = f"(FROM {rows} WHERE c0 IS NOT NULL)"
+        self._copy([f"{c} AS r{position}" for position, c in enumerate(wide)], cells, rows, shown)
         lines = Lines(text.path, header=dialect.skip, quotes=text.has_quotes)
         return self._finish(dialect.names, lines, text, dialect.delimiter, [*text.notes, *dialect.notes])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,6 +16,8 @@ DELIMITERS = (",", ";", "\t", "|")
 SAMPLE_BYTES = 1 << 18
 MOST_COLUMNS = 2_000
 _LONGEST_NAME = 300
+#: what separates columns elsewhere
+_NO_DELIMITERS = "^~:!#\x1f "
 _NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 _SHOWN = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
@@ -34,8 +37,9 @@ class Dialect:
         return _SHOWN[self.delimiter]
 
 
-def read_dialect(path: Path, key: str, known: Schema | None) -> Dialect:
-    """Looks at the first 256 KB. Raises ``UnreadableUpload`` when there is no header or only one column."""
+def read_dialect(path: Path, key: str, known: Schema | None, *, alone: bool = False) -> Dialect:
+    """Looks at the first 256 KB. Raises ``UnreadableUpload`` when there is no header, or only one column and neither
+    is one enough (``alone``) nor its name ``known``: then the columns may be separated by what nobody looks for."""
     with path.open("rb") as file:
         raw = file.read(SAMPLE_BYTES + 1)
     text = raw[:SAMPLE_BYTES].decode("utf-8-sig", errors="replace")
@@ -46,12 +50,15 @@ def read_dialect(path: Path, key: str, known: Schema | None) -> Dialect:
     delimiter = max(DELIMITERS, key=lambda candidate: _score(candidates[candidate]))
     records = candidates[delimiter]
     header = records[0]
-    if len(header) < 2:
-        raise UnreadableUpload(
-            "Only one column",
+    if len(header) < 2 and not is_known(header, known) and (other := _other_delimiter(records)):
+        raise one_column(
+            f"The first line of {key} is {_cut(header[0])!r}: {other!r} seems to separate its columns; only comma, "
+            "semicolon, tab and vertical bar are read as such."
+        )
+    if len(header) < 2 and not (alone or is_known(header, known)):
+        raise one_column(
             f"The first line of {key} is {_cut(header[0] if header else '')!r}: no comma, semicolon, tab or vertical "
-            "bar separates columns in it.",
-            "Upload a table with a header, a target and at least one feature, separated by commas.",
+            "bar separates columns in it."
         )
     if len(header) > MOST_COLUMNS:
         raise UnreadableUpload(
@@ -68,6 +75,33 @@ def read_dialect(path: Path, key: str, known: Schema | None) -> Dialect:
         )
     names, notes = column_names(cells, key, known)
     return Dialect(delimiter, names, skip, whole and len(records) == 1, notes)
+
+
+def _other_delimiter(records: list[list[str]]) -> str | None:
+    """A character that stands as often in nearly every line of a single column as in its name."""
+    lines = ["".join(record) for record in records]
+    for character in _NO_DELIMITERS:
+        wanted = lines[0].strip().count(character)
+        if wanted and sum(line.strip().count(character) == wanted for line in lines) >= 0.95 * len(lines) > 1:
+            return character
+    return None
+
+
+def is_known(names: Sequence[str], known: Schema | None) -> bool:
+    """Whether earlier uploads have all of these columns."""
+    spelled = {name.casefold() for name in known.names} if known else set()
+    return bool(names) and all(" ".join(name.split()).casefold() in spelled for name in names)
+
+
+def one_column(detail: str) -> UnreadableUpload:
+    """A file of one column where that is not enough."""
+    return UnreadableUpload(
+        "Only one column",
+        detail,
+        "Upload a table with a header, a target and at least one feature, separated by commas. One column is enough "
+        "for an algorithm without a target, such as randomcutforest: name that in model.yaml, then upload the file "
+        "again.",
+    )
 
 
 def _records(text: str, delimiter: str, whole: bool) -> list[list[str]]:

@@ -39,6 +39,7 @@ from sluicegate.data.rejects import (
     write_rejects,
 )
 from sluicegate.data.text import PlainText, plain_text, spread_sample, without_thousands
+from sluicegate.domain import algorithms
 from sluicegate.domain.date_formats import date_format
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Schema
@@ -88,7 +89,7 @@ def read_upload(
     else:
         if is_named_json(key):
             text.notes.append(f"{key} is named as JSON but holds no objects; it was read as CSV.")
-        dialect = read_dialect(text.path, key, known)
+        dialect = read_dialect(text.path, key, known, alone=not algorithms.of(settings).supervised)
     if dialect.only_header:
         raise UnreadableUpload(
             "No rows", f"{key} has a header and no rows below it.", "Upload a file with at least one row of data."
@@ -206,8 +207,11 @@ class _Reader:
         outer = ", ".join(
             f"{_without_markers(f'c{position}', kind)} AS {name_sql(name)}" for position, (name, kind) in numbered
         )
+        # an empty line is a row of one column to DuckDB, and says nothing
+        filled = f" WHERE {name_sql(self._dialect.names[0])} IS NOT NULL" if len(numbered) == 1 else ""
         row = self._connection.execute(
-            f"COPY (SELECT {outer} FROM (SELECT {inner} FROM {source})) TO {text_sql(str(parquet))} (FORMAT parquet)"
+            f"COPY (SELECT * FROM (SELECT {outer} FROM (SELECT {inner} FROM {source})){filled}) "
+            f"TO {text_sql(str(parquet))} (FORMAT parquet)"
         ).fetchone()
         return int(row[0]) if row else 0
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from sluicegate.data.dialect import MOST_COLUMNS, Dialect, column_names
+from sluicegate.data.dialect import MOST_COLUMNS, Dialect, column_names, is_known, one_column
 from sluicegate.data.inference import SHARE
 from sluicegate.data.reading import joined_note
 from sluicegate.data.rejects import Reject
+from sluicegate.domain import algorithms
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.flattening import Joined, Refused, above, flat
 from sluicegate.domain.schema import Schema
@@ -126,12 +127,8 @@ def json_lines(text: Path, key: str, workdir: Path, known: Schema | None, settin
         raise UnreadableUpload(
             "No records", f"No line of {key} is a JSON object: {made.first}.", "Write one JSON object a line."
         )
-    if len(columns) < 2:
-        raise UnreadableUpload(
-            "Only one column",
-            f"The records of {key} have no column but {next(iter(columns))!r}.",
-            "Upload records with a target and at least one feature.",
-        )
+    if len(columns) < 2 and algorithms.of(settings).supervised and not is_known([*columns], known):
+        raise one_column(f"The records of {key} have no column but {next(iter(columns))!r}.")
     names, notes = column_names(list(columns), key, known)
     notes += [joined_note(name) for position, name in enumerate(names) if position in made.lists]
     strings = frozenset(

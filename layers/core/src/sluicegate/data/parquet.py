@@ -22,7 +22,7 @@ from pathlib import Path
 
 import duckdb
 
-from sluicegate.data.dialect import MOST_COLUMNS, column_names
+from sluicegate.data.dialect import MOST_COLUMNS, column_names, is_known, one_column
 from sluicegate.data.engine import name_sql, text_sql
 from sluicegate.data.inference import SHARE, default_target, is_marker
 from sluicegate.data.iso_dates import hint
@@ -30,6 +30,7 @@ from sluicegate.data.reading import Source, UploadReading, finish, joined_note
 from sluicegate.data.rejects import Reject, Rejects, called, write_rejects
 from sluicegate.data.structures import Leaf, leaves
 from sluicegate.data.tables import SQL_TYPES, converted
+from sluicegate.domain import algorithms
 from sluicegate.domain.dates import DATE_PATTERN
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.flattening import above
@@ -146,12 +147,10 @@ def _columns(
             "Write their parts as columns of their own, or name them under features.exclude in model.yaml.",
         )
     used = [leaf for leaf in found if _is_cell(leaf)]
-    if len(used) < 2:
-        raise UnreadableUpload(
-            "Only one column",
-            f"{key} has fewer than two columns that can be read.",
-            "Upload a table with a target and at least one feature.",
-        )
+    if not used or (
+        len(used) < 2 and algorithms.of(settings).supervised and not is_known([leaf.name for leaf in used], known)
+    ):
+        raise one_column(f"{key} has fewer than two columns that can be read.")
     names, notes = column_names([leaf.name for leaf in used], key, known)
     notes += [joined_note(name) for name, leaf in zip(names, used, strict=True) if leaf.joined]
     target = default_target(settings, names, known.target if known else None)
