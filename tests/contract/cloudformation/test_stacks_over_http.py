@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.region import RunningRegion, region, region_log_on_failure, wait_for  # noqa: F401
+from tests.support.region import RunningRegion, wait_for
 
 Json = dict[str, Any]
 
@@ -144,13 +144,13 @@ BACKING: Json = {
 
 
 @pytest.fixture
-def name(region: RunningRegion) -> Iterator[str]:  # noqa: F811
+def name(region: RunningRegion) -> Iterator[str]:
     chosen = f"s{uuid.uuid4().hex[:8]}"
     yield chosen
     region.client("cloudformation").delete_stack(StackName=chosen)
 
 
-def deploy(region: RunningRegion, name: str, template: Json, kind: str = "create", **more: Any) -> Json:  # noqa: F811
+def deploy(region: RunningRegion, name: str, template: Json, kind: str = "create", **more: Any) -> Json:
     client = region.client("cloudformation")
     getattr(client, f"{kind}_stack")(StackName=name, TemplateBody=json.dumps(template), **more)
 
@@ -165,12 +165,12 @@ def outputs(stack: Json) -> dict[str, str]:
     return {item["OutputKey"]: item["OutputValue"] for item in stack["Outputs"]}
 
 
-def failures(region: RunningRegion, name: str) -> list[str]:  # noqa: F811
+def failures(region: RunningRegion, name: str) -> list[str]:
     events = region.client("cloudformation").describe_stack_events(StackName=name)["StackEvents"]
     return [event.get("ResourceStatusReason", "") for event in events if "FAILED" in event["ResourceStatus"]]
 
 
-def test_every_property_reaches_its_service(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_every_property_reaches_its_service(region: RunningRegion, name: str) -> None:
     stack = deploy(region, name, BACKING)
     assert stack["StackStatus"] == "CREATE_COMPLETE", failures(region, name)
     found = outputs(stack)
@@ -200,7 +200,7 @@ def test_every_property_reaches_its_service(region: RunningRegion, name: str) ->
     assert rule["State"] == "DISABLED"
 
 
-def test_update_in_place_replaces_and_removes(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_update_in_place_replaces_and_removes(region: RunningRegion, name: str) -> None:
     before = outputs(deploy(region, name, BACKING))
     changed = json.loads(json.dumps(BACKING))
     del changed["Resources"]["Board"]
@@ -218,7 +218,7 @@ def test_update_in_place_replaces_and_removes(region: RunningRegion, name: str) 
     assert not region.client("cloudwatch").list_dashboards(DashboardNamePrefix=f"{name}-Board")["DashboardEntries"]
 
 
-def test_failed_create_leaves_nothing_behind(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_failed_create_leaves_nothing_behind(region: RunningRegion, name: str) -> None:
     template = {
         "Resources": {
             "First": {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": f"{name}-first"}},
@@ -240,7 +240,7 @@ def test_failed_create_leaves_nothing_behind(region: RunningRegion, name: str) -
     assert not [role for role in roles if role["RoleName"].startswith(name)]
 
 
-def test_failed_update_goes_back(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_failed_update_goes_back(region: RunningRegion, name: str) -> None:
     template: Json = {
         "Resources": {
             "Queue": {"Type": "AWS::SQS::Queue", "Properties": {"DelaySeconds": 1}},
@@ -267,7 +267,7 @@ def test_failed_update_goes_back(region: RunningRegion, name: str) -> None:  # n
     assert sorted(item["LogicalResourceId"] for item in listed) == ["Group", "Queue"]
 
 
-def test_bucket_with_objects_is_not_deleted_and_retain_is_kept(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_bucket_with_objects_is_not_deleted_and_retain_is_kept(region: RunningRegion, name: str) -> None:
     template = {
         "Resources": {
             "Full": {"Type": "AWS::S3::Bucket"},
@@ -294,7 +294,7 @@ def test_bucket_with_objects_is_not_deleted_and_retain_is_kept(region: RunningRe
     region.client("sqs").delete_queue(QueueUrl=found["Kept"])  # it was kept, so it can be deleted
 
 
-def test_unsupported_is_refused_by_name_before_anything_is_made(region: RunningRegion) -> None:  # noqa: F811
+def test_unsupported_is_refused_by_name_before_anything_is_made(region: RunningRegion) -> None:
     client = region.client("cloudformation")
     template = {"Resources": {"Q": {"Type": "AWS::SQS::Queue"}, "V": {"Type": "AWS::EC2::VPC"}}}
     with pytest.raises(ClientError, match=r"Unrecognized resource types: \[AWS::EC2::VPC\]"):
@@ -306,7 +306,7 @@ def test_unsupported_is_refused_by_name_before_anything_is_made(region: RunningR
         client.describe_stacks(StackName="never")
 
 
-def test_change_sets_are_executed_once(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_change_sets_are_executed_once(region: RunningRegion, name: str) -> None:
     client = region.client("cloudformation")
     body = json.dumps({"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}})
     made = client.create_change_set(StackName=name, ChangeSetName="one", ChangeSetType="CREATE", TemplateBody=body)
@@ -325,7 +325,7 @@ def test_change_sets_are_executed_once(region: RunningRegion, name: str) -> None
         client.update_stack(StackName=name, TemplateBody=body)
 
 
-def test_exports_cross_stacks(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_exports_cross_stacks(region: RunningRegion, name: str) -> None:
     client, user = region.client("cloudformation"), f"{name}-user"
     queue = {"Type": "AWS::SQS::Queue"}
     deploy(
@@ -357,7 +357,7 @@ def test_exports_cross_stacks(region: RunningRegion, name: str) -> None:  # noqa
     client.delete_stack(StackName=user)
 
 
-def test_aws_managed_policies_can_be_attached(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_aws_managed_policies_can_be_attached(region: RunningRegion, name: str) -> None:
     arn = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole"
     role = {
         "Type": "AWS::IAM::Role",
@@ -373,7 +373,7 @@ def test_aws_managed_policies_can_be_attached(region: RunningRegion, name: str) 
     assert [policy["PolicyArn"] for policy in attached] == [arn]
 
 
-def test_templates_and_events_can_be_looked_at(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_templates_and_events_can_be_looked_at(region: RunningRegion, name: str) -> None:
     client, body = region.client("cloudformation"), json.dumps(BACKING)
     valid = client.validate_template(TemplateBody=body)
     assert [item["ParameterKey"] for item in valid["Parameters"]] == ["Delay"]
@@ -394,7 +394,7 @@ def test_templates_and_events_can_be_looked_at(region: RunningRegion, name: str)
     assert len(listed) == len(BACKING["Resources"])
 
 
-def test_events_hide_what_is_not_to_be_echoed(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_events_hide_what_is_not_to_be_echoed(region: RunningRegion, name: str) -> None:
     template: Json = {
         "Parameters": {"Secret": {"Type": "String", "NoEcho": True}, "Open": {"Type": "String", "Default": "seen"}},
         "Conditions": {"IsWord": {"Fn::Equals": [{"Ref": "Secret"}, "swordfish"]}},
@@ -425,7 +425,7 @@ def test_events_hide_what_is_not_to_be_echoed(region: RunningRegion, name: str) 
     assert shown["DELETE_COMPLETE"]["DisplayName"] == "seen ****"
 
 
-def test_capabilities_are_asked_for(region: RunningRegion) -> None:  # noqa: F811
+def test_capabilities_are_asked_for(region: RunningRegion) -> None:
     role = {"Type": "AWS::IAM::Role", "Properties": {"RoleName": "x", "AssumeRolePolicyDocument": {}}}
     with pytest.raises(ClientError, match=r"Requires capabilities : \[CAPABILITY_NAMED_IAM\]"):
         region.client("cloudformation").create_stack(
@@ -433,7 +433,7 @@ def test_capabilities_are_asked_for(region: RunningRegion) -> None:  # noqa: F81
         )
 
 
-def test_transform_errors_fail_the_change_set(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_transform_errors_fail_the_change_set(region: RunningRegion, name: str) -> None:
     template = {
         "Transform": "AWS::Serverless-2016-10-31",
         "Resources": {"F": {"Type": "AWS::Serverless::Function", "Properties": {"Handler": "a.b"}}},
@@ -485,7 +485,7 @@ API_TEMPLATE = {
 }
 
 
-def test_api_answers_with_a_key_until_its_quota_is_used(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_api_answers_with_a_key_until_its_quota_is_used(region: RunningRegion, name: str) -> None:
     import urllib.error
     import urllib.request
 
@@ -513,7 +513,7 @@ def test_api_answers_with_a_key_until_its_quota_is_used(region: RunningRegion, n
     assert call("/echo/x", x_api_key=key)[1] == b'{"message":"Limit Exceeded"}'
 
 
-def test_code_from_s3_and_layers(region: RunningRegion, name: str) -> None:  # noqa: F811
+def test_code_from_s3_and_layers(region: RunningRegion, name: str) -> None:
     bucket = f"{name}-code"
     s3 = region.client("s3")
     s3.create_bucket(Bucket=bucket)
@@ -591,7 +591,7 @@ NOTEBOOK: Json = {
 }
 
 
-def test_a_notebook_instance_is_made_changed_and_taken_away(region: RunningRegion) -> None:  # noqa: F811
+def test_a_notebook_instance_is_made_changed_and_taken_away(region: RunningRegion) -> None:
     cloudformation, sagemaker = region.client("cloudformation"), region.client("sagemaker")
     stack = f"notebook-{uuid.uuid4().hex[:6]}"
 

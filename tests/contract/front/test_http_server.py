@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 import pytest
+from botocore.config import Config
 
 from tests.support.region import RunningRegion, wait_for
 
@@ -78,10 +79,10 @@ def test_slow_and_waiting_clients_keep_nobody_waiting(region: RunningRegion) -> 
     sqs = region.client("sqs")
     url = sqs.create_queue(QueueName=f"q-{uuid.uuid4().hex[:8]}")["QueueUrl"]
     answers: list[int] = []
+    waiting = region.client("sqs", config=Config(max_pool_connections=40, retries={"max_attempts": 0}))
 
     def long_poll() -> None:
-        found = region.client("sqs", region_name="us-east-1").receive_message(QueueUrl=url, WaitTimeSeconds=20)
-        answers.append(len(found.get("Messages", [])))
+        answers.append(len(waiting.receive_message(QueueUrl=url, WaitTimeSeconds=20).get("Messages", [])))
 
     pollers = [threading.Thread(target=long_poll, daemon=True) for _ in range(40)]
     for poller in pollers:

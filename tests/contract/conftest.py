@@ -1,4 +1,4 @@
-"""These tests drive a real region over HTTP."""
+"""One region for all the tests here that drive one over HTTP and only add to it."""
 
 from tests.support.region import region, region_log_on_failure
 
