@@ -7,17 +7,25 @@ BIN := $(VENV)/bin
 REGION_STAMP := $(VENV)/.region-installed
 DEV_STAMP := $(VENV)/.dev-installed
 # A package's hash is checked and nothing is resolved here: the locks name everything.
-PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --no-compile
+# pip compiles on one core. Packages have templates that only look like Python, over which pip passes, too.
+COMPILE_ALL := $(BIN)/python -m compileall -qq -j 0 $(CURDIR)/$(VENV)/lib || true
 PATHS := cli local_region layers/core/src functions tests benchmarks examples requirements scripts notebooks
+# a worker begins with neighbours, which share what their file sets up, and takes from the other when it has done its own
+UNIT_TESTS = $(BIN)/python -m pytest -q -n $(UNIT_WORKERS) --dist worksteal
 UNIT_WORKERS ?= 2
 # each has a region of its own; a file's tests stay together
+E2E_TESTS = $(BIN)/python -m pytest -q -n $(E2E_WORKERS) --dist loadfile --no-loadscope-reorder --durations=10 tests/e2e tests/browser
 E2E_WORKERS ?= 2
 # what the region adds for scripts of one's own; it installs it itself when the first one comes
 SCRIPTS := local_region/containers/script
 
+# What is started here starts hundreds of Pythons: without its byte code each would compile the project anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help up down test test-unit test-e2e lint bench lock clean python-version install install-dev chromium
+.PHONY: help up down test test-unit test-e2e test-quick lint style types bench lock clean python-version install install-dev chromium
 
 help: ## list the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z0-9-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,20 +45,29 @@ down: ## end the local region and everything in it
 	@if [ -x $(BIN)/sluice ]; then $(BIN)/sluice down; else echo "nothing is set up here"; fi
 
 test: $(DEV_STAMP) chromium ## lint, types and every test, end to end included
-	@$(MAKE) --no-print-directory lint
-	$(BIN)/python -m pytest -q -n $(UNIT_WORKERS) --durations=5 tests/unit tests/contract tests/faults
-	$(BIN)/python -m pytest -q -n $(E2E_WORKERS) --dist loadfile --durations=10 tests/e2e tests/browser
+	@$(MAKE) --no-print-directory style
+	@$(MAKE) --no-print-directory -j 2 types test-quick
+	$(E2E_TESTS)
 
 test-unit: $(DEV_STAMP) ## only the quick tests
-	$(BIN)/python -m pytest -q -n $(UNIT_WORKERS) tests/unit
+	$(UNIT_TESTS) tests/unit
 
 test-e2e: $(DEV_STAMP) chromium ## only the end-to-end and browser tests
-	$(BIN)/python -m pytest -q -n $(E2E_WORKERS) --dist loadfile --durations=10 tests/e2e tests/browser
+	$(E2E_TESTS)
 
-lint: $(DEV_STAMP) ## ruff, formatting and mypy
+test-quick: $(DEV_STAMP)
+	$(UNIT_TESTS) --durations=5 tests/unit tests/contract tests/faults
+
+lint: style types ## ruff, formatting and mypy
+
+style: $(DEV_STAMP)
 	$(BIN)/ruff check $(PATHS)
 	$(BIN)/ruff format --check $(PATHS)
-	$(BIN)/mypy $(PATHS)
+
+# It uses one core, so tests run beside it: what it says comes in one piece.
+types: $(DEV_STAMP)
+	@mkdir -p build
+	@echo "$(BIN)/mypy $(PATHS)"; $(BIN)/mypy $(PATHS) >build/types.txt 2>&1; code=$$?; cat build/types.txt; exit $$code
 
 bench: $(DEV_STAMP) ## measure speed and size; prints one table
 	$(BIN)/python -m benchmarks
@@ -70,12 +87,14 @@ $(BIN)/python: | python-version
 $(REGION_STAMP): requirements/region.txt | $(BIN)/python
 	@echo "installing $$(grep -c '==' requirements/region.txt) packages (once)"
 	@$(PIP_INSTALL) -r requirements/region.txt
+	@$(COMPILE_ALL)
 	@$(BIN)/python requirements/link.py
 	@touch $@
 
 $(DEV_STAMP): requirements/dev.txt $(REGION_STAMP)
 	@echo "installing what the tests need (once)"
 	@$(PIP_INSTALL) -r requirements/dev.txt
+	@$(COMPILE_ALL)
 	@touch $@
 
 # The browser tests drive Debian's own Chromium; only root can install it.
