@@ -43,10 +43,26 @@ def report(kind: str = "binary", name: str = "age", **more: Any) -> Json:
         "verdict": gate.judge(metric, found, comparison, Evaluation(), champion).to_json(),
         "figures": evaluation.supervised(problem, labels, predictions, older),
         "importance": {
-            "kind": "gain",
-            "method": "Gain.",
-            "columns": [{"column": name, "share": 0.75}, {"column": "plan", "share": 0.25}],
-            "features": [{"feature": name, "share": 0.75}, {"feature": "plan=a", "share": 0.25}],
+            "permutation": {
+                "metric": metric,
+                "value": 0.9,
+                "rows": 150,
+                "of": len(labels),
+                "shuffles": 3,
+                "columns": [
+                    {"column": name, "value": 0.2, "low": 0.15, "high": 0.25},
+                    {"column": "plan", "value": -0.001, "low": -0.01, "high": 0.008},
+                ],
+                "more_columns": 7,
+                "unused": [name, "note"],
+                "more_unused": 0,
+            },
+            "reported": {
+                "kind": "gain",
+                "method": "Gain.",
+                "columns": [{"column": name, "share": 0.75}, {"column": "plan", "share": 0.25}],
+                "features": [{"feature": name, "share": 0.75}, {"feature": "plan=a", "share": 0.25}],
+            },
         },
         "data": {
             "target": "churned",

@@ -86,8 +86,17 @@ def _show(report: dict[str, Any], model: str) -> None:
     base = report.get("baseline")
     if base:
         output.plain(f"  without features: {report['metric']} {story.number(base['value'])} ({base['how']})")
-    importance = report.get("importance") or {}
-    if importance.get("columns"):
-        parts = (f"{row['column']} {100 * row['share']:.0f} %" for row in importance["columns"][:6])
-        output.plain(f"  goes by: {', '.join(parts)}")
+    _show_importance(report["importance"], report["metric"])
     output.plain(f"\nThe whole report: sluice report {model} {report['run']} --open")
+
+
+def _show_importance(found: dict[str, Any], metric: str) -> None:
+    shuffled, reported = found["permutation"], found["reported"]
+    if "absent" in shuffled and "absent" in reported:
+        output.plain(f"  goes by: not known ({shuffled['absent']})")
+    if shuffled.get("columns"):
+        lost = (f"{row['column']} {story.number(row['value'])}" for row in shuffled["columns"][:6])
+        output.plain(f"  {metric} is worse without: {', '.join(lost)}")
+    if reported.get("columns"):
+        shares = (f"{row['column']} {100 * row['share']:.0f} %" for row in reported["columns"][:6])
+        output.plain(f"  {reported['kind']}: {', '.join(shares)}")

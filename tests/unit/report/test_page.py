@@ -141,12 +141,37 @@ def test_it_says_what_was_measured() -> None:
         assert words in text, words
 
 
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("binary", ("How far AUC of 0.9 falls when one column's values are shuffled among 150 of the 200", "AUC lost")),
+        ("regression", ("How far RMSE of 0.9 rises", "RMSE added")),
+    ],
+)
+def test_what_it_goes_by_is_told_both_ways(kind: str, words: tuple[str, ...]) -> None:
+    made = report(kind)
+    both = made["importance"]
+    shared = ("−0.01 to 0.008", "Not used by the model: age, note.", "7 columns were not shuffled", "75.0 %")
+    page = re.sub(r"\s+", " ", Read(render(made)).text)
+    for expected in (*words, *shared, "Gain of its splits", "The 2 largest after encoding"):
+        assert expected in page, expected
+    only_gain = {**both, "permutation": {"absent": "the model is too large for it"}}
+    page = Read(render({**made, "importance": only_gain})).text
+    assert "Columns were not shuffled: the model is too large for it." in page and "75.0 %" in page
+    only_shuffled = {**both, "reported": {"absent": "the artifact is too large"}}
+    page = Read(render({**made, "importance": only_shuffled})).text
+    assert "The model doesn't say it itself: the artifact is too large." in page and words[1] in page
+
+
 def test_what_is_not_known_is_left_out_or_said() -> None:
     made = report(
-        "regression", importance={"absent": "the artifact is neither JSON nor UBJSON"}, cost=None, tuning=None
+        "regression",
+        importance={"permutation": {"absent": "it is too large"}, "reported": {"absent": "it is a pickle"}},
+        cost=None,
+        tuning=None,
     )
     text = Read(render({**made, "uploads": [], "rejected_uploads": [], "data": None, "baseline": None})).text
-    assert "Not known: the artifact is neither JSON nor UBJSON." in text
+    assert "Not known: it is too large; and it is a pickle." in text
     assert "Tuning" not in text and "Where it comes from" not in text
 
 
@@ -156,7 +181,8 @@ def test_problems_without_a_target() -> None:
         | evaluation.components([0.6, 0.3])
         | evaluation.scores(np.linspace(0, 3, 50), 2.5)
     )
-    bare: dict[str, Any] = {"problem": {"kind": "clustering"}, "metrics": {}, "baseline": None, "importance": None}
+    absent = {"permutation": {"absent": "there is no target"}, "reported": {"absent": "no"}}
+    bare: dict[str, Any] = {"problem": {"kind": "clustering"}, "metrics": {}, "baseline": None, "importance": absent}
     text = Read(render(report("regression", **bare, figures=figures))).text
     assert "Silhouette 0.25" in text
     assert "2 components explain 90.0 % of the variance" in text

@@ -63,7 +63,9 @@ def answer(values: list[float]) -> bytes:
 
 def make(storage: FakeStorage, algorithm: str = "xgboost") -> LocalItem:
     made = LocalCopy(storage, FakeWorkspace())
-    return made.make(RUN, "job", DOCUMENT, algorithms.named(algorithm))
+    copy = made.make(RUN, "job", DOCUMENT, algorithms.named(algorithm))
+    assert (copy.document is None) == ("absent" in copy.item)
+    return copy.item
 
 
 def test_it_lies_beside_the_artifact_and_evaluates(storage: FakeStorage) -> None:

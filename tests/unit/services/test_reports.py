@@ -78,7 +78,7 @@ def test_the_report_is_written_and_both_run_and_version_name_it() -> None:
     (upload,) = report["uploads"]
     assert (upload["key"], upload["accepted_rows"], upload["rejected_rows"]) == ("data/churn/a.csv", 400, 1)
     assert [found["key"] for found in report["rejected_uploads"]] == ["data/churn/empty.csv"]
-    assert report["importance"]["columns"][0]["column"] == "height"
+    assert report["importance"]["reported"]["columns"][0]["column"] == "height"
     page = flow.storage.objects[key].decode()
     assert run["verdict"]["reason"].split(":")[0] in page
 
@@ -99,14 +99,16 @@ def test_the_report_is_written_and_both_run_and_version_name_it() -> None:
 def test_an_artifact_that_does_not_say_what_it_goes_by(artifact: bytes | None, why: str) -> None:
     flow, run = played(artifact)
     report = flow.storage.json(f"evaluations/churn/{run['run']}/report.json")
-    assert why in report["importance"]["absent"]
+    assert why in report["importance"]["reported"]["absent"]
+    assert "absent" in report["importance"]["permutation"]
     assert run["status"] == "live"
 
 
 def test_large_artifacts_are_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(artifacts, "LARGEST_ARTIFACT", 100)
     flow, run = played(archive(xgboost_model=booster(5)))
-    assert "larger than" in flow.storage.json(f"evaluations/churn/{run['run']}/report.json")["importance"]["absent"]
+    found = flow.storage.json(f"evaluations/churn/{run['run']}/report.json")["importance"]
+    assert "larger than" in found["reported"]["absent"] and "larger than" in found["permutation"]["absent"]
 
 
 def test_numbers_that_json_does_not_know_are_null() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sluicegate.report.html import Markup, element, figure, join, table, text
+from sluicegate.report.html import Markup, element, figure, table, text
 from sluicegate.report.svg import Plot, meter, number
 
 Json = Mapping[str, Any]
@@ -246,40 +246,6 @@ def residuals(found: Json) -> Markup:
         ),
         kind="plots",
     )
-
-
-def importance(found: Json) -> Markup:
-    if "absent" in found:
-        return element("p", f"Not known: {found['absent']}.", kind="sub")
-    largest = max((row["share"] for row in found["columns"]), default=1.0) or 1.0
-
-    def listed(caption: str, key: str, most: int) -> Markup:
-        rows = [
-            element(
-                "tr",
-                element("th", row[key], scope="row"),
-                element("td", Markup(meter(row["share"] / largest)), kind="wide"),
-                element("td", percent(row["share"]), kind="n"),
-            )
-            for row in found[key + "s"][:most]
-        ]
-        heads = element(
-            "tr",
-            element("th", key, scope="col"),
-            element("th", "", kind="wide"),
-            element("th", "share", kind="n", scope="col"),
-        )
-        return element(
-            "div",
-            element("table", element("caption", caption), element("thead", heads), element("tbody", *rows)),
-            kind="scroll",
-        )
-
-    encoded = any(row["feature"] not in {column["column"] for column in found["columns"]} for row in found["features"])
-    tables = [listed("Columns of the data", "column", 25)]
-    if encoded:
-        tables.append(listed("Single features after encoding", "feature", 15))
-    return join([element("p", found["method"], kind="sub"), element("div", *tables, kind="two")])
 
 
 def clusters(found: Json) -> Markup:

@@ -11,6 +11,7 @@ from sluicegate.report import figures
 from sluicegate.report.document import document
 from sluicegate.report.figures import percent
 from sluicegate.report.html import Markup, card, element, facts, join, table
+from sluicegate.report.importance import importance
 from sluicegate.report.svg import number, span
 
 Json = Mapping[str, Any]
@@ -192,8 +193,9 @@ def _figures(report: Json) -> list[Markup]:
 
 
 def _importance(report: Json) -> Markup:
-    found = report.get("importance")
-    return card("What it goes by", figures.importance(found)) if found else Markup("")
+    metric = report["metric"]
+    drawn = importance(report["importance"], shown(metric), metric not in LOWER_IS_BETTER)
+    return card("What it goes by", drawn)
 
 
 def _tuning(report: Json) -> Markup:
@@ -345,7 +347,7 @@ def _run(report: Json) -> Markup:
     )
     sampled = (
         "Curves are drawn from at most 200 of their points and scatter plots from at most 1,200 rows; "
-        "every number is of all rows."
+        "every number is of all rows, but where it says otherwise."
     )
     return join([card("The run", found, source), element("footer", sampled)])
 

@@ -20,8 +20,9 @@ from sluicegate.domain.schema import SUPERVISED, Problem
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import RegistryReader, Storage, Workspace
-from sluicegate.services import datasets, reporting
+from sluicegate.services import datasets, importance, reporting
 from sluicegate.services.ledger import trained_by
+from sluicegate.services.local_copy import Copy
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,6 +54,7 @@ class _Found:
     why_not: str
     report: dict[str, Any]
     threshold: float | None = None
+    labels: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,10 @@ class Judge:
         self._workspace = workspace
         self._prefix = prefix
 
-    def judge(self, run: RunItem, document: dict[str, Any], settings: ModelSettings, now: datetime) -> Judged:
-        """Measures and writes the report. Raises ``Unreadable``."""
+    def judge(
+        self, run: RunItem, document: dict[str, Any], settings: ModelSettings, copy: Copy, now: datetime
+    ) -> Judged:
+        """Measures and writes the report. ``copy``: the model as functions evaluate it. Raises ``Unreadable``."""
         problem = Problem.from_json(document["problem"])
         metric, champion = settings.metric_for(problem), run.get("champion")
         measure = self._with_target if problem.kind in SUPERVISED else self._without_target
@@ -81,6 +85,8 @@ class Judge:
                 found = measure(run, document, settings, problem, folder)
             except ValueError as error:
                 raise Unreadable("Evaluation failed", f"The predictions can't be measured: {error}.") from error
+            model = importance.Trained(run, document, algorithms.of(settings), self._artifact(run), copy)
+            goes_by = importance.describe(self._storage, model, problem, metric, found.labels, folder)
         verdict = judge(metric, found.metrics, found.comparison, settings.evaluation, champion, found.why_not)
         shown = {name: estimate.to_json() for name, estimate in found.metrics.items()}
         report = reporting.describe(self._registry, run, document, settings, now) | {
@@ -91,6 +97,7 @@ class Judge:
             "champion": champion,
             "comparison": found.comparison.to_json() if found.comparison else None,
             "verdict": verdict.to_json(),
+            "importance": goes_by,
             **found.report,
         }
         reporting.write(self._storage, report)
@@ -118,9 +125,8 @@ class Judge:
             "baseline": baseline(problem, metric, labels, predictions, document["profile"], seed=seed),
             "figures": supervised(problem, labels, predictions, older),
             "prediction_distribution": _spread(predicted(problem, predictions)),
-            "importance": reporting.importance(self._storage, self._artifact(run), document, algorithm.name, folder),
         }
-        return _Found(len(labels), metrics, comparison, why_not, report)
+        return _Found(len(labels), metrics, comparison, why_not, report, labels=labels)
 
     def _without_target(
         self, run: RunItem, document: dict[str, Any], settings: ModelSettings, problem: Problem, folder: Path
@@ -149,7 +155,6 @@ class Judge:
             "figures": measured.figures,
             "prediction_distribution": _spread(predicted(problem, answers)),
             "baseline": None,
-            "importance": None,
         }
         return _Found(rows, measured.metrics, comparison, why_not, report, measured.threshold)
 

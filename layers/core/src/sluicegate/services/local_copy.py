@@ -10,6 +10,7 @@ import json
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -36,24 +37,32 @@ _READ = 1024 * 1024
 TOLERANCE = 1e-6
 
 
+@dataclass(frozen=True)
+class Copy:
+    """What the version's item says of it, and the document itself (see ``domain.local_models``), if there is one."""
+
+    item: LocalItem
+    document: Mapping[str, Any] | None = None
+
+
 class LocalCopy:
     def __init__(self, storage: Storage, workspace: Workspace) -> None:
         self._storage = storage
         self._workspace = workspace
 
-    def make(self, run: RunItem, job: str, document: Mapping[str, Any], algorithm: Algorithm) -> LocalItem:
+    def make(self, run: RunItem, job: str, document: Mapping[str, Any], algorithm: Algorithm) -> Copy:
         """Of what ``job`` trained; again is the same. ``document`` is that of the run's data set."""
         try:
-            content, model = self._read(names.artifact(run["model"], job), algorithm)
-            self._compare(model, run, document, algorithm)
+            content, local = self._read(names.artifact(run["model"], job), algorithm)
+            self._compare(compiled(local), run, document, algorithm)
         except (NoLocalModel, artifacts.NotRead, NotFound) as error:
             log.info("functions can't evaluate %s: %s", job, error)
-            return LocalItem(absent=str(error)[:500])
+            return Copy(LocalItem(absent=str(error)[:500]))
         key = names.local_model(run["model"], job)
         self._storage.write(key, content, "application/json")
-        return LocalItem(key=key, bytes=len(content))
+        return Copy(LocalItem(key=key, bytes=len(content)), local)
 
-    def _read(self, artifact: str, algorithm: Algorithm) -> tuple[bytes, LocalModel]:
+    def _read(self, artifact: str, algorithm: Algorithm) -> tuple[bytes, dict[str, Any]]:
         if algorithm.name not in ("xgboost", "linear-learner"):
             raise NoLocalModel(f"a model of {algorithm.name} is evaluated by its container alone")
         with self._workspace.folder() as folder:
@@ -61,15 +70,15 @@ class LocalCopy:
         if algorithm.name == "xgboost":
             from sluicegate.domain.local_models import xgboost_files
 
-            document = xgboost_files.document(files)
+            document = xgboost_files.document(files.values())
         else:
             from sluicegate.domain.local_models import linear_files
 
-            document = linear_files.document(files[0] if files else b"")
+            document = linear_files.document(next(iter(files.values()), b""))
         content = json.dumps(document, separators=(",", ":")).encode()
         if len(content) > LARGEST_DOCUMENT:
             raise NoLocalModel(f"the model is too large: {len(content) >> 20} MB, at most {LARGEST_DOCUMENT >> 20}")
-        return content, compiled(json.loads(content))
+        return content, json.loads(content)
 
     def _compare(self, model: LocalModel, run: RunItem, document: Mapping[str, Any], algorithm: Algorithm) -> None:
         """With the container's own predictions for rows held out. Raises `NoLocalModel`."""

@@ -95,12 +95,12 @@ class Register:
         document = datasets.read(self._storage, claimed["model"], claimed["dataset_version"])
         if document is None:
             raise NotFound(f"the data set {claimed['dataset_version']}")
-        judged = self._judge.judge(self._priced(claimed), document, settings, now)
         job = trained_by(claimed, self._prefix)
-        local = self._local_copy.make(claimed, job, document, algorithms.of(settings))
+        copy = self._local_copy.make(claimed, job, document, algorithms.of(settings))
+        judged = self._judge.judge(self._priced(claimed), document, settings, copy, now)
         wire = Wires.from_json(document.get("wire")).infer
         package = self._package(claimed, judged, settings, wire)
-        recorded = self._record(claimed, judged, package, settings, local, now)
+        recorded = self._record(claimed, judged, package, settings, copy.item, now)
         return self._decide(recorded, now)
 
     def _transforms(self, run: RunItem) -> list[str]:

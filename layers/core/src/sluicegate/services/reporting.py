@@ -10,17 +10,12 @@ import logging
 import math
 from collections.abc import Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
-from sluicegate.domain.encoder import Encoder
-from sluicegate.domain.errors import NotFound
 from sluicegate.domain.items import RunItem, UploadItem, stamp
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.ports import RegistryReader, Storage
 from sluicegate.report.page import render
-from sluicegate.services import artifacts
-from sluicegate.services.artifacts import NotRead
 
 log = logging.getLogger(__name__)
 
@@ -114,24 +109,6 @@ def _refused(found: UploadItem) -> Json:
         "title": error.get("title"),
         "detail": error.get("detail"),
     }
-
-
-def importance(storage: Storage, artifact: str, document: Mapping[str, Any], algorithm: str, folder: Path) -> Json:
-    """What the model goes by, as its own file says; ``{"absent": why}`` where it doesn't."""
-    from sluicegate.domain.importance import NoImportance, of_models
-
-    if algorithm != "xgboost":
-        return {"absent": f"a model of {algorithm} doesn't say it in a form that is read here"}
-    try:
-        files = artifacts.files(storage, artifact, folder)
-        encoder = Encoder.from_json(document["encoder"])
-        features = encoder.feature_names
-        columns = [block.column for block in encoder.blocks for _ in range(block.width)]
-        columns += features[len(columns) :]
-        return of_models(files, columns, features)
-    except (NoImportance, NotRead, NotFound) as error:
-        log.info("no importance of %s: %s", artifact, error)
-        return {"absent": str(error)}
 
 
 def _finite(value: Any) -> Any:

@@ -79,7 +79,7 @@ def _learner(content: bytes) -> tuple[str, str, int, dict[str, Any]]:
         return "trees", link, width, _trees(model, outputs, base, drops)
     except NoLocalModel:
         raise
-    except (KeyError, TypeError, IndexError, ValueError) as error:
+    except (KeyError, TypeError, IndexError, ValueError, RecursionError) as error:
         raise NoLocalModel(f"the model's file is laid out in an unknown way ({error})") from error
 
 

@@ -23,6 +23,8 @@ import pandas
 MODEL = "model.json"
 #: below this many bytes a request is split by hand: pandas takes longer to begin
 SMALL = 64 * 1024
+#: what the report says of the numbers in importance.json
+IMPORTANCE = "Share of how much the answer changes when the column does (CatBoost's PredictionValuesChange)."
 
 
 def pool(folder: str, weighted: bool) -> Any:
@@ -80,6 +82,8 @@ def train() -> None:
     folder = Path(os.environ["SM_MODEL_DIR"])
     model.save_model(str(folder / MODEL), format="json")
     (folder / "loss").write_text(given["loss_function"])
+    changes = model.get_feature_importance(type="PredictionValuesChange").tolist()
+    (folder / "importance.json").write_text(json.dumps({"method": IMPORTANCE, "features": changes}))
 
 
 def model_fn(model_dir: str) -> Any:

@@ -24,6 +24,8 @@ import pandas
 MODEL = "model.txt"
 #: below this many bytes a request is split by hand: pandas takes longer to begin
 SMALL = 64 * 1024
+#: what the report says of the numbers in importance.json
+IMPORTANCE = "Share of the loss that the trees' splits on the column took away (LightGBM's gain)."
 
 
 def table(folder: str) -> Any:
@@ -69,7 +71,10 @@ def train() -> None:
     kept = model.best_iteration if model.best_iteration > 0 else model.current_iteration()
     scores = ((name, metric, value) for name, found in model.best_score.items() for metric, value in found.items())
     say(kept - 1, scores)
-    model.save_model(str(Path(os.environ["SM_MODEL_DIR"]) / MODEL), num_iteration=model.best_iteration)
+    folder = Path(os.environ["SM_MODEL_DIR"])
+    model.save_model(str(folder / MODEL), num_iteration=model.best_iteration)
+    gains = model.feature_importance("gain", iteration=model.best_iteration).tolist()
+    (folder / "importance.json").write_text(json.dumps({"method": IMPORTANCE, "features": gains}))
 
 
 def model_fn(model_dir: str) -> Any:
