@@ -107,6 +107,10 @@ def test_linear_learner(application: Application) -> None:
     assert run["metrics"]["auc"]["value"] == pytest.approx(roc_auc_score(labels, directly), abs=0.04)
     (answer,) = application.predict("linear", record(files()["linear"][1]))["predictions"]
     assert answer["prediction"] == "malignant" and sum(answer["probabilities"].values()) == pytest.approx(1)
+    goes_by = application.api.get(f"models/linear/runs/{run['run']}/report")["importance"]
+    assert goes_by["permutation"]["value"] == pytest.approx(run["metrics"]["auc"]["value"], abs=1e-4)
+    assert len(goes_by["permutation"]["columns"]) == len(goes_by["reported"]["columns"]) == 30
+    assert goes_by["reported"]["kind"] == "weights"
 
 
 def test_k_nearest_neighbours(application: Application) -> None:

@@ -40,15 +40,16 @@ def _shuffled(found: Json, metric: str, falls: bool) -> Markup:
         (
             row["column"],
             Markup(span(row["low"], row["high"], row["value"], ends, 0.0)),
-            join([_signed(row["value"]), element("small", f"{_signed(row['low'])} to {_signed(row['high'])}")]),
+            join([_signed(number(row["value"])), " ", element("small", f"{_rough(row['low'])} to {_rough(row['high'])}")]),
         )
         for row in shown
     ]
-    sampled = "the" if found["rows"] == found["of"] else f"{found['rows']:,} of the"
+    sampled = "the" if found["rows"] == found["of"] else f"{found['rows']:,} of"
     caption = (
-        f"How far {metric} of {number(found['value'])} {'falls' if falls else 'rises'} when one column's values are "
-        f"shuffled among {sampled} {found['of']:,} rows held out, and within what it lies (95 %); the dashed line: no "
-        "worse. Columns that say the same stand in for each other: each of them looks less important than both are."
+        f"{metric} is {number(found['value'])} over {sampled} {found['of']:,} rows held out. So much "
+        f"{'of it is lost' if falls else 'is added to it'} when the values of one column are shuffled, with 95 % "
+        "intervals; the dashed line is no change. Columns that say the same stand in for each other: each of them then "
+        "looks less important than they are together."
     )
     notes = [
         f"Not used by the model: {', '.join(found['unused'])}"
@@ -118,5 +119,14 @@ def _left_out(count: int, what: str) -> str | None:
     return f"{count:,} {what}." if count > 0 else None
 
 
-def _signed(value: float) -> str:
-    return f"−{number(-value)}" if value < 0 else number(value)
+def _signed(written: str) -> str:
+    return written.replace("-", "−", 1)
+
+
+def _rough(value: float) -> str:
+    """Two digits are enough for the end of an interval.
+
+    >>> _rough(-0.014713), _rough(0.00012), _rough(1234.5)
+    ('−0.015', '0.00012', '1,234')
+    """
+    return _signed(number(value, 3) if abs(value) >= 10 else number(float(f"{value:.2g}"), 6))
