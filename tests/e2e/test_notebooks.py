@@ -27,8 +27,8 @@ def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Applicatio
 
 @pytest.fixture
 def settings(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What `eval "$(sluice env)"` does in the shell that starts Jupyter."""
-    lines = application.sluice("env").stdout.splitlines()
+    """What `eval "$(sluice env --admin)"` does in the shell that starts Jupyter."""
+    lines = application.sluice("env", "--admin").stdout.splitlines()
     for line in lines:
         name, _, value = line.removeprefix("export ").partition("=")
         monkeypatch.setenv(name, value.strip("'"))
@@ -53,7 +53,7 @@ def test_the_notebooks_run_from_top_to_bottom(application: Application) -> None:
     assert "version 1: Accepted with AUC" in explore
     assert "v1 is right for" in explore
     assert "best trial" in tune
-    assert "challenger" in ab
+    assert "promote: challenger is better than champion" in ab
     sagemaker = application.client("sagemaker")
     assert [found["EndpointName"] for found in sagemaker.list_endpoints()["Endpoints"]] == ["sluicegate-churn"]
     assert sagemaker.list_models(NameContains="notebook-")["Models"] == []

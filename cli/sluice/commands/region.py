@@ -164,8 +164,9 @@ def _age(started_at: str) -> str:
 
 @click.command("env")
 @click.option("--shell", type=click.Choice(["sh", "fish"]), default="sh", show_default=True)
+@click.option("--admin", is_flag=True, help="Also SLUICE_ADMIN_KEY: the key that may change what serves.")
 @pass_context
-def env_command(context: Context, shell: str) -> None:
+def env_command(context: Context, shell: str, admin: bool) -> None:
     """Print settings that point AWS clients, curl and notebooks here.
 
     \b
@@ -173,11 +174,11 @@ def env_command(context: Context, shell: str) -> None:
       eval "$(sluice env)"
       sluice env --shell fish | source
     """
-    for line in export_lines(variables(context), shell):
+    for line in export_lines(variables(context, admin=admin), shell):
         click.echo(line)
 
 
-def variables(context: Context) -> dict[str, str]:
+def variables(context: Context, *, admin: bool = False) -> dict[str, str]:
     """What `sluice env` sets. The SLUICE_ ones need the application to be deployed."""
     target = context.target
     values: dict[str, str] = {}
@@ -202,6 +203,7 @@ def variables(context: Context) -> dict[str, str]:
         "SLUICE_API_URL": target.api_url,
         "SLUICE_API_KEY": target.api_key,
         "SLUICE_BUCKET": target.bucket,
+        **({"SLUICE_ADMIN_KEY": target.admin_api_key} if admin else {}),
     }
 
 

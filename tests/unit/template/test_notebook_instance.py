@@ -20,6 +20,7 @@ from sluice.packaging import read_template
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = read_template(ROOT / "template.yaml")
 RESOURCES: dict[str, Any] = TEMPLATE["Resources"]
+MODEL_YAML = "models/notebook-*/model.yaml"
 NOW = 1_795_348_800.0  # 2026-11-22T12:00:00Z
 
 
@@ -32,6 +33,8 @@ def on_start() -> str:
         "DataBucket": "sluicegate-databucket-0123456789abc",
         "NamePrefix": "sluicegate",
         "NotebookIdleMinutes": "60",
+        "Api": "a1b2c3",
+        "AWS::URLSuffix": "amazonaws.com",
     }
     return re.sub(r"\$\{([\w:]+)\}", lambda match: values[match[1]], str(text))
 
@@ -61,8 +64,9 @@ def test_its_role_changes_only_what_notebooks_made() -> None:
         if not changing or statement["Sid"] == "Logs":
             continue
         for resource in statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]:
-            name = resource["Fn::Sub"].rsplit("/", 1)[-1]
-            assert name in ("notebook-${NamePrefix}-*", "${NamePrefix}-notebooks"), statement["Sid"]
+            name = resource["Fn::Sub"].split("/", 1)[-1]
+            allowed = ("notebook-${NamePrefix}-*", "${NamePrefix}-notebooks", "data/notebook-*", MODEL_YAML)
+            assert name in allowed, statement["Sid"]
 
 
 def test_the_script_is_the_file_and_fits() -> None:
@@ -101,6 +105,7 @@ def test_the_script_sets_up_the_folder_and_cron(tmp_path: Path) -> None:
     assert json.loads((folder / "settings.json").read_text()) == {
         "bucket": "sluicegate-databucket-0123456789abc",
         "prefix": "sluicegate",
+        "api_url": "https://a1b2c3.execute-api.eu-west-1.amazonaws.com/v1",
     }
     assert "s3://sluicegate-databucket-0123456789abc/notebooks/" in (tmp_path / "called").read_text()
     cron = (tmp_path / "etc/cron.d/sluicegate-auto-stop").read_text()
