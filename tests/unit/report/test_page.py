@@ -144,8 +144,8 @@ def test_it_says_what_was_measured() -> None:
 @pytest.mark.parametrize(
     ("kind", "words"),
     [
-        ("binary", ("How far AUC of 0.9 falls when one column's values are shuffled among 150 of the 200", "AUC lost")),
-        ("regression", ("How far RMSE of 0.9 rises", "RMSE added")),
+        ("binary", ("AUC is 0.9 over 150 of 200 rows held out. So much of it is lost", "AUC lost")),
+        ("regression", ("RMSE is 0.9 over 150 of 200 rows held out. So much is added to it", "RMSE added")),
     ],
 )
 def test_what_it_goes_by_is_told_both_ways(kind: str, words: tuple[str, ...]) -> None:
