@@ -170,12 +170,7 @@ def test_catboost_trains_prints_and_serves(tmp_path: Path) -> None:
     regex = tunables.TUNABLE["catboost"].objectives["binary"]["auc"].regex or ""
     values = [float(match) for match in re.findall(regex, printed)]
     assert 2 <= len(values) <= 30
-<<<<<<< HEAD
     score = roc_auc_score(y[400:], [float(line) for line in answers.split()])
     assert score == pytest.approx(values[-1], abs=1e-6), "the last line is the kept model's"
-=======
-    answers = [float(line) for line in run("ask.py", str(tmp_path)).split()]
-    assert roc_auc_score(y[400:], answers) == pytest.approx(values[-1], abs=1e-6), "the last line is the kept model's"
     said = json.loads((tmp_path / "importance.json").read_text())["features"]
     assert len(said) == x.shape[1] and sum(said) == pytest.approx(100)
->>>>>>> 5a0a11a (Tell in the docs what a version goes by, and show it in the first notebook)
