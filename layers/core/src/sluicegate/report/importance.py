@@ -40,7 +40,7 @@ def _shuffled(found: Json, metric: str, falls: bool) -> Markup:
         (
             row["column"],
             Markup(span(row["low"], row["high"], row["value"], ends, 0.0)),
-            join([_signed(number(row["value"])), " ", element("small", f"{_rough(row['low'])} to {_rough(row['high'])}")]),
+            _within(row),
         )
         for row in shown
     ]
@@ -117,6 +117,11 @@ def _table(heads: tuple[str, str, str], rows: Iterable[tuple[object, object, obj
 
 def _left_out(count: int, what: str) -> str | None:
     return f"{count:,} {what}." if count > 0 else None
+
+
+def _within(row: Json) -> Markup:
+    interval = element("small", f"{_rough(row['low'])} to {_rough(row['high'])}")
+    return join([_signed(number(row["value"])), " ", interval])
 
 
 def _signed(written: str) -> str:
