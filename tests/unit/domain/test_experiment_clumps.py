@@ -40,6 +40,10 @@ def without_buckets(tally: Tally) -> Tally:
     return Tally(tally.exposures, tally.outcomes, tally.total, tally.squares, tally.errors, tally.latency)
 
 
+def errors_of(hang: Clumps) -> tuple[float, float]:
+    return hang.lanes["b"].errors, hang.lanes["a"].errors
+
+
 def test_subjects_without_names_change_nothing() -> None:
     seen = {"a": without_buckets(lane(1, 900, 9, 0.1, alike=1)), "b": without_buckets(lane(2, 900, 9, 0.1, alike=1))}
     assert clumps(seen, 0, 1) == NONE
@@ -106,7 +110,7 @@ def test_one_subject_shows_nothing_however_often_it_asks() -> None:
     hang = clumps(seen, 0, 1)
     found = effect(seen["b"], seen["a"], 0, 1, hang.of("b", "a"))
     assert found is not None and abs(found.z) < 0.1
-    guard = guardrails.errors("b", seen["b"], seen["a"], 0.01, 0.01, hang.lanes["b"].errors)
+    guard = guardrails.errors("b", seen["b"], seen["a"], 0.01, 0.01, errors_of(hang))
     assert not guard.harmed
     cohorts = {name: [Cohort(0, tally)] for name, tally in seen.items()}
     assert look(HALVES, cohorts, 3 * 86400, 0).decision.kind == "continue"
@@ -117,7 +121,7 @@ def test_errors_of_one_subject_in_a_hundred_are_no_harm_and_of_a_third_are() -> 
     for errors, harmed in ((0.01, False), (0.3, True)):
         ill = lane(2, 300, 20, 0.1, alike=0, errors=errors)
         hang = clumps({"a": healthy, "b": ill}, 0, 1)
-        assert guardrails.errors("b", ill, healthy, 0.01, 0.01, hang.lanes["b"].errors).harmed == harmed
+        assert guardrails.errors("b", ill, healthy, 0.01, 0.01, errors_of(hang)).harmed == harmed
     # by exposures alone two subjects would be enough
     two = Tally(6_000, errors=120)
     assert guardrails.errors("b", two, Tally(6_000), 0.005, 0.01).harmed

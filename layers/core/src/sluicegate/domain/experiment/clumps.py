@@ -61,9 +61,8 @@ def clumps(tallies: Mapping[str, Tally], low: float, high: float) -> Clumps:
     mean = sum(one.outcomes for one in found.values()) / len(found)
     if exposures <= _noise(degrees) and mean <= _noise(together([(1.0, one.degrees) for one in found.values()])):
         return Clumps(dict.fromkeys(tallies, Clump()))
-    # a lane without errors says nothing of how they clump: the lanes' greatest counts for each
-    errors = max(_errors(tally) for tally in tallies.values())
-    lanes = {lane: Clump(max(one.outcomes, 1.0), one.degrees, errors) for lane, one in found.items()}
+    errors = _errors(tallies)
+    lanes = {lane: Clump(max(one.outcomes, 1.0), one.degrees, errors[lane]) for lane, one in found.items()}
     return Clumps(lanes, max(exposures, 1.0) * allowance(degrees))
 
 
@@ -98,12 +97,18 @@ def _outcomes(tally: Tally, spread: float) -> Clump:
     return Clump(effect, degrees)
 
 
-def _errors(tally: Tally) -> float:
-    """Of the share of errors, with its allowance."""
-    rate = (tally.errors + 0.5) / (tally.exposures + 1)
-    pairs = [(one.exposures, float(one.errors)) for one in tally.buckets.values() if one.exposures]
-    effect, degrees = _ratio(pairs, tally.exposures, rate * (1 - rate))
-    return max(effect, 1.0) * allowance(degrees)
+def _errors(tallies: Mapping[str, Tally]) -> dict[str, float]:
+    """Of each lane's share of errors, with its allowance. A lane with few errors says little of how they clump, so its
+    is at least what the lanes say together."""
+    found, clumped, alike = {}, 0.0, 0.0
+    for lane, tally in tallies.items():
+        rate = (tally.errors + 0.5) / (tally.exposures + 1)
+        pairs = [(one.exposures, float(one.errors)) for one in tally.buckets.values() if one.exposures]
+        found[lane] = _ratio(pairs, tally.exposures, rate * (1 - rate))
+        weight = tally.exposures * rate * (1 - rate)
+        clumped, alike = clumped + weight * found[lane][0], alike + weight
+    least = max(clumped / alike, 1.0) if alike else 1.0
+    return {lane: max(effect, least) * allowance(degrees) for lane, (effect, degrees) in found.items()}
 
 
 def _ratio(pairs: Sequence[tuple[int, float]], count: int, spread: float) -> tuple[float, float]:

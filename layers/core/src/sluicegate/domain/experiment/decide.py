@@ -73,8 +73,8 @@ def _guard(design: Design, tallies: Mapping[str, Tally], hang: Clumps) -> tuple[
     found = []
     for lane in design.challengers:
         if design.errors is not None:
-            factor = hang.lanes[lane].errors
-            found.append(guardrails.errors(lane, tallies[lane], champion, design.errors, alpha, factor))
+            factors = (hang.lanes[lane].errors, hang.lanes[design.champion].errors)
+            found.append(guardrails.errors(lane, tallies[lane], champion, design.errors, alpha, factors))
         if design.latency is not None:
             found.append(guardrails.latency(lane, tallies[lane].latency, champion.latency, design.latency, alpha))
     return tuple(found)

@@ -44,14 +44,19 @@ class Guardrail:
 
 
 def errors(
-    lane: str, challenger: Tally, champion: Tally, tolerance: float, alpha: float, clump: float = 1.0
+    lane: str,
+    challenger: Tally,
+    champion: Tally,
+    tolerance: float,
+    alpha: float,
+    clumps: tuple[float, float] = (1.0, 1.0),
 ) -> Guardrail:
-    """``tolerance`` is absolute: .01 allows one more error in a hundred. ``clump``: the errors' design effect, by which
-    what is counted says less."""
+    """``tolerance`` is absolute: .01 allows one more error in a hundred. ``clumps``: the design effects of both lanes'
+    errors, by which what is counted says less."""
     if not challenger.exposures or not champion.exposures:
         return Guardrail(lane, "errors", tolerance, None, None, None, harmed=False)
-    low, _ = rate_interval(challenger.errors / clump, challenger.exposures / clump, alpha)
-    _, high = rate_interval(champion.errors / clump, champion.exposures / clump, alpha)
+    low, _ = rate_interval(challenger.errors / clumps[0], challenger.exposures / clumps[0], alpha)
+    _, high = rate_interval(champion.errors / clumps[1], champion.exposures / clumps[1], alpha)
     return Guardrail(
         lane,
         "errors",
