@@ -63,6 +63,12 @@ def test_from_the_file_to_the_endpoint() -> None:
     assert "evaluated: auc 0.9134 (95 %: 0.889 to 0.9341)" in lines
     assert "registered as version 2: Not worse than version 1." in lines
     assert story.outcome is None
+    way = {"version": 2, "stage": "shifting", "percent": 10, "left_seconds": 300, "least_seconds": 600}
+    said = "version 2 has 10 % of the requests, watched for another 5m; with the other shares 10m at least"
+    assert texts(story, Snapshot({**detail, "way_in": way}, [upload()], [deploying])) == [said]
+    later = {**way, "left_seconds": 60, "least_seconds": 360}
+    assert texts(story, Snapshot({**detail, "way_in": later}, [upload()], [deploying])) == []
+    assert "another 1m; with the other shares 6m" in story.status
     live = run("live", steps=(*steps, "live"), **MEASURED)
     lines = texts(story, Snapshot({"model": "m", "active_run": None}, [upload()], [live]))
     assert lines == ["endpoint in service", "live: version 2"]
