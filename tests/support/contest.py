@@ -22,12 +22,16 @@ from sluicegate.services.experiment_looks import Looks
 from sluicegate.services.experiment_terms import Wanted
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.routing import RoutingTable
+from sluicegate.services.scaling import Scaler
 from sluicegate.services.tallies import hour_of
+from sluicegate.services.variants import Variants
 from tests.support.fakes import FakeBell, World
 from tests.support.flow import PREFIX, REGION, Flow, table
 from tests.support.tallies import FakeTallies
 
 MODEL = "churn"
+ENDPOINT = names.endpoint(PREFIX, MODEL)
+ON_INSTANCES = "endpoint: {instance: ml.m5.large, min: 1, max: 3}\n"
 #: outcomes count when they are in; half an hour between looks
 TERMS: dict[str, Any] = {"no_outcome": "unknown", "look_every": "30m", "max_duration": "3d"}
 
@@ -47,8 +51,10 @@ class Contest(Flow):
         looks = Looks(self.storage, self.tallies)
         blueprint = Blueprint(self.registry, self.storage, self.endpoints, self.jobs, PREFIX, REGION)
         lanes = Lanes(self.registry, self.endpoints, blueprint, PREFIX)
+        scaler = Scaler(self.ledger(), self.scaling, blueprint, PREFIX)
+        variants = Variants(self.registry, self.storage, self.endpoints, blueprint, scaler, PREFIX)
         routing = RoutingTable(self.registry, self.storage, PREFIX)
-        return Experiments(self.ledger(), looks, lanes, routing, FakeBell(self.world))
+        return Experiments(self.ledger(), looks, lanes, variants, routing, FakeBell(self.world))
 
     def deliver(self, kind: str, identity: str, about: Any) -> str:
         if kind == "look":
@@ -132,7 +138,27 @@ class Contest(Flow):
         return {lane["version"]: lane["weight"] for lane in self.storage.json(f"routing/{MODEL}.json")["lanes"]}
 
     def lanes_up(self) -> set[str]:
-        return {name for name in self.endpoints.states if name != names.endpoint(PREFIX, MODEL)}
+        """Endpoints and variants beside the champion's."""
+        endpoints = {name for name in self.endpoints.states if name != ENDPOINT}
+        return endpoints | set(list(self.endpoints.states[ENDPOINT].weights)[1:])
+
+    def weights(self) -> dict[str, float]:
+        """What those get who call SageMaker themselves, by variant."""
+        return dict(self.endpoints.states[ENDPOINT].weights)
+
+
+def _on_instances(flow: Contest) -> None:
+    """As if that had been in model.yaml from the beginning."""
+    for item in flow.registry.runs(MODEL):
+        flow.registry.items["run", MODEL, item["run"]]["settings"] = ON_INSTANCES
+    blueprint = Blueprint(flow.registry, flow.storage, flow.endpoints, flow.jobs, PREFIX, REGION)
+    for version in flow.registry.versions(MODEL):
+        config = names.endpoint_config(PREFIX, MODEL, version["version"])
+        if config in flow.endpoints.variants:
+            del flow.endpoints.endpoint_configs[config]
+            blueprint.config(version)
+    flow.attempt("endpoint", "event", ENDPOINT)
+    assert set(flow.scaling.targets) == {(ENDPOINT, "v3")}
 
 
 @cache
@@ -145,9 +171,12 @@ def _prepared() -> Contest:
     return flow
 
 
-def contest(crash_after: int | None = None, settings: str = "") -> Contest:
-    """A world of its own; ``crash_after`` counts the effects from here."""
+def contest(crash_after: int | None = None, settings: str = "", instances: bool = False) -> Contest:
+    """A world of its own; ``crash_after`` counts the effects from here. ``instances``: the versions, which read alike,
+    are served by instances that scale, so that an experiment's lanes are variants."""
     flow = copy.deepcopy(_prepared())
+    if instances:
+        _on_instances(flow)
     if settings:
         flow.put(f"models/{MODEL}/model.yaml", settings.encode())
         flow.play()

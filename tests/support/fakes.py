@@ -16,7 +16,7 @@ from hashlib import md5
 from pathlib import Path
 from typing import Any
 
-from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound
+from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused
 from sluicegate.domain.items import SummaryItem
 from sluicegate.ports import (
     AlarmSpec,
@@ -36,6 +36,7 @@ from sluicegate.ports import (
     Trial,
     TuningJob,
     TuningSpec,
+    VariantSpec,
 )
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -421,17 +422,22 @@ class FakeEndpoints:
         self.states: dict[str, EndpointState] = {}
         self.orders: list[str] = []
         self.guards: dict[str, BlueGreen | None] = {}
+        self.kept: dict[str, bool] = {}
+        #: all variants of a config, by name
+        self.variants: dict[str, dict[str, VariantSpec]] = {}
+        self._weighed: dict[str, Mapping[str, float]] = {}
         self.tagged: dict[str, dict[str, str]] = {}
 
     def tags(self, arn: str) -> Mapping[str, str]:
         return self.tagged[arn]
 
-    def create_config(
-        self, name: str, model_name: str, variant: str, size: Serverless | Instances, tags: Mapping[str, str]
-    ) -> None:
+    def create_config(self, name: str, variants: Sequence[VariantSpec], tags: Mapping[str, str]) -> None:
         if name in self.endpoint_configs:
             raise AlreadyExists(name)
-        self.endpoint_configs[name] = (model_name, variant, size)
+        assert len({one.name for one in variants}) == len(variants), "variants of one name"
+        assert len(variants) == 1 or all(isinstance(one.size, Instances) for one in variants), "serverless has one"
+        self.variants[name] = {one.name: one for one in variants}
+        self.endpoint_configs[name] = (variants[0].model_name, variants[0].name, variants[0].size)
         self.world.effect(f"config {name}")
 
     def config_variant(self, name: str) -> str:
@@ -463,18 +469,31 @@ class FakeEndpoints:
         self.orders.append(config)
         self.world.effect(f"create endpoint {name} {config}")
 
-    def update(self, name: str, config: str, guard: BlueGreen | None = None) -> None:
+    def update(self, name: str, config: str, guard: BlueGreen | None = None, keep: bool = False) -> None:
         if self.endpoint(name).status != "InService":
             raise Conflict(name)
         assert config in self.endpoint_configs
+        if config == self.endpoint(name).config:
+            raise Refused(f"Cannot update endpoint {name} to the endpoint configuration that it already has")
         if guard is not None:
+            alone = (len(self.variants[one]) == 1 for one in (self.states[name].config, config))
+            assert all(alone), "a guarded update wants one variant"
             old, new = self.endpoint_configs[self.states[name].config], self.endpoint_configs[config]
             assert old[1] == new[1], "a guarded update wants one variant name"
             assert isinstance(old[2], Instances) and isinstance(new[2], Instances), "not for serverless"
-        self.guards[config] = guard
+        self.guards[config], self.kept[config] = guard, keep
         self.states[name] = replace(self.states[name], status="Updating", pending_config=config, failure_reason="")
         self.orders.append(config)
         self.world.effect(f"update endpoint {name} {config}")
+
+    def weigh(self, name: str, weights: Mapping[str, float]) -> None:
+        state = self.endpoint(name)
+        if state.status != "InService":
+            raise Conflict(name)
+        assert set(weights) <= set(self.variants[state.config]), "variants that are not there"
+        self._weighed[name] = weights
+        self.states[name] = replace(state, status="Updating", failure_reason="")
+        self.world.effect(f"weigh {name}")
 
     def delete(self, name: str) -> None:
         del self.states[name]
@@ -483,8 +502,14 @@ class FakeEndpoints:
     def settle(self, name: str, failure: str = "") -> None:
         """SageMaker's doing: what was ordered is done, or failed and the old config serves on."""
         state = self.states[name]
+        weighed = self._weighed.pop(name, None)
         if not failure:
-            state = replace(state, status="InService", config=state.pending_config or state.config, pending_config=None)
+            config = state.pending_config or state.config
+            found = dict(weighed or {})
+            for variant, spec in self.variants[config].items():
+                stays = weighed is not None or self.kept.get(config, False)
+                found.setdefault(variant, state.weights.get(variant, spec.weight) if stays else spec.weight)
+            state = replace(state, status="InService", config=config, pending_config=None, weights=found)
         elif state.status == "Creating":
             state = replace(state, status="Failed", failure_reason=failure)
         else:

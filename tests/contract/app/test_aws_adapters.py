@@ -24,7 +24,16 @@ from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
 from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFound, Refused, Transient, UserError
-from sluicegate.ports import AlarmSpec, Change, Instances, PackageSpec, Serverless, TrainingSpec, TransformSpec
+from sluicegate.ports import (
+    AlarmSpec,
+    Change,
+    Instances,
+    PackageSpec,
+    Serverless,
+    TrainingSpec,
+    TransformSpec,
+    VariantSpec,
+)
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/sluicegate-churn/3"
@@ -241,7 +250,7 @@ def test_an_endpoint_config_as_sagemaker_takes_it(sagemaker: Any, size: Any) -> 
     with Stubber(sagemaker) as stub:
         arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint-config/a"
         stub.add_response("create_endpoint_config", {"EndpointConfigArn": arn})
-        SageMakerEndpoints(sagemaker).create_config("sluicegate-churn-v1", "model", "v1", size, {})
+        SageMakerEndpoints(sagemaker).create_config("sluicegate-churn-v1", [VariantSpec("v1", "model", size)], {})
         stub.assert_no_pending_responses()
 
 

@@ -17,7 +17,7 @@ from sluicegate.adapters.bell import EventBridgeBell
 from sluicegate.adapters.endpoints import SageMakerEndpoints, deployment_config
 from sluicegate.adapters.scaling import ApplicationAutoScaling
 from sluicegate.domain.errors import Transient
-from sluicegate.ports import AlarmSpec, BlueGreen, Instances, Serverless
+from sluicegate.ports import AlarmSpec, BlueGreen, Instances, Serverless, VariantSpec
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 FLEET = {"EndpointName": "sluicegate-churn", "VariantName": "v1"}
@@ -71,11 +71,11 @@ class Recorder:
 def test_instances_may_be_captured_and_serverless_never_is() -> None:
     client = Recorder("sagemaker")
     size = Instances("ml.m5.large", 1, capture=20, capture_to="s3://data/data-capture/churn")
-    SageMakerEndpoints(client).create_config("c-v2", "m", "v1", size, {})
+    SageMakerEndpoints(client).create_config("c-v2", [VariantSpec("v1", "m", size)], {})
     capture = client.asked["CreateEndpointConfig"]["DataCaptureConfig"]
     assert (capture["InitialSamplingPercentage"], capture["DestinationS3Uri"]) == (20, "s3://data/data-capture/churn")
     for plain in (Instances("ml.m5.large", 1), Serverless(2048, 5)):
-        SageMakerEndpoints(client).create_config("c-v2", "m", "v1", plain, {})
+        SageMakerEndpoints(client).create_config("c-v2", [VariantSpec("v1", "m", plain)], {})
         assert "DataCaptureConfig" not in client.asked["CreateEndpointConfig"]
 
 

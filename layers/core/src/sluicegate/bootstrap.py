@@ -56,6 +56,7 @@ from sluicegate.services.record import Record
 from sluicegate.services.register import Register
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.routing import RoutingTable
+from sluicegate.services.scaling import Scaler
 from sluicegate.services.shadow import Shadow
 from sluicegate.services.sleep_orders import SleepOrders
 from sluicegate.services.sleeping import table_price
@@ -64,6 +65,7 @@ from sluicegate.services.track import Track
 from sluicegate.services.train import Start
 from sluicegate.services.training import Training
 from sluicegate.services.unheard import Unheard
+from sluicegate.services.variants import Variants
 from sluicegate.services.wake import Wake
 from sluicegate.services.wake_endpoint import WakeEndpoint
 from sluicegate.services.withdraw import Withdraw
@@ -231,8 +233,10 @@ def experiments() -> Experiments:
     endpoints = SageMakerEndpoints(client("sagemaker"))
     blueprint = Blueprint(registry(), storage(), endpoints, jobs(), prefix(), region())
     lanes = Lanes(registry(), endpoints, blueprint, prefix())
+    scaler = Scaler(ledger(), scaling(), blueprint, prefix())
+    variants = Variants(registry(), storage(), endpoints, blueprint, scaler, prefix())
     routing = RoutingTable(registry(), storage(), prefix())
-    return Experiments(ledger(), Looks(storage(), tallies), lanes, routing, bell())
+    return Experiments(ledger(), Looks(storage(), tallies), lanes, variants, routing, bell())
 
 
 @cache

@@ -345,6 +345,7 @@ class EndpointState:
     failure_reason: str = ""
     created: datetime | None = None
     arn: str = ""
+    weights: Mapping[str, float] = field(default_factory=dict)  # of the variants that serve: what was asked for last
 
     @property
     def free(self) -> bool:
@@ -376,6 +377,16 @@ class Instances:
 
 
 @dataclass(frozen=True)
+class VariantSpec:
+    """A production variant. SageMaker sends it its ``weight`` over the sum of all, of the requests that name none."""
+
+    name: str
+    model_name: str
+    size: Serverless | Instances
+    weight: float = 1.0
+
+
+@dataclass(frozen=True)
 class BlueGreen:
     """SageMaker's own guarded update. ``strategy``: all_at_once | canary | linear; ``percent`` is the first share, or
     each step; each is kept for ``wait_seconds``; an alarm of ``alarms`` takes the update back."""
@@ -387,14 +398,18 @@ class BlueGreen:
 
 
 class Endpoints(Protocol):
-    def create_config(
-        self, name: str, model_name: str, variant: str, size: Serverless | Instances, tags: Mapping[str, str]
-    ) -> None: ...  # AlreadyExists
+    def create_config(self, name: str, variants: Sequence[VariantSpec], tags: Mapping[str, str]) -> None:
+        """Data are captured, of all variants, as the first one's size says. Raises ``AlreadyExists``."""
+
     def config_variant(self, name: str) -> str: ...  # NotFound
     def delete_config(self, name: str) -> None: ...  # NotFound
     def endpoint(self, name: str) -> EndpointState: ...  # NotFound
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None: ...  # AlreadyExists
-    def update(self, name: str, config: str, guard: BlueGreen | None = None) -> None: ...  # Conflict: busy
+    def update(self, name: str, config: str, guard: BlueGreen | None = None, keep: bool = False) -> None:
+        """``keep``: variants that stay keep their weight and as many instances as they have now. Raises ``Conflict``
+        while the endpoint is busy."""
+
+    def weigh(self, name: str, weights: Mapping[str, float]) -> None: ...  # by variant; Conflict: busy
     def delete(self, name: str) -> None: ...
     def tags(self, arn: str) -> Mapping[str, str]: ...
 

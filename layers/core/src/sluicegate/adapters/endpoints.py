@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from sluicegate.adapters.aws import translated
 from sluicegate.adapters.jobs import tag_list
 from sluicegate.domain.errors import AlreadyExists, Conflict
-from sluicegate.ports import BlueGreen, EndpointState, Instances, Serverless
+from sluicegate.ports import BlueGreen, EndpointState, Instances, Serverless, VariantSpec
 
 _TERMINATION_SECONDS = 120
 _START_SECONDS = 1800
@@ -21,21 +22,8 @@ class SageMakerEndpoints:
     def __init__(self, sagemaker: Any) -> None:
         self._sagemaker = sagemaker
 
-    def create_config(
-        self, name: str, model_name: str, variant: str, size: Serverless | Instances, tags: Mapping[str, str]
-    ) -> None:
-        production: dict[str, Any] = {"VariantName": variant, "ModelName": model_name}
-        if isinstance(size, Serverless):
-            production["ServerlessConfig"] = {
-                "MemorySizeInMB": size.memory_mb,
-                "MaxConcurrency": size.max_concurrency,
-            }
-        else:
-            production |= {
-                "InstanceType": size.type,
-                "InitialInstanceCount": size.count,
-                "InitialVariantWeight": 1.0,
-            }
+    def create_config(self, name: str, variants: Sequence[VariantSpec], tags: Mapping[str, str]) -> None:
+        size = variants[0].size
         capture: dict[str, Any] = {}
         if isinstance(size, Instances) and size.capture:
             capture["DataCaptureConfig"] = {
@@ -50,7 +38,10 @@ class SageMakerEndpoints:
             }
         with translated():
             self._sagemaker.create_endpoint_config(
-                EndpointConfigName=name, ProductionVariants=[production], Tags=tag_list(tags), **capture
+                EndpointConfigName=name,
+                ProductionVariants=[production_variant(variant) for variant in variants],
+                Tags=tag_list(tags),
+                **capture,
             )
 
     def config_variant(self, name: str) -> str:
@@ -78,20 +69,30 @@ class SageMakerEndpoints:
             failure_reason=found.get("FailureReason", ""),
             created=found.get("CreationTime"),
             arn=found.get("EndpointArn", ""),
+            weights={
+                variant["VariantName"]: float(variant.get("DesiredWeight", variant.get("CurrentWeight", 0.0)))
+                for variant in found.get("ProductionVariants") or []
+            },
         )
 
     def create(self, name: str, config: str, tags: Mapping[str, str]) -> None:
         with translated():
             self._sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=config, Tags=tag_list(tags))
 
-    def update(self, name: str, config: str, guard: BlueGreen | None = None) -> None:
+    def update(self, name: str, config: str, guard: BlueGreen | None = None, keep: bool = False) -> None:
         """``Conflict`` while another update is under way (SageMaker says ValidationException or ResourceInUse)."""
-        guarded = {} if guard is None else {"DeploymentConfig": deployment_config(guard)}
-        try:
-            with translated():
-                self._sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config, **guarded)
-        except AlreadyExists as error:
-            raise Conflict(str(error)) from error
+        more: dict[str, Any] = {} if guard is None else {"DeploymentConfig": deployment_config(guard)}
+        if keep:
+            more["RetainAllVariantProperties"] = True
+        with _busy():
+            self._sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=config, **more)
+
+    def weigh(self, name: str, weights: Mapping[str, float]) -> None:
+        desired = [{"VariantName": variant, "DesiredWeight": weight} for variant, weight in weights.items()]
+        with _busy():
+            self._sagemaker.update_endpoint_weights_and_capacities(
+                EndpointName=name, DesiredWeightsAndCapacities=desired
+            )
 
     def delete(self, name: str) -> None:
         with translated():
@@ -115,6 +116,30 @@ def _stages(pending: Mapping[str, Any]) -> list[Mapping[str, Any]]:
 
 def _began(stage: Mapping[str, Any]) -> Any:
     return stage["StartTime"]
+
+
+@contextmanager
+def _busy() -> Iterator[None]:
+    """Around a change of an endpoint: "in use" means that another one is under way."""
+    try:
+        with translated():
+            yield
+    except AlreadyExists as error:
+        raise Conflict(str(error)) from error
+
+
+def production_variant(spec: VariantSpec) -> dict[str, Any]:
+    """SageMaker's ProductionVariant. A serverless one has no other beside it, so it needs no weight."""
+    found: dict[str, Any] = {"VariantName": spec.name, "ModelName": spec.model_name}
+    if isinstance(spec.size, Serverless):
+        limits = {"MemorySizeInMB": spec.size.memory_mb, "MaxConcurrency": spec.size.max_concurrency}
+        return {**found, "ServerlessConfig": limits}
+    return {
+        **found,
+        "InstanceType": spec.size.type,
+        "InitialInstanceCount": spec.size.count,
+        "InitialVariantWeight": spec.weight,
+    }
 
 
 def deployment_config(guard: BlueGreen) -> dict[str, Any]:

@@ -99,7 +99,7 @@ class RolloutItem(TypedDict):
 
 
 class ScaledItem(TypedDict):
-    """The variant that autoscaling was asked for: from ``min`` to ``max`` instances at ``requests`` a minute each."""
+    """A variant that autoscaling was asked for: from ``min`` to ``max`` instances at ``requests`` a minute each."""
 
     variant: str
     min: int
@@ -179,7 +179,7 @@ class ModelItem(SummaryItem, total=False):
     sleep: SleepItem | None  # None: the endpoint is not shut down
     saved: SavedItem | None
     awake_since: str | None  # when the endpoint was woken last
-    scaled: ScaledItem | None
+    scaled: list[ScaledItem] | None  # variants of the endpoint, the live version's first
     ordered_at: str | None  # when the endpoint was told to serve deploying_version
     settling: bool | None  # the registry moved, and what follows (routing, tidying up, looking again) is not done yet
     awaited: list[int] | None  # versions registered, of whose decision SageMaker's registry has not told yet
@@ -349,6 +349,7 @@ class ExperimentItem(TypedDict, total=False):
     decides: str  # automatic | manual
     look_every: int  # seconds
     lanes: list[ContenderItem]  # the champion first
+    lanes_as: str  # variants of the model's endpoint | endpoints of their own; absent until the first is ordered
     weights: dict[str, float]  # each slot's share of the traffic as it was last set
     design: dict[str, Any]
     asked: dict[str, str]  # {who, why}
@@ -368,6 +369,7 @@ class ExperimentItem(TypedDict, total=False):
     looked_at: str | None
     information: list[float]  # of the looks that tested
     settled_at: str | None  # since when nobody is sent to the lanes that go
+    ordered_at: str | None  # when SageMaker was told to bring up the lanes as variants
 
 
 KEPT: dict[str, frozenset[str]] = {
@@ -410,7 +412,7 @@ KEPT: dict[str, frozenset[str]] = {
     ),
     "version": frozenset({"model", "reason", "released", "variant", "alarms", "attempt", "stage_told"}),
     "batch": frozenset({"model", "etag", "sequencer"}),
-    "experiment": frozenset({"model", "looked_at", "information", "settled_at"}),
+    "experiment": frozenset({"model", "looked_at", "information", "settled_at", "ordered_at"}),
 }
 
 

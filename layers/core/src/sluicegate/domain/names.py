@@ -216,8 +216,26 @@ def lane_endpoint(prefix: str, model: str, version: int) -> str:
 
 
 def lane_config(prefix: str, model: str, cause: str) -> str:
-    """The endpoint config that has the lanes of an experiment or rollout (8 hex) as variants of one endpoint."""
+    """The endpoint config that has the lanes of an experiment (8 hex) as variants of one endpoint."""
     return f"{endpoint(prefix, model)}-X{cause}"
+
+
+def config_cause(prefix: str, model: str, config: str | None) -> str | None:
+    """The experiment whose lanes an endpoint config of ours has as its variants.
+
+    >>> config_cause("sluicegate", "churn", lane_config("sluicegate", "churn", "1f2e3d4c"))
+    '1f2e3d4c'
+    >>> config_cause("sluicegate", "churn", endpoint_config("sluicegate", "churn", 12)) is None
+    True
+    """
+    match = re.fullmatch(rf"{re.escape(endpoint(prefix, model))}-X([0-9a-f]{{8}})", config or "")
+    return match[1] if match else None
+
+
+def lane_variant(version: int) -> str:
+    """A further lane's variant on the model's own endpoint. Not the one that the version would serve under alone: that
+    may be the champion's, which it adopts where both read alike, and then two variants of one config had one name."""
+    return f"lane-{version}"
 
 
 def variant(version: int) -> str:

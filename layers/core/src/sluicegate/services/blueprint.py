@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 
 from sluicegate.domain import algorithms, names
 from sluicegate.domain.errors import AlreadyExists
 from sluicegate.domain.items import VersionItem
 from sluicegate.domain.settings import Endpoint, ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Endpoints, Instances, Jobs, RegistryReader, Serverless, Storage
+from sluicegate.ports import Endpoints, Instances, Jobs, RegistryReader, Serverless, Storage, VariantSpec
 from sluicegate.services import serving_model
 from sluicegate.services.ledger import tags, trained_by
 from sluicegate.services.routing import variant_of
@@ -30,16 +31,23 @@ class Blueprint:
 
     def config(self, version: VersionItem) -> str:
         """The name of the version's endpoint config, which is there from now on."""
-        model, number = version["model"], version["version"]
-        name = names.endpoint_config(self._prefix, model, number)
-        job = names.training_job(self._prefix, model, version["run"])
-        if any(line["status"] in ("retired", "failed") for line in version["history"]):
-            self._remake(version, job)  # it served before, and may have been tidied up since
+        name = names.endpoint_config(self._prefix, version["model"], version["version"])
+        self.make(name, version["model"], [self.variant(version, variant_of(version))])
+        return name
+
+    def make(self, name: str, model: str, variants: Sequence[VariantSpec]) -> None:
+        """The endpoint config is there from now on."""
         try:
-            self._endpoints.create_config(name, job, variant_of(version), self.size(version), tags(model))
+            self._endpoints.create_config(name, variants, tags(model))
         except AlreadyExists:
             log.info("endpoint config %s is there already", name)
-        return name
+
+    def variant(self, version: VersionItem, name: str, weight: float = 1.0) -> VariantSpec:
+        """The version as a variant of that name; its SageMaker Model is there from now on."""
+        job = names.training_job(self._prefix, version["model"], version["run"])
+        if any(line["status"] in ("retired", "failed") for line in version["history"]):
+            self._remake(version, job)  # it served before, and may have been tidied up since
+        return VariantSpec(name, job, self.size(version), weight)
 
     def size(self, version: VersionItem) -> Serverless | Instances:
         endpoint = self._settings(version).endpoint

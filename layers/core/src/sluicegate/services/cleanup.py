@@ -12,6 +12,7 @@ from sluicegate.domain.errors import Conflict, NotFound
 from sluicegate.domain.items import ModelItem, VersionItem
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Endpoints, EndpointState, Jobs, Registry
+from sluicegate.services.variants import serves
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +51,8 @@ class Cleanup:
         if experiment is not None:
             kept |= {lane["version"] for lane in self._registry.experiment(model, experiment)["lanes"]}
         if state is not None:
-            kept |= {names.config_version(self._prefix, model, name) for name in (state.config, state.pending_config)}
+            configs = (state.config, state.pending_config)
+            kept |= {serves(self._registry, self._prefix, model, config) for config in configs}
         for version in versions:
             number = version["version"]
             if version["status"] not in _DONE_WITH or number in kept or version.get("released"):

@@ -6,8 +6,10 @@ part of a call lost. The order of what it does makes that safe:
 
 * a lane is up before the registry sends traffic to it, and the routing is written after the registry;
 * who leaves loses its traffic first; its lane goes ``DRAIN`` later, when nobody reads the old routing any more;
-* the champion's lane is never touched here: a promoted challenger takes its place as every version does, by the
-  rollout, and until it has, both serve as before;
+* the champion's lane stays as it is: a promoted challenger takes its place as every version does, by the rollout, and
+  until it has, both serve as before;
+* where the lanes are variants of one endpoint (``services.variants``), SageMaker's weights are made to follow the
+  traffic last, whatever was done before;
 * an experiment ends only when all that was decided is done, so whatever is lost on the way is done at the next look.
 """
 
@@ -17,7 +19,7 @@ import logging
 from datetime import datetime, timedelta
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import NotFound, Refused, Transient
+from sluicegate.domain.errors import Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import (
     ContenderItem,
     ExperimentItem,
@@ -32,12 +34,13 @@ from sluicegate.domain.shadow import SHADOW
 from sluicegate.ports import RolloutBell
 from sluicegate.services.contests import begin, known
 from sluicegate.services.experiment_looks import Looks, is_due
-from sluicegate.services.experiment_steps import CONTESTS, Steps, strategy
+from sluicegate.services.experiment_steps import CONTESTS, SHARING, Steps, strategy
 from sluicegate.services.experiment_terms import CHAMPION, CannotStart, Wanted
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.routing import RoutingTable, variant_of
 from sluicegate.services.ticks import each, ring
+from sluicegate.services.variants import Variants
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,8 @@ log = logging.getLogger(__name__)
 DRAIN = timedelta(seconds=60)
 #: lanes that are not up by then never will be: SageMaker itself gives an endpoint up after about an hour
 LONGEST_START = timedelta(hours=2)
+#: what the lanes of an experiment are
+VARIANTS, ENDPOINTS = "variants", "endpoints"
 _AGAIN = "again"
 #: more steps than there are between a start and an end
 _MOST_STEPS = 12
@@ -62,11 +67,20 @@ _DECISIONS = {
 class Experiments:
     """``bell`` wakes the rollouts, when a version is to be promoted."""
 
-    def __init__(self, ledger: Ledger, looks: Looks, lanes: Lanes, routing: RoutingTable, bell: RolloutBell) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        looks: Looks,
+        lanes: Lanes,
+        variants: Variants,
+        routing: RoutingTable,
+        bell: RolloutBell,
+    ) -> None:
         self._ledger = ledger
         self._registry = ledger.registry
         self._looks = looks
         self._lanes = lanes
+        self._variants = variants
         self._routing = routing
         self._bell = bell
         self._prefix = ledger.prefix
@@ -89,8 +103,10 @@ class Experiments:
         for _ in range(_MOST_STEPS):
             word = self._advance(model, now, recover)
             if word != _AGAIN:
-                return word
-        log.warning("the experiment of %s is not at rest after %s steps", model, _MOST_STEPS)
+                break
+        else:
+            log.warning("the experiment of %s is not at rest after %s steps", model, _MOST_STEPS)
+        self._weigh(model)
         return word
 
     def _advance(self, model: str, now: datetime, recover: bool) -> str:
@@ -109,7 +125,7 @@ class Experiments:
             self._decide(found, broken, now)
             return _AGAIN
         if found["status"] == "starting":
-            return self._bring(found, now)
+            return self._bring(item, found, now)
         if is_due(found, now):
             return self._look(found, now)
         if recover:
@@ -139,13 +155,23 @@ class Experiments:
         self._ledger.step(model, now, lambda found: self._steps.uncontested(found, number))
         return "none"  # on the way to the endpoint, if it may serve: the rollouts' next tick takes it on
 
-    def _bring(self, found: ExperimentItem, now: datetime) -> str:
+    def _bring(self, item: ModelItem, found: ExperimentItem, now: datetime) -> str:
         model, cause = found["model"], found["experiment"]
+        if found.get("lanes_as") is None:
+            lanes_as = VARIANTS if self._variants.fits(found) else ENDPOINTS
+            self._ledger.step(model, now, lambda one: self._steps.placed(one, found, lanes_as))
+            return _AGAIN
         lanes, shadow = self._placed(found)
         try:
-            word = self._lanes.bring(model, [*lanes, *([shadow] if shadow is not None else [])], cause, now)
+            if found["lanes_as"] == VARIANTS:
+                word = self._variants.bring(found)
+            else:
+                word = self._lanes.bring(model, [*lanes, *([shadow] if shadow is not None else [])], cause, now)
         except Refused as error:
             word = f"failed:{error}"
+        if word == "ordered":
+            self._ledger.step(model, now, lambda one: self._steps.ordered(one, found, now))
+            return "starting"
         if word == "ready":
             self._ledger.step(model, now, lambda _: self._steps.share(found, lanes, shadow, now))
             self._routing.publish(model)
@@ -174,7 +200,27 @@ class Experiments:
             version = self._registry.version(found["model"], lane["version"])
             if version["status"] != "approved":
                 return _ended("stop", f"Version {lane['version']} is {version['status']} now.", now)
+        if found.get("lanes_as") == VARIANTS and found["status"] in SHARING:
+            lost = self._variants.lost(found)
+            return _failed(lost, now) if lost is not None else None
         return None
+
+    def _weigh(self, model: str) -> None:
+        """Those who call SageMaker themselves are shared as the traffic is. Every end of a call does it again."""
+        try:
+            item = self._registry.model(model)
+        except NotFound:
+            return
+        found = known(self._registry, model, item.get("experiment"))
+        if found is None or found.get("lanes_as") != VARIANTS or found["status"] == "starting":
+            return
+        traffic = item.get("traffic")
+        lanes = traffic["lanes"] if traffic is not None and traffic["cause"] == found["experiment"] else []
+        shares = {lane["slot"]: lane["weight"] for lane in lanes} or {CHAMPION: 1.0}
+        try:
+            self._variants.weigh(found, shares)
+        except Conflict as error:
+            log.info("the weights of %s wait for the endpoint: %s", model, error)
 
     def _look(self, found: ExperimentItem, now: datetime) -> str:
         model = found["model"]
@@ -209,7 +255,10 @@ class Experiments:
         if now < moment(settled) + DRAIN:
             return "draining"
         try:
-            self._lanes.drop(model, found["experiment"], None, now)
+            if found.get("lanes_as") == VARIANTS:
+                self._variants.drop(item, found, now)
+            else:
+                self._lanes.drop(model, found["experiment"], None, now)
         except Transient as error:
             log.info("lanes of experiment %s of %s: %s", found["experiment"], model, error)
             return "draining"
@@ -235,15 +284,19 @@ class Experiments:
         """The lanes as the traffic names them: where each version answers, and its share."""
         model, design = found["model"], found["design"]
         shares = design.get("shares", {})
-        lanes = [self._lane(model, lane, float(shares.get(lane["slot"], 1.0))) for lane in found["lanes"]]
+        apart = found.get("lanes_as") != VARIANTS
+        lanes = [self._lane(model, lane, float(shares.get(lane["slot"], 1.0)), apart) for lane in found["lanes"]]
         if found["mode"] != "shadow":
             return lanes, None
         return lanes[:1], ShadowItem(**{**lanes[1], "slot": SHADOW, "sample": float(design["sample"])})
 
-    def _lane(self, model: str, lane: ContenderItem, weight: float) -> LaneItem:
-        number, champion = lane["version"], lane["slot"] == CHAMPION
-        endpoint = names.endpoint(self._prefix, model) if champion else names.lane_endpoint(self._prefix, model, number)
-        variant = variant_of(self._registry.version(model, number))
+    def _lane(self, model: str, lane: ContenderItem, weight: float, apart: bool) -> LaneItem:
+        """``apart``: a challenger's is an endpoint of its own."""
+        number, own = lane["version"], lane["slot"] == CHAMPION or apart
+        endpoint = names.endpoint(self._prefix, model)
+        if lane["slot"] != CHAMPION and apart:
+            endpoint = names.lane_endpoint(self._prefix, model, number)
+        variant = variant_of(self._registry.version(model, number)) if own else names.lane_variant(number)
         return LaneItem(slot=lane["slot"], version=number, weight=weight, endpoint=endpoint, variant=variant)
 
 

@@ -153,6 +153,20 @@ class Steps:
         message += f" when experiment {active} has ended." if active is not None else "."
         return Step(message, fields | {"challenging": number, "challenging_at": decided}, changes)
 
+    def placed(self, item: ModelItem, found: ExperimentItem, lanes_as: str) -> Step | None:
+        """Where the lanes come up, decided once: they must be found there at the end, too."""
+        current = self._current(found)
+        if current["status"] != "starting" or current.get("lanes_as"):
+            return None
+        return Step(item["message"], {}, [_written(current, {"lanes_as": lanes_as})])
+
+    def ordered(self, item: ModelItem, found: ExperimentItem, now: datetime) -> Step | None:
+        """SageMaker took the order for the lanes' variants; an endpoint that is free without them has failed then."""
+        current = self._current(found)
+        if current["status"] != "starting" or current.get("ordered_at"):
+            return None
+        return Step(item["message"], {}, [_written(current, {"ordered_at": stamp(now)})])
+
     def share(
         self,
         found: ExperimentItem,

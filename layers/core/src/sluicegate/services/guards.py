@@ -11,19 +11,18 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
-from sluicegate.domain import algorithms, names
-from sluicegate.domain.dataset import Wires
+from sluicegate.domain import names
 from sluicegate.domain.errors import NotFound, Refused
 from sluicegate.domain.items import ModelItem, ShiftItem, VersionItem, stamp
 from sluicegate.domain.settings_deployment import Guard
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Alarms, AlarmSpec, Change, Endpoints, EndpointState, Instances, Metrics, Registry, Storage
-from sluicegate.services import datasets
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import tags
 from sluicegate.services.prediction_shift import THRESHOLDS, PredictionShift, Shift
+from sluicegate.services.reading import reading
 from sluicegate.services.routing import variant_of
 
 log = logging.getLogger(__name__)
@@ -76,10 +75,12 @@ class Guards:
             return DIRECT
         champion = self._registry.version(item["model"], live)
         sizes = [self._blueprint.size(champion), self._blueprint.size(version)]
-        alike = self._reading(champion) == self._reading(version)
+        alike = reading(self._registry, self._storage, champion) == reading(self._registry, self._storage, version)
         # whose predictions they are can't be told while both fleets answer under one variant name (decision 55)
         told_apart = "predictions" in guard.rollback_on and guard.strategy != "all_at_once"
-        if told_apart or not alike or not all(isinstance(size, Instances) for size in sizes):
+        # SageMaker guards no update of an endpoint with several variants, as one has on which an experiment ends
+        several = names.config_cause(self._prefix, item["model"], state.config) is not None
+        if told_apart or several or not alike or not all(isinstance(size, Instances) for size in sizes):
             return Way("lanes", guard)
         return Way("native" if self._share_variant(champion, version) else "lanes", guard)
 
@@ -102,18 +103,6 @@ class Guards:
                 ]
             )
             return True
-
-    def _reading(self, version: VersionItem) -> dict[str, Any]:
-        """All that decides what is sent to the version and how its answer is read."""
-        model = version["model"]
-        document = datasets.of_version(self._storage, model, version["version"], version["dataset_version"])
-        settings = parse_settings(self._registry.run(model, version["run"]).get("settings") or "")
-        return {
-            "encoder": document["encoder"],
-            "problem": datasets.problem_of(document, version),
-            "wire": Wires.from_json(document.get("wire")).infer,
-            **algorithms.of(settings).lane(),
-        }
 
     # watching
 

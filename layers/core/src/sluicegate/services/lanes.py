@@ -1,7 +1,8 @@
 """Endpoints for lanes of traffic beyond the champion's: brought up before traffic is sent there, dropped after it left.
 
 Each further lane is an endpoint of its own (``names.lane_endpoint``) with the version's own endpoint config, serverless
-or on instances: a lane comes and goes without a change to the champion's endpoint.
+or on instances: a lane comes and goes without a change to the champion's endpoint. Where all versions of an experiment
+read alike, on instances, its lanes are variants of the champion's endpoint instead (``services.variants``).
 """
 
 from __future__ import annotations

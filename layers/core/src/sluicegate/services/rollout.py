@@ -30,6 +30,7 @@ from sluicegate.services.ramp import SWITCH, Ramp
 from sluicegate.services.routing import RoutingTable, variant_of
 from sluicegate.services.scaling import Scaler
 from sluicegate.services.slumber import Slumber, Unwakeable
+from sluicegate.services.variants import serves
 
 log = logging.getLogger(__name__)
 
@@ -140,10 +141,12 @@ class Rollout:
         model, live = item["model"], item.get("live_version")
         if state is None or not state.free:
             return None
-        serving = names.config_version(self._prefix, model, state.config)
-        if serving is None or serving == live:
+        serving = serves(self._registry, self._prefix, model, state.config)
+        # an order for an experiment's variants that came when the experiment was over
+        stale = names.config_cause(self._prefix, model, state.config) not in (None, item.get("experiment"))
+        if serving is None or (serving == live and not stale):
             return None
-        if self._registry.version(model, serving)["status"] not in ("retired", "failed", "rejected"):
+        if not stale and self._registry.version(model, serving)["status"] not in ("retired", "failed", "rejected"):
             return None
         log.warning("the endpoint of %s serves version %s; it goes back to %s", model, serving, live)
         if live is None:
@@ -207,9 +210,7 @@ class Rollout:
             if state is None:
                 self._endpoints.create(name, config, tags(model))
             else:
-                scaled = item.get("scaled")
-                if scaled is not None and scaled["variant"] != variant_of(version):
-                    self._scaler.stop(item, now)
+                self._scaler.stop(item, now, keep=variant_of(version))
                 self._endpoints.update(name, config, self._watched(item, version, config, way, now))
         except (AlreadyExists, Conflict) as error:
             log.info("endpoint %s is busy: %s", name, error)
@@ -289,7 +290,8 @@ class Rollout:
 
     def _settle(self, item: ModelItem, state: EndpointState | None, now: datetime, recover: bool) -> str:
         model = item["model"]
-        serving = names.config_version(self._prefix, model, state.config) if state is not None and state.free else None
+        config = state.config if state is not None and state.free else None
+        serving = serves(self._registry, self._prefix, model, config)
         deploying = item.get("deploying_version")
         if serving is not None and serving != item.get("live_version"):
             self._outcomes.live(item, serving, now)
@@ -302,7 +304,7 @@ class Rollout:
         self._cleanup.clean(current, state)
         self._guards.forget(model)
         if serving is not None and serving == current.get("live_version"):
-            self._scaler.follow(current, now)
+            self._scaler.follow(current, config, now)
         last = self._ended_run(model, serving if deploying is None else deploying)
         if last is not None:
             self._ledger.look_again(model, f"run:{last}", now)
