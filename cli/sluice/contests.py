@@ -68,11 +68,13 @@ def repeats(experiment: Mapping[str, Any]) -> list[str]:
 
 
 def headline(experiment: Mapping[str, Any]) -> str:
-    """``c0ffee12, ab, running since 2026-11-22T12:00:00.000Z, 2 looks; begun by ada: is it better?``"""
+    """``c0ffee12, ab, running since 2026-11-22T12:00:00.000Z, 2 looks, lanes are endpoints; begun by ada: why``"""
     asked = experiment.get("asked") or {}
     since = experiment.get("ended_at") or experiment.get("started_at") or experiment["created_at"]
     text = f"{experiment['experiment']}, {experiment['mode']}, {said(experiment['status'])} since {since}"
     text += f", {experiment['looks']} look{'s' if experiment['looks'] != 1 else ''}"
+    if experiment.get("lanes_as"):
+        text += f", lanes are {experiment['lanes_as']}"
     if asked:
         text += f"; begun by {asked['who']}" + (f": {asked['why']}" if asked["why"] else "")
     return text

@@ -1,4 +1,5 @@
-"""An experiment that decides by itself: people only ask for predictions, and say what came of them."""
+"""An experiment that decides by itself: people only ask for predictions, and say what came of them. On instances, where
+its versions read alike, so that those who ask SageMaker itself are shared, too."""
 
 from __future__ import annotations
 
@@ -7,18 +8,26 @@ import random
 import threading
 import urllib.error
 import urllib.request
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from sluicegate.adapters.lane import EncodedLane
 from sluicegate.adapters.tallies import DynamoTallies
+from sluicegate.domain.records import Records
 from tests.support.application import Application, eventually
 
 MODEL = "contested"
+ENDPOINT = f"sluicegate-{MODEL}"
 SETTINGS = """
 algorithm: {hyperparameters: {num_round: 3}}
 evaluation: {against_champion: ignore}
 deployment: {strategy: experiment}
+endpoint: {instance: ml.m5.large}
 feedback: {reward: {min: 0, max: 1}}
 experiment:
   {traffic: 0.5, no_outcome: unknown, look_every: 60s, outcome_window: 1h, minimum_exposure: 50,
@@ -61,11 +70,31 @@ def post(app: Application, path: str, body: Any, subject: str = "") -> dict[str,
     return found
 
 
+def directly(app: Application) -> Callable[[], str]:
+    """Asks SageMaker itself, with a record encoded for the champion; the variant that answered."""
+    runtime = app.client("sagemaker-runtime")
+    champion = EncodedLane.from_json(json.loads(app.read(f"routing/{MODEL}.json"))["lanes"][0])
+    [body] = champion.encode(Records(RECORDS[:1]))
+
+    def ask() -> str:
+        answer = runtime.invoke_endpoint(EndpointName=ENDPOINT, ContentType="text/csv", Body=body)
+        assert 0 <= float(answer["Body"].read()) <= 1
+        return str(answer["InvokedProductionVariant"])
+
+    return ask
+
+
+def weights(app: Application) -> dict[str, float]:
+    found = app.client("sagemaker").describe_endpoint(EndpointName=ENDPOINT)["ProductionVariants"]
+    return {variant["VariantName"]: variant["CurrentWeight"] for variant in found}
+
+
 class Customers:
-    """They go on asking, and note what went wrong."""
+    """They go on asking, the application and SageMaker itself, and note what went wrong."""
 
     def __init__(self, app: Application) -> None:
         self.app, self.asked = app, 0
+        self.ask_directly = directly(app)
         self.failures: list[str] = []
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._ask)
@@ -75,6 +104,9 @@ class Customers:
             self.asked += 1
             try:
                 post(self.app, "predictions", {"records": RECORDS[:1]}, f"customer-{self.asked}")
+                self.ask_directly()
+            except ClientError as error:
+                self.failures.append(str(error))
             except urllib.error.HTTPError as error:
                 self.failures.append(f"{error.code} {error.read()[:300]!r}")
 
@@ -103,6 +135,10 @@ def test_the_better_version_takes_over_by_itself(application: Application) -> No
     assert app.api.get(f"models/{MODEL}")["live_version"] == 1
     # the routing follows the registry; who asks before it counts in no experiment
     eventually(lambda: json.loads(app.read(f"routing/{MODEL}.json"))["cause"], 30, "the traffic is shared")
+    eventually(lambda: weights(app) == {"v1": 0.5, "lane-2": 0.5}, 30, "SageMaker shares it alike")
+    answered = Counter(ask() for ask in [directly(app)] for _ in range(60))
+    assert set(answered) == {"v1", "lane-2"}
+    assert min(answered.values()) >= 10  # by chance less in one of ten million times
 
     # of the challenger's predictions more than twice as many turn out well
     with ThreadPoolExecutor(4) as pool:
@@ -138,5 +174,9 @@ def test_the_better_version_takes_over_by_itself(application: Application) -> No
     lanes = tallies.read(MODEL, looked["experiment"])
     buckets = [one for hours in lanes.values() for tally in hours.values() for one in tally.buckets.values()]
     assert sum(one.outcomes for one in buckets) == len(told) <= sum(one.exposures for one in buckets)
+    sagemaker = app.client("sagemaker")
+    named = sagemaker.list_endpoints(NameContains=ENDPOINT)["Endpoints"]
+    assert ([one["EndpointName"] for one in named], list(weights(app))) == ([ENDPOINT], ["v2"])
+    assert sagemaker.list_endpoint_configs(NameContains=f"{ENDPOINT}-X")["EndpointConfigs"] == []
     shown = app.sluice("experiment", "show", MODEL).stdout
     assert "promote (by experiment): challenger is better than champion" in shown

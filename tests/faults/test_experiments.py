@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from typing import Any
 
 import pytest
@@ -10,12 +11,12 @@ from tests.support.contest import MODEL, Contest, contest
 
 
 def story(how: str, crash_after: int | None = None, copies: int = 1) -> Contest:
-    flow = contest(crash_after)
+    flow = contest(crash_after, instances=how.endswith("variants"))
     for _ in range(copies):
         flow.attempt("start", "start", flow.wanted(2))
     flow.play(copies)
     good, bad = (160, 120), (480, 20)
-    hits = good if how == "promote" else bad
+    hits = good if how.startswith("promote") else bad
     flow.serve({"champion": (1600, hits[0]), "challenger": (400, hits[1])})
     for _ in range(9):
         flow.world.now = flow.world.now.replace(second=0) + flow.every
@@ -41,27 +42,40 @@ def outcome(flow: Contest) -> dict[str, Any]:
         "lanes": flow.lanes_up(),
         "shares": flow.shares(),
         "orders": list(dict.fromkeys(flow.endpoints.orders)),
+        "weights": flow.weights(),
+        "scaled": flow.scaling.targets,
+        "configs": sorted(flow.endpoints.variants),
     }
 
 
-UNDISTURBED = {how: story(how) for how in ("promote", "keep")}
-CRASHES = [(how, number) for how, flow in UNDISTURBED.items() for number in range(1, len(flow.world.effects) + 1)]
+HOW = ("promote", "keep", "promote variants", "keep variants")
+UNDISTURBED = {how: story(how) for how in HOW}
+
+
+def crashes() -> list[tuple[str, int]]:
+    """After each effect of each story; of two that begin alike the beginning once."""
+    found = []
+    for how, flow in UNDISTURBED.items():
+        effects, before = flow.world.effects, UNDISTURBED[how.replace("keep", "promote")].world.effects
+        alike = len(list(takewhile(lambda pair: pair[0] == pair[1], zip(effects, before, strict=False))))
+        found += [(how, number) for number in range(1 if how.startswith("promote") else alike + 1, len(effects) + 1)]
+    return found
 
 
 def test_the_undisturbed_outcomes() -> None:
-    assert outcome(UNDISTURBED["promote"])["live"] == 2
-    assert outcome(UNDISTURBED["promote"])["status"] == "promoted"
-    assert outcome(UNDISTURBED["keep"])["live"] == 3
-    assert outcome(UNDISTURBED["keep"])["status"] == "kept"
+    ends = {how: (outcome(flow)["live"], outcome(flow)["status"]) for how, flow in UNDISTURBED.items()}
+    assert ends["promote"] == ends["promote variants"] == (2, "promoted")
+    assert ends["keep"] == ends["keep variants"] == (3, "kept")
+    assert [UNDISTURBED[how].experiment()["lanes_as"] for how in HOW] == ["endpoints"] * 2 + ["variants"] * 2
 
 
-@pytest.mark.parametrize(("how", "number"), CRASHES)
+@pytest.mark.parametrize(("how", "number"), crashes())
 def test_a_crash_after_any_effect_changes_nothing(how: str, number: int) -> None:
     flow = story(how, crash_after=number)
     assert flow.world.crash_after is None, "the crash took place"
     assert outcome(flow) == outcome(UNDISTURBED[how]), flow.world.effects[number - 1]
 
 
-@pytest.mark.parametrize("how", ["promote", "keep"])
+@pytest.mark.parametrize("how", HOW)
 def test_repeated_deliveries_change_nothing(how: str) -> None:
     assert outcome(story(how, copies=3)) == outcome(UNDISTURBED[how])

@@ -155,7 +155,7 @@ def _on_instances(flow: Contest) -> None:
     for version in flow.registry.versions(MODEL):
         config = names.endpoint_config(PREFIX, MODEL, version["version"])
         if config in flow.endpoints.variants:
-            del flow.endpoints.endpoint_configs[config]
+            del flow.endpoints.endpoint_configs[config], flow.endpoints.variants[config]
             blueprint.config(version)
     flow.attempt("endpoint", "event", ENDPOINT)
     assert set(flow.scaling.targets) == {(ENDPOINT, "v3")}

@@ -450,7 +450,7 @@ class FakeEndpoints:
             raise NotFound(name)
         used = {name for state in self.states.values() for name in (state.config, state.pending_config)}
         assert name not in used, "deleted the config that serves"
-        del self.endpoint_configs[name]
+        del self.endpoint_configs[name], self.variants[name]
         self.world.effect(f"delete config {name}")
 
     def endpoint(self, name: str) -> EndpointState:

@@ -43,6 +43,7 @@ def experiments() -> list[dict[str, Any]]:
         "decides": "automatic",
         "look_every": 3600,
         "lanes": [{"slot": "champion", "version": 2}, {"slot": "challenger", "version": 1}],
+        "lanes_as": "variants",
         "weights": {"champion": 0.8, "challenger": 0.2},
         "design": design.to_json(),
         "asked": {"who": "ada", "why": "was the first one better?"},

@@ -7,6 +7,7 @@ import { number, percent, time } from "./format.js";
 
 const OVER = new Set(["promoted", "kept", "stopped", "inconclusive", "failed"]);
 const MODES = { ab: "A/B test", bandit: "bandit", shadow: "shadow" };
+const LANES_AS = { variants: "lanes are variants of the endpoint", endpoints: "lanes are endpoints of their own" };
 const MAY_CHALLENGE = new Set(["approved", "pending_approval", "retired", "failed"]);
 const WIDTH = 640;
 const HEIGHT = 200;
@@ -48,6 +49,7 @@ function facts(experiment) {
   const asked = experiment.asked ?? {};
   return [
     experiment.started_at && `shared since ${time(experiment.started_at)}`,
+    experiment.lanes_as && LANES_AS[experiment.lanes_as],
     experiment.ended_at && `ended ${time(experiment.ended_at)}`,
     `${experiment.looks} ${experiment.looks === 1 ? "look" : "looks"}`,
     asked.who && `begun by ${asked.who}${asked.why ? `: ${asked.why}` : ""}`,

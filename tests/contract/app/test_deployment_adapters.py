@@ -9,6 +9,7 @@ from typing import Any
 import boto3
 import botocore.session
 import pytest
+from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 from moto import mock_aws
 
@@ -16,7 +17,7 @@ from sluicegate.adapters.alarms import CloudWatchAlarms
 from sluicegate.adapters.bell import EventBridgeBell
 from sluicegate.adapters.endpoints import SageMakerEndpoints, deployment_config
 from sluicegate.adapters.scaling import ApplicationAutoScaling
-from sluicegate.domain.errors import Transient
+from sluicegate.domain.errors import Conflict, Transient
 from sluicegate.ports import AlarmSpec, BlueGreen, Instances, Serverless, VariantSpec
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
@@ -77,6 +78,51 @@ def test_instances_may_be_captured_and_serverless_never_is() -> None:
     for plain in (Instances("ml.m5.large", 1), Serverless(2048, 5)):
         SageMakerEndpoints(client).create_config("c-v2", [VariantSpec("v1", "m", plain)], {})
         assert "DataCaptureConfig" not in client.asked["CreateEndpointConfig"]
+
+
+def test_variants_share_an_endpoint_by_weight() -> None:
+    client = Recorder("sagemaker")
+    endpoints = SageMakerEndpoints(client)
+    size = Instances("ml.m5.large", 2, capture=20, capture_to="s3://data/data-capture/churn")
+    lanes = [VariantSpec("v1", "m1", size), VariantSpec("lane-2", "m2", Instances("ml.c5.large", 1), 0.0)]
+    endpoints.create_config("c-X1f2e3d4c", lanes, {})
+    made = client.asked["CreateEndpointConfig"]
+    assert [tuple(variant.values()) for variant in made["ProductionVariants"]] == [
+        ("v1", "m1", "ml.m5.large", 2, 1.0),
+        ("lane-2", "m2", "ml.c5.large", 1, 0.0),
+    ]
+    assert made["DataCaptureConfig"]["InitialSamplingPercentage"] == 20
+    endpoints.update("c", "c-X1f2e3d4c", keep=True)
+    assert client.asked["UpdateEndpoint"] == {
+        "EndpointName": "c",
+        "EndpointConfigName": "c-X1f2e3d4c",
+        "RetainAllVariantProperties": True,
+    }
+    endpoints.weigh("c", {"v1": 0.8, "lane-2": 0.2})
+    assert client.asked["UpdateEndpointWeightsAndCapacities"]["DesiredWeightsAndCapacities"] == [
+        {"VariantName": "v1", "DesiredWeight": 0.8},
+        {"VariantName": "lane-2", "DesiredWeight": 0.2},
+    ]
+
+
+@pytest.mark.parametrize("code", ["ResourceInUse", "ValidationException"])
+def test_an_endpoint_that_changes_is_busy_for_weights_too(code: str) -> None:
+    class Busy:
+        def update_endpoint_weights_and_capacities(self, **_asked: Any) -> None:
+            said = {"Code": code, "Message": 'Cannot update in-progress endpoint "arn:…:endpoint/c".'}
+            raise ClientError({"Error": said}, "UpdateEndpointWeightsAndCapacities")
+
+    with pytest.raises(Conflict):
+        SageMakerEndpoints(Busy()).weigh("c", {"v1": 1.0})
+
+
+def test_the_weights_of_an_endpoint_are_those_that_were_asked_for() -> None:
+    class Described:
+        def describe_endpoint(self, **_asked: Any) -> Any:
+            variants = [{"VariantName": "v1", "CurrentWeight": 1.0, "DesiredWeight": 0.8}, {"VariantName": "lane-2"}]
+            return {"EndpointStatus": "Updating", "ProductionVariants": variants}
+
+    assert SageMakerEndpoints(Described()).endpoint("c").weights == {"v1": 0.8, "lane-2": 0.0}
 
 
 def test_a_variant_scales_between_its_bounds_by_its_requests() -> None:

@@ -64,7 +64,8 @@ def test_what_is_set_is_sent_as_model_yaml_would_have_it() -> None:
 
 def test_it_shows_lanes_numbers_the_course_and_what_they_say() -> None:
     found = run(Api(RUNNING), "show", "churn").output.splitlines()
-    assert found[0].startswith("c0ffee12, ab, running since 2026-11-22T12:00:00.000Z, 2 looks; begun by ada: was the")
+    head = "c0ffee12, ab, running since 2026-11-22T12:00:00.000Z, 2 looks, lanes are variants; begun by ada: was the"
+    assert found[0].startswith(head)
     assert found[2].split("\t")[:5] == ["champion", "2", "80.0%", "1200", "1200"]
     challenger = found[3].split("\t")
     assert challenger[6] == "+0.03"

@@ -32,9 +32,16 @@ ADA = By("ada")
 
 
 class Contested(RuleBasedStateMachine):
-    @initialize(strategy=st.sampled_from(["all_at_once", "experiment", "shadow"]))
-    def begin(self, strategy: str) -> None:
-        self.flow = contest(settings=SETTINGS.format(strategy=strategy))
+    @initialize(
+        strategy=st.sampled_from(["all_at_once", "canary", "experiment", "shadow"]),
+        instances=st.booleans(),
+        adopted=st.booleans(),
+    )
+    def begin(self, strategy: str, instances: bool, adopted: bool) -> None:
+        self.flow = contest(settings=SETTINGS.format(strategy=strategy), instances=instances)
+        if instances and adopted:  # SageMaker's guardrails gave two versions one variant's name before
+            self.flow.endpoints.delete_config(f"{ENDPOINT}-v2")
+            self.flow.registry.items["version", MODEL, 2]["variant"] = "v3"
         self.late: list[tuple[str, str, Any]] = []
         self.asked = 0
 
@@ -157,13 +164,28 @@ class Contested(RuleBasedStateMachine):
 
     @invariant()
     def who_asks_the_champion_is_answered(self) -> None:
-        """Whatever the endpoint serves now, the routing knows how to ask it."""
+        """Whatever the endpoint serves now, the routing knows how to ask it: the champion's lane, or one that comes in
+        its place, which is also where the requests of a lane go that was a variant until now."""
         if not hasattr(self, "flow"):
             return
         routing = self.flow.storage.json(f"routing/{MODEL}.json")
-        serves = self.flow.endpoints.states[ENDPOINT].config.removeprefix(f"{ENDPOINT}-")
-        known = [lane["variant"] for lane in (*routing["lanes"], *routing["coming"]) if lane["endpoint"] == ENDPOINT]
-        assert serves in known
+        asked = [*(lane for lane in routing["lanes"] if lane["slot"] == "champion"), *routing["coming"]]
+        assert {lane["variant"] for lane in asked if lane["endpoint"] == ENDPOINT} & set(self.flow.weights())
+
+    @invariant()
+    def who_calls_sagemaker_is_answered(self) -> None:
+        if hasattr(self, "flow"):
+            champion, *_ = self.flow.weights().values()
+            assert champion > 0
+
+    @invariant()
+    def no_variant_scales_that_goes(self) -> None:
+        """SageMaker would refuse the order."""
+        if not hasattr(self, "flow"):
+            return
+        state = self.flow.endpoints.states[ENDPOINT]
+        there = set(self.flow.endpoints.variants[state.pending_config or state.config])
+        assert {variant for _, variant in self.flow.scaling.targets} <= there
 
     @invariant()
     def states_move_by_the_table(self) -> None:
@@ -201,6 +223,8 @@ class Contested(RuleBasedStateMachine):
         rejected = [one["version"] for one in flow.registry.versions(MODEL) if one["status"] == "rejected"]
         assert item["live_version"] not in rejected
         assert flow.endpoints.states[ENDPOINT].config == f"{ENDPOINT}-v{item['live_version']}"
+        assert len(flow.weights()) == 1
+        assert [name for name in flow.endpoints.variants if "-X" in name] == []
 
 
 TestContested = Contested.TestCase

@@ -23,6 +23,12 @@ def running(flow: Contest | None = None, *challengers: int, **given: object) -> 
     return made
 
 
+def ordered(flow: Contest) -> None:
+    """SageMaker has the order for the variants, and has not begun."""
+    flow.attempt("start", "start", flow.wanted(2))
+    flow.attempt("look", "look", flow.world.tick())
+
+
 def config(flow: Contest) -> str:
     return names.lane_config("sluicegate", MODEL, flow.experiment()["experiment"])
 
@@ -34,9 +40,7 @@ def lanes(flow: Contest) -> list[tuple[int, str, str]]:
 
 def test_a_challenger_is_a_variant_that_gets_nothing_until_the_traffic_is_shared() -> None:
     flow = contest(instances=True)
-    flow.attempt("start", "start", flow.wanted(2))
-    flow.collect()
-    flow.attempt(*flow.pending.pop(0))
+    ordered(flow)
     state = flow.endpoints.states[ENDPOINT]
     assert (state.status, state.config, state.pending_config) == ("Updating", f"{ENDPOINT}-v3", config(flow))
     specs = flow.endpoints.variants[config(flow)]
@@ -132,6 +136,7 @@ def test_several_challengers_are_variants_together() -> None:
 def test_a_version_under_the_champions_variant_name_is_a_lane_of_another_name() -> None:
     """SageMaker's guardrails gave both one name before."""
     flow = contest(instances=True)
+    flow.endpoints.delete_config(f"{ENDPOINT}-v2")
     flow.registry.items["version", MODEL, 2]["variant"] = "v3"
     running(flow)
     assert flow.weights() == {"v3": 0.8, "lane-2": 0.2}
@@ -157,12 +162,12 @@ def test_variants_that_do_not_come_up_fail_the_experiment_and_the_champion_serve
 
 def test_a_promotion_that_fails_goes_back_to_one_variant() -> None:
     flow = running()
-    flow.fail_update = "no capacity"
     flow.decide("promote")
-    flow.play()
-    assert flow.endpoints.states[ENDPOINT].config == config(flow)
-    flow.fail_update = ""
-    flow.wait(minutes=5)
+    flow.collect()
+    flow.attempt(*flow.pending.pop(0))
+    flow.endpoints.settle(ENDPOINT, "no capacity")
+    assert (flow.endpoints.states[ENDPOINT].config, flow.item()["live_version"]) == (config(flow), 3)
+    flow.wait(minutes=10)
     assert (flow.experiment()["status"], flow.item()["live_version"]) == ("failed", 3)
     assert (flow.weights(), flow.lanes_up()) == ({"v3": 1.0}, set())
 
@@ -181,9 +186,7 @@ def test_a_change_by_hand_ends_the_experiment() -> None:
 def test_a_version_that_somebody_deploys_meanwhile_takes_over(at: str) -> None:
     flow = contest(instances=True, settings=CANARY)
     if at == "starting":
-        flow.attempt("start", "start", flow.wanted(2))
-        flow.collect()
-        flow.attempt(*flow.pending.pop(0))
+        ordered(flow)
         assert flow.endpoints.states[ENDPOINT].pending_config == config(flow)
     else:
         running(flow)

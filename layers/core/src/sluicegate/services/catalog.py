@@ -64,7 +64,8 @@ _SHAPES: dict[str, tuple[str, ...]] = {
         *("transform_job", "result", "rejects", "notes", "error", "history"),
     ),
     "experiment": (
-        *("experiment", "status", "mode", "decides", "look_every", "lanes", "weights", "design", "asked", "created_at"),
+        *("experiment", "status", "mode", "decides", "look_every", "lanes", "lanes_as", "weights"),
+        *("design", "asked", "created_at"),
         *(
             "started_at",
             "ended_at",

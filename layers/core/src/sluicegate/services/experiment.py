@@ -125,7 +125,7 @@ class Experiments:
             self._decide(found, broken, now)
             return _AGAIN
         if found["status"] == "starting":
-            return self._bring(item, found, now)
+            return self._bring(found, now)
         if is_due(found, now):
             return self._look(found, now)
         if recover:
@@ -155,7 +155,7 @@ class Experiments:
         self._ledger.step(model, now, lambda found: self._steps.uncontested(found, number))
         return "none"  # on the way to the endpoint, if it may serve: the rollouts' next tick takes it on
 
-    def _bring(self, item: ModelItem, found: ExperimentItem, now: datetime) -> str:
+    def _bring(self, found: ExperimentItem, now: datetime) -> str:
         model, cause = found["model"], found["experiment"]
         if found.get("lanes_as") is None:
             lanes_as = VARIANTS if self._variants.fits(found) else ENDPOINTS

@@ -51,7 +51,9 @@ class Scaler:
         if live is None:
             return []
         champion = self._scaled(item["model"], live, variant_of(self._registry.version(item["model"], live)))
-        lanes = [self._scaled(item["model"], number, names.lane_variant(number)) for number in self._lanes(item, config)]
+        lanes = [
+            self._scaled(item["model"], number, names.lane_variant(number)) for number in self._lanes(item, config)
+        ]
         return [one for one in (champion, *lanes) if one is not None]
 
     def _lanes(self, item: ModelItem, config: str | None) -> list[int]:
