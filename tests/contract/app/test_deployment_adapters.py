@@ -109,8 +109,8 @@ def test_variants_share_an_endpoint_by_weight() -> None:
 def test_an_endpoint_that_changes_is_busy_for_weights_too(code: str) -> None:
     class Busy:
         def update_endpoint_weights_and_capacities(self, **_asked: Any) -> None:
-            said = {"Code": code, "Message": 'Cannot update in-progress endpoint "arn:…:endpoint/c".'}
-            raise ClientError({"Error": said}, "UpdateEndpointWeightsAndCapacities")
+            said = 'Cannot update in-progress endpoint "arn:…:endpoint/c".'
+            raise ClientError({"Error": {"Code": code, "Message": said}}, "UpdateEndpointWeightsAndCapacities")
 
     with pytest.raises(Conflict):
         SageMakerEndpoints(Busy()).weigh("c", {"v1": 1.0})
