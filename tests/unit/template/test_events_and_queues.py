@@ -123,7 +123,7 @@ def test_what_a_function_may_do_in_sagemaker_ends_at_the_prefix(name: str) -> No
                 continue  # test_template holds which actions may name every resource
             given = statement["Resource"]
             for resource in given if isinstance(given, list) else [given]:
-                assert re.search(r"/\$\{NamePrefix\}-\*(/\*|-X\*)?$", resource["Fn::Sub"]), resource
+                assert re.search(r"/\$\{NamePrefix\}-\*(/\*|-x\*)?$", resource["Fn::Sub"]), resource
 
 
 def test_only_the_rule_that_forbids_names_everybody() -> None:
