@@ -304,13 +304,23 @@ class Rollout:
         self._cleanup.clean(current, state)
         self._guards.forget(model)
         if serving is not None and serving == current.get("live_version"):
-            self._scaler.follow(current, config, now)
+            self._scale(current, config, now)
         last = self._ended_run(model, serving if deploying is None else deploying)
         if last is not None:
             self._ledger.look_again(model, f"run:{last}", now)
         if current.get("settling"):
             self._ledger.step(model, now, lambda item: settled(item, current))
         return "live" if current.get("live_version") == serving and serving is not None else "failed"
+
+    def _scale(self, item: ModelItem, config: str | None, now: datetime) -> None:
+        try:
+            self._scaler.follow(item, config, now)
+        except Refused as error:
+            state = self._endpoint(item["model"])
+            if state is None or state.free:
+                raise
+            # its weights or its instances began to change since it was looked at; its next event comes here, too
+            log.info("endpoint %s is %s, nothing of it can be scaled now: %s", state.name, state.status, error)
 
     def _why(self, model: str, number: int, state: EndpointState | None) -> str:
         """Why the endpoint does not serve version ``number``, with the alarm that took it back."""
