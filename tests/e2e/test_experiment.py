@@ -135,7 +135,7 @@ def test_the_better_version_takes_over_by_itself(application: Application) -> No
     assert app.api.get(f"models/{MODEL}")["live_version"] == 1
     # the routing follows the registry; who asks before it counts in no experiment
     eventually(lambda: json.loads(app.read(f"routing/{MODEL}.json"))["cause"], 30, "the traffic is shared")
-    eventually(lambda: weights(app) == {"v1": 0.5, "lane-2": 0.5}, 30, "SageMaker shares it alike")
+    eventually(lambda: weights(app) == {"v1": 0.5, "lane-2": 0.5}, 60, "SageMaker shares it alike")
     answered = Counter(ask() for ask in [directly(app)] for _ in range(60))
     assert set(answered) == {"v1", "lane-2"}
     assert min(answered.values()) >= 10  # by chance less in one of ten million times
