@@ -15,7 +15,7 @@ from scipy import stats
 from sluicegate.domain.experiment import Cohort, Design, Tally, guardrails, look, weights
 from sluicegate.domain.experiment.clumps import Clump, Clumps, allowance, clumps, together
 from sluicegate.domain.experiment.estimates import effect
-from sluicegate.domain.experiment.tally import Bucket, counted
+from sluicegate.domain.experiment.tally import Bucket, Latency, counted
 from sluicegate.domain.traffic import BUCKETS, assign, bucket
 
 HALVES = Design("a", {"a": 0.5, "b": 0.5})
@@ -125,6 +125,28 @@ def test_errors_of_one_subject_in_a_hundred_are_no_harm_and_of_a_third_are() -> 
     # by exposures alone two subjects would be enough
     two = Tally(6_000, errors=120)
     assert guardrails.errors("b", two, Tally(6_000), 0.005, 0.01).harmed
+
+
+def slow_lane(requests: dict[int, tuple[int, float]]) -> Tally:
+    """Requests and their milliseconds, by bucket."""
+    latency, buckets = Latency(), {}
+    for number, (count, milliseconds) in requests.items():
+        own = sum((Latency.of(milliseconds * (1 + place % 5 / 50)) for place in range(count)), Latency())
+        latency, buckets[number] = latency + own, Bucket(count, timed=count, log_sum=own.log_sum)
+    return Tally(sum(count for count, _ in requests.values()), latency=latency, buckets=buckets)
+
+
+def test_one_subject_with_large_requests_makes_no_lane_slow() -> None:
+    usual = dict.fromkeys(range(60), (10, 20.0))
+    champion, heavy = slow_lane(usual), slow_lane({**usual, 61: (400, 60.0)})
+    hang = clumps({"a": champion, "b": heavy}, 0, 1)
+    factors = hang.lanes["b"].latency, hang.lanes["a"].latency
+    assert guardrails.latency("b", heavy.latency, champion.latency, 0.2, 0.01).harmed
+    assert not guardrails.latency("b", heavy.latency, champion.latency, 0.2, 0.01, factors).harmed
+    slow = slow_lane(dict.fromkeys(range(60), (10, 40.0)))
+    hang = clumps({"a": champion, "b": slow}, 0, 1)
+    factors = hang.lanes["b"].latency, hang.lanes["a"].latency
+    assert guardrails.latency("b", slow.latency, champion.latency, 0.2, 0.01, factors).harmed
 
 
 def decision(**lanes: Tally) -> tuple[str, float | None, tuple[float, ...]]:

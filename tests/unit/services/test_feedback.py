@@ -145,7 +145,7 @@ def test_a_label_becomes_a_row_of_training_data() -> None:
     seen = stage.tallies.read("churn", "0123abcd")["challenger"]["2026-01-01T03"]
     assert (seen.outcomes, seen.total, seen.exposures) == (1, 1.0, 1)
     # in the experiment prediction and outcome meet in their subject's bucket; a version's sums have none
-    assert seen.buckets == {7: Bucket(exposures=1, outcomes=1, total=1.0)}
+    assert seen.buckets == {7: Bucket(exposures=1, outcomes=1, total=1.0, timed=1, log_sum=2.303)}
     assert stage.tallies.read("churn", "v3")["challenger"]["2026-01-01T03"].buckets == {}
     assert set(stage.tallies.read("churn", "v3")["challenger"]) == set(hour)
 

@@ -37,7 +37,15 @@ _TRIES = 6
 _LATENCY_BUCKET = "latency_bucket_"
 _NUMBERS = ("exposures", "outcomes", "total", "squares", "errors")
 #: of a bucket of subjects: the attribute is this and the bucket's number, short because there may be some hundreds
-_OF_A_BUCKET = {"n": "exposures", "o": "outcomes", "t": "total", "e": "errors"}
+_OF_A_BUCKET = {
+    "n": "exposures",
+    "o": "outcomes",
+    "t": "total",
+    "e": "errors",
+    "c": "timed",
+    "l": "log_sum",
+}
+_FRACTIONS = ("total", "log_sum")
 _LATENCIES = ("count", "log_sum", "log_squares")
 
 
@@ -201,7 +209,7 @@ def _tally(raw: Mapping[str, Any]) -> Tally:
             latencies[int(name.removeprefix(_LATENCY_BUCKET))] = int(value)
         elif name[0] in _OF_A_BUCKET and name[1:].isdigit():
             of = _OF_A_BUCKET[name[0]]
-            buckets.setdefault(int(name[1:]), {})[of] = value if of == "total" else int(value)
+            buckets.setdefault(int(name[1:]), {})[of] = value if of in _FRACTIONS else int(value)
     return Tally(
         int(item.get("exposures", 0)),
         int(item.get("outcomes", 0)),

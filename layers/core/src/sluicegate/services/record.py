@@ -142,13 +142,19 @@ def _adds(lines: Sequence[Line]) -> dict[Place, Tally]:
         if not line.get("cause"):
             continue
         meant = Place(line["cause"], line.get("assigned") or line["slot"], version.hour)
-        buckets = _buckets(line, failed=failed or bool(line.get("assigned")))
+        buckets = _buckets(line, Latency() if line.get("assigned") else latency, failed or bool(line.get("assigned")))
         if line.get("assigned"):  # answered for by another lane: an error of the one it was meant for (decision 43)
             seen = Tally(exposures=line["count"], errors=line["count"])
         adds[meant] = adds.get(meant, Tally()) + replace(seen, buckets=buckets)
     return adds
 
 
-def _buckets(line: Line, *, failed: bool) -> dict[int, Bucket]:
+def _buckets(line: Line, latency: Latency, failed: bool) -> dict[int, Bucket]:
+    """What the line adds to its subjects' buckets. Its one latency counts in the bucket of its first record."""
     counts: Mapping[str, int] = line.get("buckets") or {}
-    return {int(name): Bucket(exposures=count, errors=count if failed else 0) for name, count in counts.items()}
+    found = {int(name): Bucket(exposures=count, errors=count if failed else 0) for name, count in counts.items()}
+    if found and latency.count:
+        first = next(iter(found))
+        # a thousandth in a logarithm is a thousandth of a latency, and its sums stay short numbers
+        found[first] = replace(found[first], timed=latency.count, log_sum=round(latency.log_sum, 3))
+    return found

@@ -36,11 +36,13 @@ _FEWEST = 1.01
 
 @dataclass(frozen=True)
 class Clump:
-    """A lane's design effects, at least 1. ``degrees`` of freedom of that of its mean."""
+    """A lane's design effects, at least 1. ``degrees`` of freedom of that of its mean; those of errors and latencies
+    have the allowance for theirs."""
 
     outcomes: float = 1.0
     degrees: float = math.inf
     errors: float = 1.0
+    latency: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,10 @@ def clumps(tallies: Mapping[str, Tally], low: float, high: float) -> Clumps:
     if exposures <= _noise(degrees) and mean <= _noise(together([(1.0, one.degrees) for one in found.values()])):
         return Clumps(dict.fromkeys(tallies, Clump()))
     errors = _errors(tallies)
-    lanes = {lane: Clump(max(one.outcomes, 1.0), one.degrees, errors[lane]) for lane, one in found.items()}
+    lanes = {
+        lane: Clump(max(one.outcomes, 1.0), one.degrees, errors[lane], _latency(tallies[lane]))
+        for lane, one in found.items()
+    }
     return Clumps(lanes, max(exposures, 1.0) * allowance(degrees))
 
 
@@ -109,6 +114,15 @@ def _errors(tallies: Mapping[str, Tally]) -> dict[str, float]:
         clumped, alike = clumped + weight * found[lane][0], alike + weight
     least = max(clumped / alike, 1.0) if alike else 1.0
     return {lane: max(effect, least) * allowance(degrees) for lane, (effect, degrees) in found.items()}
+
+
+def _latency(tally: Tally) -> float:
+    """Of the mean log latency, with its allowance: a subject's requests may be large each time."""
+    if tally.latency.count < 2:
+        return 1.0
+    pairs = [(one.timed, one.log_sum) for one in tally.buckets.values() if one.timed]
+    effect, degrees = _ratio(pairs, tally.latency.count, tally.latency.spread)
+    return max(effect, 1.0) * allowance(degrees)
 
 
 def _ratio(pairs: Sequence[tuple[int, float]], count: int, spread: float) -> tuple[float, float]:

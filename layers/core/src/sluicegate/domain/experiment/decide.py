@@ -72,11 +72,13 @@ def _guard(design: Design, tallies: Mapping[str, Tally], hang: Clumps) -> tuple[
     alpha = guardrails.ALPHA / len(design.challengers)
     found = []
     for lane in design.challengers:
+        one, other = hang.of(lane, design.champion)
         if design.errors is not None:
-            factors = (hang.lanes[lane].errors, hang.lanes[design.champion].errors)
+            factors = (one.errors, other.errors)
             found.append(guardrails.errors(lane, tallies[lane], champion, design.errors, alpha, factors))
         if design.latency is not None:
-            found.append(guardrails.latency(lane, tallies[lane].latency, champion.latency, design.latency, alpha))
+            seen, factors = tallies[lane].latency, (one.latency, other.latency)
+            found.append(guardrails.latency(lane, seen, champion.latency, design.latency, alpha, factors))
     return tuple(found)
 
 

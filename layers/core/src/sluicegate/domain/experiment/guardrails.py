@@ -68,12 +68,19 @@ def errors(
     )
 
 
-def latency(lane: str, challenger: Latency, champion: Latency, tolerance: float, alpha: float) -> Guardrail:
-    """``tolerance`` is relative: .2 allows a fifth more."""
+def latency(
+    lane: str,
+    challenger: Latency,
+    champion: Latency,
+    tolerance: float,
+    alpha: float,
+    clumps: tuple[float, float] = (1.0, 1.0),
+) -> Guardrail:
+    """``tolerance`` is relative: .2 allows a fifth more. ``clumps``: the design effects of both lanes' latencies."""
     if min(challenger.count, champion.count) < FEWEST_LATENCIES:
         return Guardrail(lane, "latency", tolerance, None, None, None, harmed=False)
     one, other = challenger.log_sum / challenger.count, champion.log_sum / champion.count
-    error = math.sqrt(_log_variance(challenger) / challenger.count + _log_variance(champion) / champion.count)
+    error = math.sqrt(clumps[0] * challenger.spread / challenger.count + clumps[1] * champion.spread / champion.count)
     low = math.expm1(one - other - _one_sided_width(error, math.log1p(tolerance), alpha))
     return Guardrail(lane, "latency", tolerance, math.exp(one), math.exp(other), low, harmed=low > tolerance)
 
@@ -113,12 +120,6 @@ def _edge(inside: float, outside: float, beyond: Callable[[float], bool]) -> flo
 
 def _log_beta(one: float, other: float) -> float:
     return math.lgamma(one) + math.lgamma(other) - math.lgamma(one + other)
-
-
-def _log_variance(latency: Latency) -> float:
-    mean = latency.log_sum / latency.count
-    spread = (latency.log_squares - latency.count * mean * mean) / (latency.count - 1)
-    return max(spread, 1e-6)  # clocks are no finer
 
 
 def _one_sided_width(error: float, expected: float, alpha: float) -> float:

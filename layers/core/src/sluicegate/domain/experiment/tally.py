@@ -49,6 +49,12 @@ class Latency:
             self.count + other.count, self.log_sum + other.log_sum, self.log_squares + other.log_squares, buckets
         )
 
+    @property
+    def spread(self) -> float:
+        """The variance of the logarithms, of two latencies at least."""
+        mean = self.log_sum / self.count
+        return max((self.log_squares - self.count * mean * mean) / (self.count - 1), 1e-6)  # clocks are no finer
+
     def quantile(self, share: float) -> float | None:
         """In milliseconds, within ``ACCURACY``; None without a latency."""
         rank = share * (sum(self.buckets.values()) - 1)
@@ -75,12 +81,17 @@ class Latency:
 
 @dataclass(frozen=True)
 class Bucket:
-    """What a tally says of the subjects of one bucket (``domain.traffic.bucket``), in the tally's own terms."""
+    """What a tally says of the subjects of one bucket (``domain.traffic.bucket``), in the tally's own terms.
+
+    ``timed`` is the number of latencies, ``log_sum`` the sum of their logarithms.
+    """
 
     exposures: int = 0
     outcomes: int = 0
     total: float = 0.0
     errors: int = 0
+    timed: int = 0
+    log_sum: float = 0.0
 
     def __add__(self, other: Bucket) -> Bucket:
         return Bucket(
@@ -88,6 +99,8 @@ class Bucket:
             self.outcomes + other.outcomes,
             self.total + other.total,
             self.errors + other.errors,
+            self.timed + other.timed,
+            self.log_sum + other.log_sum,
         )
 
 
