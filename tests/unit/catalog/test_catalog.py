@@ -86,6 +86,7 @@ NEW = {"model": "churn", "live_version": None}
             "run 1f2e3d4c failed: Training failed: ClientError: eta",
         ),
         (LIVE, run("live", version=2), [], "live", "version 2 is live since 12:03 UTC"),
+        (LIVE, run("live", version=3), [], "live", "version 2 is live"),
         (
             NEW | {"settings_problem": {"title": "model.yaml", "detail": "target: no such column"}},
             None,

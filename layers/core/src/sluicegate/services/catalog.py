@@ -351,8 +351,10 @@ def _run_state(run: Mapping[str, Any], live: int | None) -> State:
         return State("failed", f"run {name} failed: {_problem(run.get('error'))}")
     if status == "live" and not live:
         return State("waiting", f"version {version} was live, but its endpoint serves no more")
-    if status == "live":
+    if status == "live" and version == live:
         return State("live", f"version {version} is live since {_clock(_since(run))}")
+    if status == "live":  # somebody went back to an older one, or forward again
+        return State("live", f"version {live} is live")
     return State("waiting", f"run {name} is {status}")
 
 
