@@ -56,7 +56,8 @@ def test_the_notebooks_run_from_top_to_bottom(application: Application) -> None:
     assert "promote: challenger is better than champion" in ab
     sagemaker = application.client("sagemaker")
     assert [found["EndpointName"] for found in sagemaker.list_endpoints()["Endpoints"]] == ["sluicegate-churn"]
-    assert sagemaker.list_models(NameContains="notebook-")["Models"] == []
+    models = [found["ModelName"] for found in sagemaker.list_models(NameContains="notebook-")["Models"]]
+    assert [name for name in models if name.startswith("notebook-")] == []
     application.sluice("deploy", "-p", "NotebookInstanceType=ml.t3.medium", timeout=180)
     found = sagemaker.describe_notebook_instance(NotebookInstanceName="sluicegate-notebooks")
     assert found["NotebookInstanceStatus"] == "InService"
