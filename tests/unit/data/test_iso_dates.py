@@ -23,6 +23,7 @@ from sluicegate.domain.dataset import Dataset
 from sluicegate.domain.date_formats import date_format
 from sluicegate.domain.dates import parse_date
 from sluicegate.domain.encoder import Encoder
+from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import Column, Problem, Schema
 from sluicegate.domain.settings import ModelSettings
 
@@ -166,6 +167,12 @@ def test_undeclared_dates_are_told_of(read: Read, tmp_path: Path, values: list[s
         )
     for found in (told(reading), told(read(parquet, "a.parquet"))):
         assert said in found and bool(found) == bool(said)
+    if said and values[0].count("/") == 2:
+        with pytest.raises(UnreadableUpload, match="is not a date such as") as caught:
+            read(content, "a.csv", features={"types": {"when": "date"}})
+        assert "features.dates in model.yaml" in caught.value.remedy
+        mixed = read(content + "2025-12-31,0\n", "a.csv", features={"types": {"when": "date"}})
+        assert said in told(mixed) and mixed.rejected_rows == 6
     assert not told(read(content, "a.csv", features={"exclude": ["when"]}))
     assert not told(read(content, "a.csv", features={"types": {"when": "category"}}))
 

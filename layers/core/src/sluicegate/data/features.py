@@ -48,7 +48,7 @@ class Chooser:
             excluded.add(self.settings.weights.column)
         for name in self.settings.features.exclude:
             if name not in self.table.columns:
-                self.notes.append(f"features.exclude names {name}, which the data does not have.")
+                self.notes.append(f"features.exclude names {name}, which is not among the columns.")
         for column in profile:
             if column.name in excluded:
                 continue

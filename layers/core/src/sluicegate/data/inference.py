@@ -112,7 +112,7 @@ def infer(
         else:
             found.types.append(chosen)
             found.inferred.add(position)
-        if found.types[position] in ("category", "number") and counts.is_share(counts.other_dates):
+        if counts.is_share(counts.other_dates) and not counts.is_share(counts.dates):
             text = f"CASE WHEN NOT {is_marker(f'trim(c{position})')} THEN trim(c{position}) END"
             if name != target and (said := hint(connection, sample, text, name, SHARE, settings)):
                 found.notes.append(said)

@@ -98,10 +98,11 @@ def hint(
     ``source``; ``share`` the part of its values that have to look so."""
     if name in (settings.target, settings.id_column) or name in settings.features.exclude:
         return None
-    if settings.features.declared(name) is not None:
+    if settings.features.declared(name) not in (None, "date") or name in settings.features.dates:
         return None
     rows = connection.execute(f"SELECT DISTINCT {column} AS v FROM {source} WHERE v IS NOT NULL LIMIT {_LOOKED_AT}")
-    formats = likely(sorted(str(row[0]) for row in rows.fetchall()), share)
+    values = sorted(str(row[0]) for row in rows.fetchall())
+    formats = likely([value for value in values if parse_date(value) is None], share)
     if not formats:
         return None
     said = " or ".join(f'features.dates: {{{name}: "{one}"}}' for one in formats)

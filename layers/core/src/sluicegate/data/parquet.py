@@ -174,7 +174,12 @@ def _columns(
             notes.append(f"Column {name} is {kind[:_SHOWN]} here; it is taken as a {wanted}, as in earlier uploads.")
         if wanted == "category" and _INTEGER.fullmatch(kind):
             natural, typed = "category", f"{leaf.source}::VARCHAR"  # beyond 2^53 a DOUBLE is another number
-        if wanted in ("category", "number") and name != target and (kind == "VARCHAR" or _INTEGER.fullmatch(kind)):
+        if (
+            wanted != "boolean"
+            and name != target
+            and leaf.name not in dates
+            and (kind == "VARCHAR" or _INTEGER.fullmatch(kind))
+        ):
             text = typed if natural == "category" else f"{leaf.source}::VARCHAR"
             some = f"(FROM {table} LIMIT {_LOOKED_AT})"
             if said := hint(connection, some, text, name, SHARE, settings):

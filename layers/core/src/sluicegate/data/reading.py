@@ -123,10 +123,17 @@ def nothing_usable(key: str, rejects: Rejects) -> UnreadableUpload:
     if not rejects.rows:
         return UnreadableUpload("No rows", f"{key} has no rows of data.", "Upload a file with rows.")
     first = rejects.examples[0]
+    remedy = (
+        "Correct the file (the same number of fields on every line, values of the columns' types) and upload it again."
+    )
+    if "is not a date such as" in first["reason"]:
+        remedy = (
+            "Declare how the file writes its dates (features.dates in model.yaml), or correct it; then upload it again."
+        )
     reasons = ", ".join(f"{count:,} × {kind}" for kind, count in rejects.reasons.most_common(3))
     return UnreadableUpload(
         "No usable rows",
         f"All {rejects.rows:,} rows of {key} were rejected ({reasons}). The first, line {first['line']}: "
         f"{first['reason']}.",
-        "Correct the file (the same number of fields on every line, values of the columns' types) and upload it again.",
+        remedy,
     )
