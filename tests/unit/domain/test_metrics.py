@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 from sklearn import metrics as theirs
 
-from sluicegate.domain.metrics import align_predictions, compare, evaluate, measure, read_labels, read_predictions
+from sluicegate.domain.metrics import (
+    align_predictions,
+    compare,
+    evaluate,
+    measure,
+    read_labels,
+    read_predictions,
+    resamples,
+)
 from sluicegate.domain.schema import Problem
 
 BINARY = Problem("binary", ("no", "yes"), "yes")
@@ -71,6 +79,16 @@ def test_intervals_hold_the_value_and_depend_on_the_seed_alone() -> None:
     assert once == again and once != other
     for estimate in once.values():
         assert estimate.low < estimate.value < estimate.high
+
+
+@pytest.mark.parametrize("problem", [BINARY, THREE, NUMBER], ids=["binary", "multiclass", "regression"])
+def test_an_interval_is_the_metrics_own_over_each_resample(problem: Problem) -> None:
+    labels = RANDOM.integers(0, 3 if problem is THREE else 2, 300).astype(float)
+    scores = RANDOM.random((300, 3) if problem is THREE else 300)
+    drawn = [measure(problem, labels[rows], scores[rows]) for rows in resamples(300, "run")]
+    for name, estimate in evaluate(problem, labels, scores, seed="run").items():
+        low, high = np.percentile([found[name] for found in drawn], [2.5, 97.5])
+        assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(high)), name
 
 
 def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:

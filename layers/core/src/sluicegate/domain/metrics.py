@@ -3,8 +3,8 @@
 Shapes: ``labels`` (n,) of label indexes or numbers; ``predictions`` (n,) for binary (probability of the positive class)
 and regression, (n, k) for multiclass (a probability for each class).
 
-Percentile bootstrap: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 16. AUC by ranks with
-ties counted half: Hanley & McNeil (1982), Radiology 143(1).
+Percentile bootstrap: Efron & Tibshirani, An Introduction to the Bootstrap (1993), chapters 13 and 16. AUC with ties
+counted half: Hanley & McNeil (1982), Radiology 143(1).
 """
 
 from __future__ import annotations
@@ -34,11 +34,15 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+#: (b, n): b times n row numbers
+Rows = NDArray[np.intp]
 
 RESAMPLES = 1_000
 #: row look-ups that a bootstrap may cost; beyond it there are fewer resamples, and with so many rows fewer are enough
 _WORK = 20_000_000
 _FEWEST = 100
+#: row numbers that are drawn at once
+_TOGETHER = 1 << 17
 _CLIP = 1e-15
 _BATCH = 65_536
 
@@ -46,16 +50,13 @@ _BATCH = 65_536
 def evaluate(problem: Problem, labels: Floats, predictions: Floats, *, seed: str) -> dict[str, Estimate]:
     """Every metric of the problem with its interval. One that can't be computed (AUC with one class) is left out."""
     _check(problem, labels, predictions)
-    draws = {name: [] for name in METRICS[problem.kind]}  # type: dict[str, list[float]]
-    values = measure(problem, labels, predictions)
-    for rows in resamples(len(labels), seed):
-        for name, value in measure(problem, labels[rows], predictions[rows]).items():
-            draws[name].append(value)
-    found = {}
-    for name, value in values.items():
-        low, high = interval(draws[name], value)
-        found[name] = Estimate(value, low, high)
-    return found
+    statistics = _statistics(problem, labels, predictions, METRICS[problem.kind])
+    draws: dict[str, list[Floats]] = {name: [] for name in statistics}
+    for rows in _batches(len(labels), seed):
+        for name, statistic in statistics.items():
+            draws[name].append(statistic(rows))
+    values = _values(statistics, len(labels))
+    return {name: Estimate(value, *interval(_finite(draws[name]), value)) for name, value in values.items()}
 
 
 def compare(
@@ -68,17 +69,16 @@ def compare(
     _check(problem, labels, challenger)
     _check(problem, labels, champion)
     sign = -1.0 if metric in LOWER_IS_BETTER else 1.0
+    one, other = (_statistics(problem, labels, given, (metric,))[metric] for given in (challenger, champion))
 
-    def difference(rows: NDArray[np.intp] | slice) -> float | None:
-        one = measure(problem, labels[rows], challenger[rows], (metric,)).get(metric)
-        other = measure(problem, labels[rows], champion[rows], (metric,)).get(metric)
-        return None if one is None or other is None else sign * (one - other)
+    def difference(rows: Rows) -> Floats:
+        found: Floats = sign * (one(rows) - other(rows))
+        return found
 
-    whole = difference(slice(None))
-    if whole is None:
+    whole = float(difference(_whole(len(labels)))[0])
+    if not np.isfinite(whole):
         return None
-    drawn = [value for rows in resamples(len(labels), seed) if (value := difference(rows)) is not None]
-    low, high = interval(drawn, whole)
+    low, high = interval(_finite([difference(rows) for rows in _batches(len(labels), seed)]), whole)
     return Comparison(whole, low, high)
 
 
@@ -86,13 +86,30 @@ def measure(
     problem: Problem, labels: Floats, predictions: Floats, names: Iterable[str] | None = None
 ) -> dict[str, float]:
     """Point values of ``names`` (by default all metrics of the problem) that can be computed on these rows."""
-    functions = _FUNCTIONS[problem.kind]
-    found = {}
-    for name in names if names is not None else METRICS[problem.kind]:
-        value = functions[name](labels, predictions)
-        if np.isfinite(value):
-            found[name] = float(value)
-    return found
+    wanted = METRICS[problem.kind] if names is None else names
+    return _values(_statistics(problem, labels, predictions, wanted), len(labels))
+
+
+def _statistics(
+    problem: Problem, labels: Floats, predictions: Floats, names: Iterable[str]
+) -> dict[str, Callable[[Rows], Floats]]:
+    makers = _MAKERS[problem.kind]
+    return {name: makers[name](labels, predictions) for name in names}
+
+
+def _values(statistics: Mapping[str, Callable[[Rows], Floats]], count: int) -> dict[str, float]:
+    found = {name: float(statistic(_whole(count))[0]) for name, statistic in statistics.items()}
+    return {name: value for name, value in found.items() if np.isfinite(value)}
+
+
+def _whole(count: int) -> Rows:
+    """Every row once."""
+    return np.arange(count)[np.newaxis]
+
+
+def _finite(draws: list[Floats]) -> Floats:
+    found = np.concatenate(draws)
+    return found[np.isfinite(found)]
 
 
 def _check(problem: Problem, labels: Floats, predictions: Floats) -> None:
@@ -105,9 +122,18 @@ def _check(problem: Problem, labels: Floats, predictions: Floats) -> None:
 
 def resamples(count: int, seed: str) -> Iterator[NDArray[np.intp]]:
     """Rows drawn with replacement, the same for the same seed."""
+    for rows in _batches(count, seed):
+        yield from rows
+
+
+def _batches(count: int, seed: str) -> Iterator[Rows]:
+    """Resamples, so many at a time that they stay in the processor's cache."""
     random = generator(seed)
-    for _ in range(max(_FEWEST, min(RESAMPLES, _WORK // count))):
-        yield random.integers(0, count, count)
+    left = max(_FEWEST, min(RESAMPLES, _WORK // count))
+    while left:
+        taken = min(left, max(1, _TOGETHER // count))
+        yield random.integers(0, count, (taken, count))
+        left -= taken
 
 
 def generator(seed: str) -> np.random.Generator:
@@ -115,91 +141,147 @@ def generator(seed: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
 
 
-def interval(draws: list[float], value: float) -> tuple[float, float]:
-    if not draws:
+def interval(draws: list[float] | Floats, value: float) -> tuple[float, float]:
+    if len(draws) == 0:
         return value, value
     low, high = np.percentile(draws, [2.5, 97.5])
     return float(low), float(high)
 
 
-def _auc(labels: Floats, scores: Floats) -> float:
+# The metrics. Each works out once what a row adds, and returns what that comes to over rows (b, n): b values.
+
+
+def _mean(each: NDArray[Any]) -> Callable[[Rows], Floats]:
+    return lambda rows: each[rows].mean(axis=1)
+
+
+def _auc(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
+    """Of all pairs of a positive and a negative row, the share in which the positive one has the higher score."""
     positive = labels > 0.5
-    positives = int(positive.sum())
-    negatives = len(labels) - positives
-    if positives == 0 or negatives == 0:
-        return float("nan")
-    _, place, size = np.unique(scores, return_inverse=True, return_counts=True)
-    last = np.cumsum(size)
-    ranks = (last - (size - 1) / 2)[place]
-    return float((ranks[positive].sum() - positives * (positives + 1) / 2) / (positives * negatives))
+    known, place = np.unique(scores, return_inverse=True)
+    width = len(known)
+
+    def of(rows: Rows) -> Floats:
+        cells = place[rows] + width * np.arange(len(rows))[:, np.newaxis]
+        shape = (len(rows), width)
+        total = np.bincount(cells.ravel(), minlength=len(rows) * width).reshape(shape)
+        ours = np.bincount(cells[positive[rows]], minlength=len(rows) * width).reshape(shape)
+        others = total - ours
+        below = np.cumsum(others, axis=1) - others
+        return _shares((ours * (below + others / 2)).sum(axis=1), ours.sum(axis=1) * others.sum(axis=1))
+
+    return of
 
 
-def _binary_logloss(labels: Floats, scores: Floats) -> float:
+def _shares(of: NDArray[Any], whole: NDArray[Any], otherwise: float = np.nan) -> Floats:
+    """``of / whole``, and ``otherwise`` where the whole is nothing."""
+    found: Floats = np.divide(of, whole, out=np.full(len(whole), otherwise), where=whole != 0)
+    return found
+
+
+def _binary_logloss(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
     right = np.where(labels > 0.5, scores, 1.0 - scores)
-    return float(-np.log(np.clip(right, _CLIP, 1.0)).mean())
+    return _mean(-np.log(np.clip(right, _CLIP, 1.0)))
 
 
-def _counts(labels: Floats, scores: Floats) -> tuple[int, int, int]:
+def _counts(labels: Floats, scores: Floats) -> Callable[[Rows], tuple[Floats, Floats, Floats]]:
     """True positives, false positives, false negatives at a threshold of one half."""
     actual, said = labels > 0.5, scores > 0.5
-    return int((actual & said).sum()), int((~actual & said).sum()), int((actual & ~said).sum())
+    each = actual & said, ~actual & said, actual & ~said
+
+    def of(rows: Rows) -> tuple[Floats, Floats, Floats]:
+        hit, false, missed = (one[rows].sum(axis=1) for one in each)
+        return hit, false, missed
+
+    return of
 
 
-def _accuracy(labels: Floats, scores: Floats) -> float:
-    return float(((labels > 0.5) == (scores > 0.5)).mean())
+def _accuracy(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
+    return _mean((labels > 0.5) == (scores > 0.5))
 
 
-def _precision(labels: Floats, scores: Floats) -> float:
-    hit, false, _ = _counts(labels, scores)
-    return hit / (hit + false) if hit + false else 0.0
+def _precision(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
+    counts = _counts(labels, scores)
+
+    def of(rows: Rows) -> Floats:
+        hit, false, _ = counts(rows)
+        return _shares(hit, hit + false, 0.0)
+
+    return of
 
 
-def _recall(labels: Floats, scores: Floats) -> float:
-    hit, _, missed = _counts(labels, scores)
-    return hit / (hit + missed) if hit + missed else 0.0
+def _recall(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
+    counts = _counts(labels, scores)
+
+    def of(rows: Rows) -> Floats:
+        hit, _, missed = counts(rows)
+        return _shares(hit, hit + missed, 0.0)
+
+    return of
 
 
-def _f1(labels: Floats, scores: Floats) -> float:
-    hit, false, missed = _counts(labels, scores)
-    total = 2 * hit + false + missed
-    return 2 * hit / total if total else 0.0
+def _f1(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
+    counts = _counts(labels, scores)
+
+    def of(rows: Rows) -> Floats:
+        hit, false, missed = counts(rows)
+        return _shares(2 * hit, 2 * hit + false + missed, 0.0)
+
+    return of
 
 
-def _class_accuracy(labels: Floats, predictions: Floats) -> float:
-    return float((predictions.argmax(axis=1) == labels).mean())
+def _class_accuracy(labels: Floats, predictions: Floats) -> Callable[[Rows], Floats]:
+    return _mean(predictions.argmax(axis=1) == labels)
 
 
-def _class_logloss(labels: Floats, predictions: Floats) -> float:
+def _class_logloss(labels: Floats, predictions: Floats) -> Callable[[Rows], Floats]:
     sums = predictions.sum(axis=1)
     right = predictions[np.arange(len(labels)), labels.astype(np.intp)] / sums
-    return float(-np.log(np.clip(right, _CLIP, 1.0)).mean())
+    return _mean(-np.log(np.clip(right, _CLIP, 1.0)))
 
 
-def _macro_f1(labels: Floats, predictions: Floats) -> float:
+def _macro_f1(labels: Floats, predictions: Floats) -> Callable[[Rows], Floats]:
     """The mean of the classes' F1, over the classes that occur among labels or predictions."""
     width = predictions.shape[1]
     said = predictions.argmax(axis=1)
     actual = labels.astype(np.intp)
-    hits = np.bincount(actual[actual == said], minlength=width)
-    total = np.bincount(actual, minlength=width) + np.bincount(said, minlength=width)
-    present = total > 0
-    return float((2 * hits[present] / total[present]).mean())
+    right = actual == said
+
+    def of(rows: Rows) -> Floats:
+        offset = width * np.arange(len(rows))[:, np.newaxis]
+
+        def counted(cells: NDArray[np.intp]) -> NDArray[np.intp]:
+            return np.bincount(cells.ravel(), minlength=len(rows) * width).reshape(len(rows), width)
+
+        named = actual[rows] + offset
+        hits, total = counted(named[right[rows]]), counted(named) + counted(said[rows] + offset)
+        scores = np.divide(2 * hits, total, out=np.zeros(total.shape), where=total > 0)
+        return _shares(scores.sum(axis=1), (total > 0).sum(axis=1))
+
+    return of
 
 
-def _rmse(labels: Floats, predictions: Floats) -> float:
-    return float(np.sqrt(np.square(predictions - labels).mean()))
+def _rmse(labels: Floats, predictions: Floats) -> Callable[[Rows], Floats]:
+    squares = _mean(np.square(predictions - labels))
+    return lambda rows: np.sqrt(squares(rows))
 
 
-def _mae(labels: Floats, predictions: Floats) -> float:
-    return float(np.abs(predictions - labels).mean())
+def _mae(labels: Floats, predictions: Floats) -> Callable[[Rows], Floats]:
+    return _mean(np.abs(predictions - labels))
 
 
-def _r2(labels: Floats, predictions: Floats) -> float:
-    spread = float(np.square(labels - labels.mean()).sum())
-    return 1.0 - float(np.square(predictions - labels).sum()) / spread if spread else float("nan")
+def _r2(labels: Floats, predictions: Floats) -> Callable[[Rows], Floats]:
+    squares = np.square(predictions - labels)
+
+    def of(rows: Rows) -> Floats:
+        found = labels[rows]
+        spread = np.square(found - found.mean(axis=1, keepdims=True)).sum(axis=1)
+        return 1.0 - _shares(squares[rows].sum(axis=1), spread)
+
+    return of
 
 
-_FUNCTIONS: Mapping[str, Mapping[str, Callable[[Floats, Floats], float]]] = {
+_MAKERS: Mapping[str, Mapping[str, Callable[[Floats, Floats], Callable[[Rows], Floats]]]] = {
     "binary": {
         "auc": _auc,
         "logloss": _binary_logloss,
