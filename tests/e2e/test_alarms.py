@@ -9,9 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.region import RunningRegion, region, region_log_on_failure, wait_for
+from tests.support.region import RunningRegion, wait_for
 
-__all__ = ["region", "region_log_on_failure"]
 pytestmark = pytest.mark.e2e
 
 TEMPLATE = {

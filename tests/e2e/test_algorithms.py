@@ -6,7 +6,6 @@ Each is held to the same method called directly on the very rows that the run tr
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from local_region.containers.common import recordio
-from tests.support.application import Application, eventually, running_application
+from tests.support.application import Application, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -51,13 +50,12 @@ def files() -> dict[str, tuple[str, str]]:
 
 
 @pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    """A region in which all the models were trained at once."""
-    with running_application(tmp_path_factory.mktemp("algorithms") / "state") as app:
-        for model, (settings, content) in files().items():
-            app.settings(model, settings)
-            app.put(f"data/{model}/a.csv", content)
-        yield app
+def application(application: Application) -> Application:
+    """All the models are trained at once."""
+    for model, (settings, content) in files().items():
+        application.settings(model, settings)
+        application.put(f"data/{model}/a.csv", content)
+    return application
 
 
 def ended(app: Application, model: str, version: int = 1) -> dict[str, Any]:

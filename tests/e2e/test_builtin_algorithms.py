@@ -14,10 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from tests.support.containers import RECORDIO, records
-from tests.support.region import RunningRegion, region, wait_for
+from tests.support.region import RunningRegion, wait_for
 from tests.support.sagemaker import Work, csv
 
-__all__ = ["region"]
 pytestmark = pytest.mark.e2e
 REGISTRY = "382416733822.dkr.ecr.us-east-1.amazonaws.com"
 

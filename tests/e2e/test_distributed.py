@@ -10,10 +10,9 @@ import xgboost as xgb
 from sklearn import datasets
 from sklearn.metrics import roc_auc_score
 
-from tests.support.region import RunningRegion, region
+from tests.support.region import RunningRegion
 from tests.support.sagemaker import Work, csv
 
-__all__ = ["region"]
 pytestmark = pytest.mark.e2e
 TWO = {"InstanceType": "ml.m5.large", "InstanceCount": 2, "VolumeSizeInGB": 10}
 BINARY = {"num_round": "20", "objective": "binary:logistic", "eval_metric": "auc"}

@@ -16,9 +16,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.region import RunningRegion, region, region_log_on_failure, wait_for
+from tests.support.region import RunningRegion, wait_for
 
-__all__ = ["region", "region_log_on_failure"]
 pytestmark = pytest.mark.e2e
 
 HANDLER = """
@@ -336,11 +335,11 @@ def test_a_queue_wakes_its_function_and_delays_are_honoured(bench: Bench) -> Non
 def test_a_batch_window_collects(bench: Bench) -> None:
     url, arn = bench.queue()
     name = bench.function()
+    for number in range(15):
+        bench.sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"n": number}))
     bench.functions.create_event_source_mapping(
         FunctionName=name, EventSourceArn=arn, BatchSize=100, MaximumBatchingWindowInSeconds=1
     )
-    for number in range(15):
-        bench.sqs.send_message(QueueUrl=url, MessageBody=json.dumps({"n": number}))
     assert batches(bench.logged(name, lambda found: sum(batches(found)) == 15, "15 messages")) == [15]
 
 

@@ -23,10 +23,9 @@ from botocore.exceptions import ClientError
 from sklearn import datasets
 from sklearn.metrics import roc_auc_score
 
-from tests.support.region import RunningRegion, region, wait_for
+from tests.support.region import RunningRegion, wait_for
 from tests.support.sagemaker import FAST, IMAGE, ROLE, Work, csv
 
-__all__ = ["region"]
 pytestmark = pytest.mark.e2e
 
 

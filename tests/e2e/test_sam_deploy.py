@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.region import RunningRegion, region, region_log_on_failure  # noqa: F401
+from tests.support.region import RunningRegion
 
 pytestmark = pytest.mark.e2e
 
@@ -47,7 +47,7 @@ Sam = Callable[..., str]
 
 
 @pytest.fixture
-def sam(region: RunningRegion, tmp_path: Path) -> Sam:  # noqa: F811
+def sam(region: RunningRegion, tmp_path: Path) -> Sam:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "SAM_"))} | {
         "AWS_ENDPOINT_URL": region.endpoint,
         "AWS_ACCESS_KEY_ID": region.access_key_id,
@@ -85,7 +85,7 @@ def get(url: str) -> str:
         return text
 
 
-def test_create_update_no_change_delete(region: RunningRegion, sam: Sam, tmp_path: Path) -> None:  # noqa: F811
+def test_create_update_no_change_delete(region: RunningRegion, sam: Sam, tmp_path: Path) -> None:
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
     (tmp_path / "template.yaml").write_text(TEMPLATE.replace("RUNTIME", runtime))
     (tmp_path / "src").mkdir()
@@ -115,7 +115,7 @@ def test_create_update_no_change_delete(region: RunningRegion, sam: Sam, tmp_pat
         region.client("cloudformation").describe_stacks(StackName="word")
 
 
-def test_unsupported_resources_stop_the_deploy(region: RunningRegion, sam: Sam, tmp_path: Path) -> None:  # noqa: F811
+def test_unsupported_resources_stop_the_deploy(region: RunningRegion, sam: Sam, tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text(
         "Resources: {V: {Type: AWS::EC2::VPC, Properties: {CidrBlock: 10.0.0.0/16}}}\n"
     )

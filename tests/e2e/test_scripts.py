@@ -20,9 +20,8 @@ from sklearn import datasets
 
 from local_region.sagemaker import own_images
 from local_region.sagemaker.environments import cache_folder
-from tests.support.region import RunningRegion, region, wait_for
+from tests.support.region import RunningRegion, wait_for
 
-__all__ = ["region"]
 pytestmark = pytest.mark.e2e
 SKLEARN = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-scikit-learn:1.9-0"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"

@@ -5,13 +5,12 @@ from __future__ import annotations
 import gzip
 import json
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from tests.support.application import Application, eventually, running_application
+from tests.support.application import Application, eventually
 
 pytestmark = pytest.mark.e2e
 
@@ -28,12 +27,6 @@ def reviews(count: int, seed: int) -> list[tuple[int, str, str]]:
     chance = random.Random(seed)
     rows = [(chance.randint(60, 200), chance.random() < 0.5) for _ in range(count)]
     return [(minutes, review(chance, liked), "yes" if liked else "no") for minutes, liked in rows]
-
-
-@pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    with running_application(tmp_path_factory.mktemp("region")) as app:
-        yield app
 
 
 def test_reviews_become_a_model_that_reads(application: Application, tmp_path: Path) -> None:

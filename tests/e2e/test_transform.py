@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from tests.e2e.test_sagemaker import cancer, trained, transform, work
-from tests.support.region import region, wait_for
+from tests.support.region import wait_for
 from tests.support.sagemaker import Work, csv
 
-__all__ = ["cancer", "region", "trained", "work"]
+__all__ = ["cancer", "trained", "work"]
 pytestmark = pytest.mark.e2e
 
 

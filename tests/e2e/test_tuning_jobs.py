@@ -12,9 +12,8 @@ import pytest
 from botocore.exceptions import ClientError
 from sklearn import datasets
 
-from tests.support.region import RunningRegion, region, wait_for
+from tests.support.region import RunningRegion, wait_for
 
-__all__ = ["region"]
 pytestmark = pytest.mark.e2e
 IMAGE = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"

@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.support.region import RunningRegion, region, region_log_on_failure, wait_for
+from tests.support.region import RunningRegion, wait_for
 from tests.support.sagemaker import Work
-
-__all__ = ["region", "region_log_on_failure"]
 
 
 @pytest.fixture(scope="module")

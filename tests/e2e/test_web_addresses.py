@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import http.client
 import re
-from collections.abc import Iterator
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 
-from tests.support.application import Application, running_application
+from tests.support.application import Application
 
 pytestmark = pytest.mark.e2e
-
-
-@pytest.fixture(scope="module")
-def application(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Application]:
-    with running_application(tmp_path_factory.mktemp("web") / "state") as app:
-        yield app
 
 
 def get(port: int, host: str, path: str) -> tuple[int, str, str]:
