@@ -13,7 +13,8 @@ from scipy import integrate, stats
 
 from sluicegate.domain.experiment import Latency, Tally, guardrails, sequential, srm
 from sluicegate.domain.experiment import group_sequential as planned
-from sluicegate.domain.experiment.estimates import Effect, effect, variance
+from sluicegate.domain.experiment.estimates import Effect, effect
+from sluicegate.domain.experiment.tally import variance
 
 
 # Lan & DeMets' O'Brien-Fleming-like spending, two-sided .05: Reboussin, DeMets, Kim & Lan 2000, Controlled Clinical
