@@ -104,9 +104,9 @@ def test_an_alarm_takes_a_canary_back_and_a_second_try_comes_in(application: App
     with load(application) as (versions, failures):
         application.put(f"data/{MODEL}/b.csv", table(2))
         eventually(lambda: shares(application, 2), 120, "version 2 gets its first share")
-        eventually(lambda: 2 in versions, 30, "version 2 answers")
-        eventually(lambda: say_yes(application, 600), 30, "version 2 is asked for one side only")
-        eventually(lambda: logged(application, 2) >= 600, 30, "that is in the log")
+        eventually(lambda: 2 in versions, 60, "version 2 answers")
+        eventually(lambda: say_yes(application, 600), 60, "version 2 is asked for one side only")
+        eventually(lambda: logged(application, 2) >= 600, 60, "that is in the log")
         cloudwatch = application.client("cloudwatch")
         [alarm] = cloudwatch.describe_alarms(AlarmNames=[ALARM])["MetricAlarms"]
         assert (alarm["StateValue"], alarm["Threshold"]) == ("OK", 0.25), "nobody has measured yet"
