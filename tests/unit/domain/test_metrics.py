@@ -88,7 +88,7 @@ def test_an_interval_is_the_metrics_own_over_each_resample(problem: Problem) -> 
     drawn = [measure(problem, labels[rows], scores[rows]) for rows in resamples(300, "run")]
     for name, estimate in evaluate(problem, labels, scores, seed="run").items():
         low, high = np.percentile([found[name] for found in drawn], [2.5, 97.5])
-        assert (estimate.low, estimate.high) == (pytest.approx(low), pytest.approx(high)), name
+        assert (estimate.low, estimate.high) == pytest.approx((low, high)), name
 
 
 def test_interval_covers_the_truth_about_as_often_as_it_says() -> None:
