@@ -27,7 +27,7 @@ SETTINGS = """
 algorithm: {hyperparameters: {num_round: 3}}
 evaluation: {against_champion: ignore}
 deployment: {strategy: experiment}
-endpoint: {instance: ml.m5.large}
+endpoint: {instance: ml.m5.large, max: 2}
 feedback: {reward: {min: 0, max: 1}}
 experiment:
   {traffic: 0.5, no_outcome: unknown, look_every: 60s, outcome_window: 1h, minimum_exposure: 50,
@@ -89,6 +89,13 @@ def weights(app: Application) -> dict[str, float]:
     return {variant["VariantName"]: variant["CurrentWeight"] for variant in found}
 
 
+def scaling(app: Application) -> list[str]:
+    """The variants of the endpoint that scale."""
+    found = app.client("application-autoscaling").describe_scalable_targets(ServiceNamespace="sagemaker")
+    resources = sorted(target["ResourceId"] for target in found["ScalableTargets"])
+    return [name.rpartition("/")[2] for name in resources if name.startswith(f"endpoint/{ENDPOINT}/")]
+
+
 class Customers:
     """They go on asking, the application and SageMaker itself, and note what went wrong."""
 
@@ -139,6 +146,7 @@ def test_the_better_version_takes_over_by_itself(application: Application) -> No
     answered = Counter(ask() for ask in [directly(app)] for _ in range(60))
     assert set(answered) == {"v1", "lane-2"}
     assert min(answered.values()) >= 10  # by chance less in one of ten million times
+    eventually(lambda: scaling(app) == ["lane-2", "v1"], 30, "each of them scales")
 
     # of the challenger's predictions more than twice as many turn out well
     with ThreadPoolExecutor(4) as pool:
@@ -177,6 +185,7 @@ def test_the_better_version_takes_over_by_itself(application: Application) -> No
     sagemaker = app.client("sagemaker")
     named = sagemaker.list_endpoints(NameContains=ENDPOINT)["Endpoints"]
     assert ([one["EndpointName"] for one in named], list(weights(app))) == ([ENDPOINT], ["v2"])
+    eventually(lambda: scaling(app) == ["v2"], 30, "what serves scales")
     assert sagemaker.list_endpoint_configs(NameContains=f"{ENDPOINT}-X")["EndpointConfigs"] == []
     shown = app.sluice("experiment", "show", MODEL).stdout
     assert "promote (by experiment): challenger is better than champion" in shown

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from sluicegate.domain.errors import Refused
 from tests.support.stage import ANN, DOCUMENT, ENDPOINT, MODEL, Stage
 
 SCALED = "endpoint: {instance: ml.m5.large, min: 1, max: 4}\n"
@@ -62,6 +63,33 @@ def test_a_version_that_does_not_scale_ends_it() -> None:
     made.play()
     assert (made.live, made.scaling.targets) == (2, {})
     made.steer().deploy(MODEL, 1, ANN, made.world.tick())
+    made.play()
+    assert made.scaling.targets == {(ENDPOINT, "v1"): (1, 4, 1000)}
+
+
+@pytest.mark.parametrize("changes", [True, False])
+def test_what_is_refused_while_the_endpoint_changes_comes_with_its_next_event(
+    changes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody set its weights since it was looked at. Refused for anything else, it is an error."""
+    made = Stage(SCALED)
+    made.add("approved")
+    made.until(lambda: made.endpoints.states.get(ENDPOINT) is not None)
+    made.endpoints.settle(ENDPOINT)
+
+    def refused(*_asked: object) -> None:
+        monkeypatch.undo()
+        if changes:
+            made.endpoints.weigh(ENDPOINT, {"v1": 1.0})
+        raise Refused("the endpoint is not in service")
+
+    monkeypatch.setattr(made.scaling, "keep", refused)
+    if not changes:
+        with pytest.raises(Refused):
+            made.deliver("endpoint", ENDPOINT)
+        return
+    made.deliver("endpoint", ENDPOINT)
+    assert (made.scaling.targets, made.live) == ({}, 1)
     made.play()
     assert made.scaling.targets == {(ENDPOINT, "v1"): (1, 4, 1000)}
 
