@@ -134,6 +134,23 @@ def test_a_second_try_begins_without_what_the_first_was_measured_at() -> None:
     assert made.live == 2
 
 
+def test_a_look_at_the_first_try_that_ends_during_the_second_says_nothing_of_it() -> None:
+    made = begun()
+    say(made, 400, 0.4)
+
+    read = made.storage.read
+
+    def overtaken(key: str, limit: int) -> bytes:
+        if key.startswith("prediction-log/"):
+            made.registry.items["version", "churn", 2]["attempt"] = "another"
+        return read(key, limit)
+
+    made.storage.read = overtaken  # type: ignore[method-assign]
+    assert after_ticks(made, 1) == "deploying"
+    assert measured(made) == []
+    assert made.version(2).get("prediction_shift") is None
+
+
 @pytest.mark.parametrize(
     ("rows", "shift", "version", "earlier"),
     [

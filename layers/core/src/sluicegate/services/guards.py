@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import NotFound, Refused
+from sluicegate.domain.errors import Conflict, NotFound, Refused
 from sluicegate.domain.items import ModelItem, ShiftItem, VersionItem, stamp
 from sluicegate.domain.settings_deployment import Guard
 from sluicegate.domain.settings_reader import parse_settings
@@ -184,7 +184,14 @@ class Guards:
         if found is not None:
             # before it is told: whom the alarm wakes finds what moved
             seen = ShiftItem(at=stamp(now), distance=found.distance, rows=found.rows, reason=found.reason)
-            self._registry.commit([Change("version", model, number, set={"prediction_shift": seen})])
+            fields = {"prediction_shift": seen}
+            try:
+                self._registry.commit([Change("version", model, number, set=fields, expect={"attempt": attempt})])
+            except Conflict:
+                log.info(
+                    "version %s of %s is on another way in by now: what was measured is of the last", number, model
+                )
+                return None
             self._metrics.shifted(self._measured(model, number, attempt), found.distance, now)
         return found
 
