@@ -31,17 +31,24 @@ def reviews(count: int, seed: int) -> list[tuple[int, str, str]]:
 
 def test_reviews_become_a_model_that_reads(application: Application, tmp_path: Path) -> None:
     application.settings(
-        "reviews", "target: liked\nweights: {classes: balanced}\nevaluation: {metric: auc, minimum: 0.9}\n"
+        "reviews",
+        "target: liked\nweights: {classes: balanced}\nevaluation: {metric: auc, minimum: 0.9}\n"
+        'features: {dates: {film.seen: "%d/%m/%Y"}}\n',
     )
-    records = [dict(zip(("minutes", "review", "liked"), row, strict=True)) for row in reviews(500, seed=1)]
-    lines = [json.dumps(record) for record in records]
-    lines[10:10] = ['{"minutes": 90, "review": ["a", "list"], "liked": "no"}', "{broken"]
+    lines = [
+        json.dumps(
+            {"film": {"minutes": minutes, "seen": f"{minutes % 28 + 1}/12/2025"}, "review": text, "liked": liked}
+        )
+        for minutes, text, liked in reviews(500, seed=1)
+    ]
+    lines[10:10] = ['{"film": {"minutes": 90}, "review": [{"a": "list"}], "liked": "no"}', "{broken"]
     application.put("data/reviews/2026/05/may.jsonl.gz", gzip.compress("\n".join(lines).encode()))
     parquet = tmp_path / "june.parquet"
     with duckdb.connect() as connection:
         connection.execute("CREATE TABLE rows (minutes SMALLINT, review VARCHAR, liked VARCHAR, country VARCHAR)")
         connection.executemany("INSERT INTO rows VALUES (?, ?, ?, 'fr')", [list(row) for row in reviews(300, seed=2)])
-        connection.execute(f"COPY rows TO '{parquet}' (FORMAT parquet)")
+        film = "{'minutes': minutes, 'seen': DATE '2025-12-01' + minutes % 28} AS film"
+        connection.execute(f"COPY (SELECT {film}, * EXCLUDE minutes FROM rows) TO '{parquet}' (FORMAT parquet)")
     application.put("data/reviews/2026/june.parquet", parquet.read_bytes())
 
     eventually(
@@ -50,7 +57,7 @@ def test_reviews_become_a_model_that_reads(application: Application, tmp_path: P
     by_key = {upload["key"].rpartition("/")[2]: upload for upload in application.uploads("reviews")}
     may, june = by_key["may.jsonl.gz"], by_key["june.parquet"]
     assert (may["accepted_rows"], may["rejected_rows"], june["accepted_rows"]) == (500, 2, 300)
-    assert any(note.startswith("line 11: review: a list") for note in may["notes"])
+    assert any(note.startswith("line 11: review: a list of objects") for note in may["notes"])
 
     def both() -> dict[str, object] | None:
         live = application.api.find("models/reviews") or {}
@@ -60,17 +67,18 @@ def test_reviews_become_a_model_that_reads(application: Application, tmp_path: P
 
     live = eventually(both, 150, "a version of all 800 rows is live")
     columns = {column["name"]: column["type"] for column in live["schema"]["columns"]}  # type: ignore[index]
-    assert columns["review"] == "text" and columns["minutes"] == "number"
+    assert columns["review"] == "text" and columns["film.minutes"] == "number" and columns["film.seen"] == "date"
     (run, *_) = application.runs("reviews")
     assert run["metrics"]["auc"]["value"] > 0.95
     told = [note for one in application.runs("reviews") for note in one["notes"]]
     assert any("review is taken as text" in note for note in told)
 
+    awful = "the film was a very AWFUL story and the music is the plot"
     answer = application.predict(
         "reviews",
-        {"minutes": 100, "review": "The scene and the music: SUPERB!", "country": None},
-        {"minutes": 100, "review": "the plot was awful, quite awful", "country": "fr"},
-        {"minutes": None, "review": None, "country": None},
+        {"film": {"minutes": 100, "seen": "24/12/2025"}, "review": "The scene and the music: SUPERB!", "country": None},
+        {"film.minutes": 100, "film.seen": "2025-12-03", "review": f"{awful}, quite awful", "country": "fr"},
+        {"film": None, "review": None, "country": None},
     )
     assert [one["prediction"] for one in answer["predictions"]][:2] == ["yes", "no"]
     version = f"datasets/reviews/{run['dataset_version']}/"
