@@ -271,7 +271,8 @@ class _Run:
         kind = found.decision.kind
         if kind == "continue":
             if self.bandit:
-                one.shares = weights(self.design, cohorts, now, round(self.per_second * self.world.step))
+                batch, left = round(self.per_second * self.world.step), self.design.max_duration - now
+                one.shares = weights(self.design, cohorts, now, batch, self.per_second * left)
             return
         one.decision = found.decision
         stays = self.design.champion

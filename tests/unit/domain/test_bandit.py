@@ -65,10 +65,10 @@ def series(*batches: dict[str, Cohort]) -> dict[str, list[Cohort]]:
 
 def test_lanes_share_equally_until_each_is_warm() -> None:
     cold = {"a": [Cohort(0, Tally.of_conversions(5_000, 900))], "b": [Cohort(0, Tally.of_conversions(99, 0))]}
-    assert weights(TWO, cold, DAY, 500) == {"a": 0.5, "b": 0.5}
-    assert weights(TWO, {}, DAY, 500) == {"a": 0.5, "b": 0.5}
+    assert weights(TWO, cold, DAY, 500, 10_000) == {"a": 0.5, "b": 0.5}
+    assert weights(TWO, {}, DAY, 500, 10_000) == {"a": 0.5, "b": 0.5}
     warm = cold | {"b": [Cohort(0, Tally.of_conversions(100, 0))]}
-    assert weights(TWO, warm, DAY, 500)["a"] > 0.99
+    assert weights(TWO, warm, DAY, 500, 10_000)["a"] > 0.99
 
 
 @given(
@@ -92,24 +92,24 @@ def test_shares_are_shares(
         lane: [Cohort(place, Tally.of_conversions(300, row[index])) for place, row in enumerate(hits)]
         for index, lane in enumerate("abc")
     }
-    found = weights(design, given_, DAY, 500)
+    found = weights(design, given_, DAY, 500, 10_000)
     assert sum(found.values()) == pytest.approx(1) and min(found.values()) >= min(floor, 1 / 3) - 1e-12
-    assert found == weights(design, {lane: one[::-1] for lane, one in given_.items()}, DAY, 500)
+    assert found == weights(design, {lane: one[::-1] for lane, one in given_.items()}, DAY, 500, 10_000)
 
 
 def test_less_is_better_where_it_is_said_so() -> None:
     given_ = series(batch(0, a=20, b=60))
-    assert weights(TWO, given_, DAY, 500)["b"] > 0.9
-    assert weights(replace(TWO, direction="minimise"), given_, DAY, 500)["a"] > 0.9
+    assert weights(TWO, given_, DAY, 500, 10_000)["b"] > 0.9
+    assert weights(replace(TWO, direction="minimise"), given_, DAY, 500, 10_000)["a"] > 0.9
 
 
 def test_epsilon_greedy_and_ucb1() -> None:
     given_ = series(batch(0, a=20, b=60))
     greedy = replace(TWO, bandit=Bandit(policy="epsilon_greedy", epsilon=0.2))
-    assert weights(greedy, given_, DAY, 500) == {"a": pytest.approx(0.1), "b": pytest.approx(0.9)}
+    assert weights(greedy, given_, DAY, 500, 10_000) == {"a": pytest.approx(0.1), "b": pytest.approx(0.9)}
     # as one by one: the lane with the higher bound gets each part, until the bounds are even
     ucb = replace(TWO, bandit=Bandit(policy="ucb1"))
-    found = weights(ucb, given_, DAY, 500)
+    found = weights(ucb, given_, DAY, 500, 10_000)
     assert 0.5 < found["b"] < 1
     after = {"a": 200 + 500 * found["a"], "b": 200 + 500 * found["b"]}
     log = 2 * math.log(900)
@@ -132,7 +132,7 @@ def test_a_change_makes_everybody_begin_again() -> None:
     turned = [*steady, *(batch(10 + place, a=22, b=12) for place in range(6))]
     known = bandit.beliefs(TWO, series(*turned), DAY)
     assert known["a"].count == known["b"].count == 6 * 200 and known["b"].mean == pytest.approx(0.06)
-    assert weights(TWO, series(*turned), DAY, 500)["a"] > 0.9
+    assert weights(TWO, series(*turned), DAY, 500, 10_000)["a"] > 0.9
 
 
 def test_steady_lanes_seldom_seem_to_change() -> None:
@@ -152,6 +152,25 @@ def test_an_outcome_that_may_still_come_is_no_failure() -> None:
     old = {lane: Cohort(0, Tally.of_conversions(1_000, hits)) for lane, hits in (("a", 100), ("b", 150))}
     # b's newest exposures have hardly converted yet
     fresh = {"a": Cohort(1.5 * DAY, Tally(10, 1, 1, 1)), "b": Cohort(1.5 * DAY, Tally(5_000, 20, 20, 20))}
-    before = weights(design, series(old), 1.6 * DAY, 500)
-    assert weights(design, series(old, fresh), 1.6 * DAY, 500) == before
+    before = weights(design, series(old), 1.6 * DAY, 500, 10_000)
+    assert weights(design, series(old, fresh), 1.6 * DAY, 500, 10_000) == before
     assert before["b"] > 0.9
+
+
+def test_what_waits_for_its_outcome_is_counted_as_explored() -> None:
+    design = replace(TWO, outcome_window=DAY)
+    old = {lane: Cohort(0, Tally.of_conversions(1_000, hits)) for lane, hits in (("a", 100), ("b", 108))}
+    fresh = {lane: Cohort(1.5 * DAY, Tally(3_000, 20, 20, 20)) for lane in "ab"}
+    alone = weights(design, series(old), 1.6 * DAY, 500, 10_000)
+    assert weights(design, series(old, fresh), 1.6 * DAY, 500, 10_000)["a"] < alone["a"] < 0.5
+    # where silence says nothing, only as many come as came of those whose time is over: here none of ten
+    unknown = replace(design, silence="unknown")
+    old = {lane: Cohort(0, replace(one.tally, exposures=10_000)) for lane, one in old.items()}
+    few = weights(unknown, series(old, fresh), 1.6 * DAY, 5_000, 100_000)
+    assert few["a"] > weights(design, series(old, fresh), 1.6 * DAY, 500, 10_000)["a"]
+
+
+def test_what_is_soon_forgotten_is_not_worth_exploring_for() -> None:
+    given_ = series(batch(0, a=20, b=26))
+    steady, drifting = (replace(TWO, bandit=Bandit(discount=discount)) for discount in (1.0, 0.5))
+    assert weights(drifting, given_, DAY, 500, 20_000)["a"] < weights(steady, given_, DAY, 500, 20_000)["a"] < 0.5

@@ -245,5 +245,5 @@ def test_settings_that_contradict_each_other_are_refused(given_: dict[str, Any],
 
 def test_weights_go_to_whoever_is_asked() -> None:
     design = replace(HALVES, mode="bandit")
-    shares = weights(design, lanes(v1=(2_000, 200), v2=(2_000, 300)), DAY, 500)
+    shares = weights(design, lanes(v1=(2_000, 200), v2=(2_000, 300)), DAY, 500, 10_000)
     assert shares == {"v1": pytest.approx(0.001), "v2": pytest.approx(0.999)}

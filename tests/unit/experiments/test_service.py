@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from sluicegate.domain.errors import SettingsError
-from sluicegate.domain.experiment import Bucket, Latency, Tally
+from sluicegate.domain.experiment import Bucket, Design, Latency, Tally
 from sluicegate.ports import Fact, Place
+from sluicegate.services import experiment_looks
 from sluicegate.services.experiment_terms import CannotStart
 from sluicegate.services.steer import By
 from sluicegate.services.tallies import hour_of
@@ -170,6 +171,22 @@ def test_a_bandit_moves_the_traffic_to_what_does_well() -> None:
     assert flow.shares()[2] > 0.9
     assert flow.experiment()["weights"]["challenger"] == pytest.approx(flow.shares()[2])
     assert flow.item()["traffic"]["revision"] == 2
+
+
+def test_a_bandit_plans_for_what_comes_until_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[int, float]] = []
+
+    def weights(design: Design, lanes: object, now: float, batch: int, left: float) -> dict[str, float]:
+        told.append((batch, left))
+        return dict(design.shares)
+
+    monkeypatch.setattr(experiment_looks, "weights", weights)
+    flow = running(mode="bandit", max_duration="4h", outcome_window="1h", look_every="30m")
+    flow.serve({"champion": (300, 30), "challenger": (300, 90)})
+    flow.wait(minutes=35)
+    looked = flow.experiment()["look"]
+    batch, left = told[-1]
+    assert batch == 600 and left == pytest.approx(600 * (4 * 3600 / looked["elapsed"] - 1))
 
 
 def test_a_shadow_answers_nobody_and_promotes_nobody() -> None:

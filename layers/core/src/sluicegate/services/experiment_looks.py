@@ -34,7 +34,8 @@ class Looks:
         at = now.timestamp()
         seen = look(design, known, at, started, found.get("information") or [])
         if design.mode == "bandit" and seen.decision.kind == "continue":
-            seen = replace(seen, weights=weights(design, known, at, _coming(seen, found.get("look"))))
+            batch = _coming(seen, found.get("look"))
+            seen = replace(seen, weights=weights(design, known, at, batch, _left(design, seen)))
         return seen.to_json()
 
     def record(self, found: ExperimentItem, seen: dict[str, Any], now: datetime) -> bool:
@@ -53,6 +54,12 @@ def _coming(seen: Look, before: Mapping[str, Any] | None) -> int:
     total = sum(lane.exposures for lane in seen.lanes)
     then = sum(int(lane["exposures"]) for lane in (before or {}).get("lanes", ()))
     return max(1, total - then)
+
+
+def _left(design: Design, seen: Look) -> float:
+    """How many exposures to expect until ``max_duration``, if they go on coming as they came so far."""
+    total = sum(lane.exposures for lane in seen.lanes)
+    return total * (design.max_duration / seen.elapsed - 1) if seen.elapsed > 0 else 0.0
 
 
 def is_due(found: ExperimentItem, now: datetime) -> bool:

@@ -1,8 +1,8 @@
 """A bandit's shares of traffic for the next stretch of time, from what each lane's cohorts say.
 
-Traffic is shared by a hash of the subject, so a policy answers shares, not single choices: for Thompson sampling
-(Thompson 1933; Chapelle & Li 2011, NeurIPS 24) the probability that each lane is the best, which is how often it would
-be chosen. Rewards come in batches and late: only outcomes that count (see ``tally.counted``) are known here.
+Traffic is shared by a hash of the subject, so a policy answers shares, not single choices: for Thompson sampling the
+probability that each lane is the best, as sharply as pays (``foresight``). Rewards come in batches and late: only
+outcomes that count (see ``tally.counted``) are known here.
 """
 
 from __future__ import annotations
@@ -12,14 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from sluicegate.domain.experiment import changes
+from sluicegate.domain.experiment import changes, foresight
 from sluicegate.domain.experiment.clumps import clumps
 from sluicegate.domain.experiment.design import Design
 from sluicegate.domain.experiment.tally import Cohort, counted, observed
 
-#: Thompson's posterior is made from so many times the outcomes: it explores less than the textbook's and loses less
-#: (posterior reshaping, Chapelle & Li 2011, section 3)
-SHARPNESS = 3.0
 #: into how many parts UCB1 divides what comes until the next look, when it imagines the outcomes of each part
 _PARTS = 50
 #: the density of a lane is evaluated so far from its mean, in standard deviations, at so many places on each side
@@ -30,21 +27,28 @@ _END = 1e-9
 
 @dataclass(frozen=True)
 class Belief:
-    """What is known of a lane, in rewards of the range 0 … 1 of which more is better. ``count`` may be a fraction."""
+    """What is known of a lane, in rewards of the range 0 … 1 of which more is better. ``count`` may be a fraction.
+
+    ``clump``: as many outcomes count as one, because subjects ask more than once.
+    """
 
     count: float
     total: float
     variance: float
+    clump: float = 1.0
 
     @property
     def mean(self) -> float:
         return self.total / self.count if self.count > 0 else 0.5
 
 
-def weights(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float, batch: int) -> dict[str, float]:
-    """Each lane's share from ``now`` on, their sum 1; ``batch``: the exposures expected until the next look.
+def weights(
+    design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float, batch: int, left: float
+) -> dict[str, float]:
+    """Each lane's share from ``now`` on, their sum 1.
 
-    Equal shares until each lane has its ``warm_up`` of outcomes; no share is below ``floor``.
+    ``batch``: the exposures expected until the next look; ``left``: until the end, those included. Equal shares until
+    each lane has its ``warm_up`` of outcomes; no share is below ``floor``.
     """
     known = beliefs(design, lanes, now)
     names = sorted(design.shares)
@@ -52,7 +56,7 @@ def weights(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float, b
         return dict.fromkeys(names, 1 / len(names))
     policy = design.bandit.policy
     if policy == "thompson":
-        chosen = probability_best(design, known, SHARPNESS)
+        chosen = _planned(design, known, lanes, now, batch, left)
     elif policy == "ucb1":
         chosen = _ucb1(known, batch)
     else:
@@ -60,6 +64,45 @@ def weights(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float, b
         share = design.bandit.epsilon / len(names)
         chosen = {lane: share + (1 - design.bandit.epsilon if lane == best else 0.0) for lane in names}
     return _floored(chosen, design.bandit.floor)
+
+
+def _planned(
+    design: Design,
+    known: Mapping[str, Belief],
+    lanes: Mapping[str, Sequence[Cohort]],
+    now: float,
+    batch: int,
+    left: float,
+) -> dict[str, float]:
+    best = probability_best(design, known)
+    waiting, answered = _waiting(design, lanes, now)
+    if design.bandit.discount < 1:
+        # what is learned now is forgotten at this rate: it serves no longer
+        left = min(left, batch / (1 - design.bandit.discount))
+    prospects = {}
+    for lane, one in known.items():
+        mean, deviation = _posterior(design, one)
+        prospects[lane] = foresight.Prospect(mean, deviation, one.count * one.clump, waiting[lane], best[lane])
+    return foresight.shares(prospects, batch * answered, left * answered)
+
+
+def _waiting(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float) -> tuple[dict[str, float], float]:
+    """The outcomes that past exposures of each lane will still bring, and how many an exposure brings in the end.
+
+    Where silence is a zero each brings one, else as many as those did whose window has closed.
+    """
+    exposures = outcomes = 0
+    still = dict.fromkeys(design.shares, (0, 0))
+    for lane, (shown, known) in still.items():
+        for cohort in lanes.get(lane, ()):
+            count, _, _ = observed(cohort, now, design.outcome_window, design.silence)
+            if cohort.end + design.outcome_window > now:
+                shown, known = shown + cohort.tally.exposures, known + count
+            else:
+                exposures, outcomes = exposures + cohort.tally.exposures, outcomes + count
+        still[lane] = shown, known
+    answered = outcomes / exposures if exposures and outcomes and design.silence == "unknown" else 1.0
+    return {lane: max(shown * answered - known, 0.0) for lane, (shown, known) in still.items()}, answered
 
 
 def beliefs(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float) -> dict[str, Belief]:
@@ -73,11 +116,12 @@ def beliefs(design: Design, lanes: Mapping[str, Sequence[Cohort]], now: float) -
         series[lane] = sorted((one for one in seen if one[1]), key=lambda one: one[0])
     since = changes.latest(series) if design.bandit.detect_changes else -math.inf
     discount = design.bandit.discount
-    if discount == 1:
-        return {lane: _belief((1.0, one) for one in found if one[0] > since) for lane, found in series.items()}
     ends = sorted({one[0] for found in series.values() for one in found})
     worth = {end: discount ** (len(ends) - 1 - place) for place, end in enumerate(ends)}
-    return {lane: _belief((worth[one[0]], one) for one in found if one[0] > since) for lane, found in series.items()}
+    return {
+        lane: _belief(((worth[one[0]], one) for one in found if one[0] > since), hang[lane].outcomes)
+        for lane, found in series.items()
+    }
 
 
 #: of a cohort: its end, the number of outcomes that count, their sum and sum of squares, as in ``Belief``
@@ -96,7 +140,7 @@ def _numbers(design: Design, cohort: Cohort, now: float, clump: float) -> _Numbe
     return cohort.end, outcomes / clump, scaled / clump, scaled_squares / clump
 
 
-def _belief(weighed: Iterable[tuple[float, _Numbers]]) -> Belief:
+def _belief(weighed: Iterable[tuple[float, _Numbers]], clump: float) -> Belief:
     """The variance is that of the outcomes and one more, half at each end, as in ``estimates.variance``."""
     count = total = squares = 0.0
     for weight, (_, outcomes, rewards, rewards_squared) in weighed:
@@ -104,28 +148,17 @@ def _belief(weighed: Iterable[tuple[float, _Numbers]]) -> Belief:
         total += weight * rewards
         squares += weight * rewards_squared
     mean = (total + 0.5) / (count + 1)
-    return Belief(count, total, max((squares + 0.5) / (count + 1) - mean * mean, 1e-12))
+    return Belief(count, total, max((squares + 0.5) / (count + 1) - mean * mean, 1e-12), clump)
 
 
-def probability_best(design: Design, known: Mapping[str, Belief], sharpness: float = 1.0) -> dict[str, float]:
+def probability_best(design: Design, known: Mapping[str, Belief]) -> dict[str, float]:
     """For each lane the probability that its mean is the greatest, by integration over the posteriors.
 
     Conversions: Beta(1 + successes, 1 + failures). Means: the normal distribution around the sample mean, with the
     sample variance and one outcome more, half at each end of the range.
     """
     names = sorted(known)
-    spans = {}
-    for lane in names:
-        one = known[lane]
-        count = one.count * sharpness
-        if design.goal == "conversion":
-            hits, misses = 1 + one.total * sharpness, 1 + count - one.total * sharpness
-            mean = hits / (hits + misses)
-            deviation = math.sqrt(mean * (1 - mean) / (hits + misses + 1))
-        else:
-            mean = (one.total * sharpness + 0.5) / (count + 1)
-            deviation = math.sqrt(one.variance / (count + 1)) if count else 0.5
-        spans[lane] = (mean, max(deviation, 1e-9))
+    spans = {lane: _posterior(design, known[lane]) for lane in names}
     # a rate's posterior may reach the ends of what a rate can be
     low, high = (_END, 1 - _END) if design.goal == "conversion" else (-math.inf, math.inf)
     places = sorted(
@@ -137,7 +170,7 @@ def probability_best(design: Design, known: Mapping[str, Belief], sharpness: flo
     )
     if design.goal == "conversion":
         logs = [(math.log(place), math.log1p(-place)) for place in places]
-        densities = [_beta(known[lane], sharpness, logs) for lane in names]
+        densities = [_beta(known[lane], logs) for lane in names]
     else:
         densities = [
             [math.exp(-(((place - mean) / deviation) ** 2) / 2) for place in places]
@@ -154,9 +187,20 @@ def probability_best(design: Design, known: Mapping[str, Belief], sharpness: flo
     return {lane: area / whole for lane, area in found.items()}
 
 
-def _beta(one: Belief, sharpness: float, logs: Sequence[tuple[float, float]]) -> list[float]:
+def _posterior(design: Design, one: Belief) -> tuple[float, float]:
+    """Mean and standard deviation of what a lane's mean may be."""
+    if design.goal == "conversion":
+        mean = (1 + one.total) / (2 + one.count)
+        deviation = math.sqrt(mean * (1 - mean) / (one.count + 3))
+    else:
+        mean = (one.total + 0.5) / (one.count + 1)
+        deviation = math.sqrt(one.variance / (one.count + 1)) if one.count else 0.5
+    return mean, max(deviation, 1e-9)
+
+
+def _beta(one: Belief, logs: Sequence[tuple[float, float]]) -> list[float]:
     """The density at places whose logarithms, and those of what they leave to 1, are ``logs``; up to a factor."""
-    hits, misses = one.total * sharpness, (one.count - one.total) * sharpness
+    hits, misses = one.total, one.count - one.total
     values = [hits * log + misses * rest for log, rest in logs]
     most = max(values)
     return [math.exp(value - most) if value - most > -60 else 0.0 for value in values]
