@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import pytest
-from sagemaker.core import common_utils, image_uris
 
 from sluicegate.domain import images
 from sluicegate.domain.errors import SettingsError
 from sluicegate.domain.image_table import IMAGES, REGISTRIES
+from tests.support.sdk import image_uris
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_each_image_is_the_one_that_the_sdk_names(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    # It reads botocore's endpoints (a file of a megabyte) anew for each region.
-    monkeypatch.setattr(common_utils, "_botocore_resolver", cache(common_utils._botocore_resolver))
+def test_each_image_is_the_one_that_the_sdk_names(name: str) -> None:
     _, version, group = IMAGES[name]
     for region in REGISTRIES[group]:
-        assert images.built_in(name, region) == image_uris.retrieve(name, region, version=version)
+        assert images.built_in(name, region) == image_uris().retrieve(name, region, version=version)
 
 
 def test_a_region_without_the_image_is_refused_with_those_that_have_it() -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sagemaker.core import image_uris
 
 from sluicegate.domain import algorithms, framework_images
 from sluicegate.domain.errors import SettingsError
 from sluicegate.domain.framework_image_table import IMAGES, REGISTRIES
 from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings_reader import parse_settings
+from tests.support.sdk import image_uris
 
 IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"
 
@@ -85,7 +85,7 @@ def test_ready_made_defaults_are_what_their_own_rules_accept(name: str, kind: An
 
 def test_the_table_of_framework_images_is_the_sdks() -> None:
     for framework, versions in IMAGES.items():
-        listed: Any = image_uris.config_for_framework(framework)
+        listed: Any = image_uris().config_for_framework(framework)
         for version, scopes in versions.items():
             for scope, (_, tag, place) in zip(("training", "inference"), scopes, strict=True):
                 assert REGISTRIES[place] == listed[scope]["versions"][version]["registries"]
@@ -94,7 +94,7 @@ def test_the_table_of_framework_images_is_the_sdks() -> None:
                     kind["py_version"] = tag.rpartition("-")[2]
                 make = framework_images.training if scope == "training" else framework_images.serving
                 for region in ("eu-west-1", "cn-north-1"):
-                    named = image_uris.retrieve(framework, region, version=version, image_scope=scope, **kind)
+                    named = image_uris().retrieve(framework, region, version=version, image_scope=scope, **kind)
                     assert make(framework, version, region) == named
 
 
