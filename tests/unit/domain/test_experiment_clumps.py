@@ -177,7 +177,7 @@ def test_a_bandit_is_as_sure_as_the_outcomes_are_worth() -> None:
     a, b = lane(31, 300, 20, 0.10, alike=1), lane(32, 300, 20, 0.12, alike=1)
     plain = {name: [Cohort(0, without_buckets(tally))] for name, tally in (("a", a), ("b", b))}
     ours = {name: [Cohort(0, tally)] for name, tally in (("a", a), ("b", b))}
-    sure, unsure = (max(weights(design, lanes, 3 * 86400, 100, 10_000).values()) for lanes in (plain, ours))
+    sure, unsure = (max(weights(design, lanes, 3 * 86400, 100, 1_000_000).values()) for lanes in (plain, ours))
     assert unsure < sure and unsure < 0.999
     # what is still to come clumps as much: a plan compares it with the outcomes that there were
     believed = beliefs(design, ours, 3 * 86400)["b"]

@@ -83,3 +83,7 @@ def test_shares_are_shares_in_whatever_order(
     found = shares(known, batch, left)
     assert sum(found.values()) == pytest.approx(1) and min(found.values()) >= 0
     assert found == pytest.approx(shares(dict(reversed(known.items())), batch, left), abs=0.2)
+
+
+def test_looking_often_does_not_stop_exploring() -> None:
+    assert shares(NEAR, 10, 20_000) == shares(NEAR, 500, 20_000) != shares(NEAR, 10, 0)

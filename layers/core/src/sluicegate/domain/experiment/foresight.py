@@ -17,6 +17,9 @@ POWERS = tuple(2 ** (step / 2) for step in range(-2, 7))
 #: what is to come counts so many times. A plan of one batch doesn't see that later batches explore too, where they
 #: learn that it pays; with 1 about one bandit in a hundred never comes back from a lane that began well
 FORESIGHT = 2.0
+#: a plan is for at least such a part of what is to come, however often is looked: the outcomes of a few requests alone
+#: change no choice, so they would never seem worth their price
+STRETCH = 1 / 40
 #: the gain is integrated so far from the lanes' means, by such steps, in standard deviations; the least of them is
 #: taken for at least that part of the greatest, which keeps the steps few and changes the gain by about a hundredth
 _REACH, _STEP, _SCALES = 4.5, 1.0, 40
@@ -42,7 +45,7 @@ def shares(lanes: Mapping[str, Prospect], batch: float, left: float) -> dict[str
 
     The leader gets all when even perfect knowledge would gain less, from now on, than one outcome differs from another.
     """
-    batch = min(batch, left)
+    batch = min(max(batch, STRETCH * left), left)
     leader = max(sorted(lanes), key=lambda lane: lanes[lane].mean)
     follow = {lane: float(lane == leader) for lane in lanes}
     spread = max(one.deviation * math.sqrt(one.count) for one in lanes.values())
