@@ -15,14 +15,15 @@ from hypothesis import strategies as st
 from sluicegate.data.batch_result import encoded_parts
 from sluicegate.data.batch_rows import BatchRows, read_batch
 from sluicegate.data.ingest import UploadReading, read_upload
+from sluicegate.data.reading import joined_notes
 from sluicegate.data.words import register
 from sluicegate.domain.batch import FileFormat
 from sluicegate.domain.dataset import Dataset, Wires
 from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.records import InvalidRecords, parse_records
-from sluicegate.domain.schema import Column, Problem, Schema
-from sluicegate.domain.settings import ModelSettings
+from sluicegate.domain.schema import Column, ColumnType, Problem, Schema
+from sluicegate.domain.settings import Features, ModelSettings
 
 COLUMNS = (
     Column("n", "number"),
@@ -61,6 +62,12 @@ def batch(folder: Path, source: Path, kind: Any) -> BatchRows:
 
 def parsed(line: str) -> list[float | None]:
     return [float(cell) if cell else None for cell in line.split(",")]
+
+
+@pytest.mark.parametrize(("declared", "told"), [({}, True), ({"tags": "text"}, False)])
+def test_what_a_list_can_be_is_told_until_it_is_declared(declared: dict[str, ColumnType], told: bool) -> None:
+    [note] = joined_notes(["tags"], ModelSettings(features=Features(types=declared)))
+    assert note.startswith("Column tags holds lists of texts") and ("features.types: {tags: text}" in note) is told
 
 
 def trained(reading: UploadReading) -> dict[float, list[float | None]]:

@@ -19,7 +19,7 @@ from typing import Any
 
 from sluicegate.data.dialect import MOST_COLUMNS, Dialect, column_names, is_known, one_column
 from sluicegate.data.inference import SHARE
-from sluicegate.data.reading import joined_note
+from sluicegate.data.reading import joined_notes
 from sluicegate.data.rejects import Reject
 from sluicegate.domain import algorithms
 from sluicegate.domain.errors import UnreadableUpload
@@ -130,7 +130,7 @@ def json_lines(text: Path, key: str, workdir: Path, known: Schema | None, settin
     if len(columns) < 2 and algorithms.of(settings).supervised and not is_known([*columns], known):
         raise one_column(f"The records of {key} have no column but {next(iter(columns))!r}.")
     names, notes = column_names(list(columns), key, known)
-    notes += [joined_note(name) for position, name in enumerate(names) if position in made.lists]
+    notes += joined_notes([name for position, name in enumerate(names) if position in made.lists], settings)
     strings = frozenset(
         position
         for position in range(len(names))

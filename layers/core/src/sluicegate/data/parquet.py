@@ -26,7 +26,7 @@ from sluicegate.data.dialect import MOST_COLUMNS, column_names, is_known, one_co
 from sluicegate.data.engine import name_sql, text_sql
 from sluicegate.data.inference import SHARE, default_target, is_marker
 from sluicegate.data.iso_dates import hint
-from sluicegate.data.reading import Source, UploadReading, finish, joined_note
+from sluicegate.data.reading import Source, UploadReading, finish, joined_notes
 from sluicegate.data.rejects import Reject, Rejects, called, write_rejects
 from sluicegate.data.structures import Leaf, leaves
 from sluicegate.data.tables import SQL_TYPES, converted
@@ -152,7 +152,7 @@ def _columns(
     ):
         raise one_column(f"{key} has fewer than two columns that can be read.")
     names, notes = column_names([leaf.name for leaf in used], key, known)
-    notes += [joined_note(name) for name, leaf in zip(names, used, strict=True) if leaf.joined]
+    notes += joined_notes([name for name, leaf in zip(names, used, strict=True) if leaf.joined], settings)
     target = default_target(settings, names, known.target if known else None)
     dates = _dates(connection, table, [leaf for leaf in used if _TEXT.fullmatch(leaf.type)])
     columns = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,11 +108,15 @@ def _come_and_gone(
     return notes
 
 
-def joined_note(name: str) -> str:
-    return (
-        f"Column {name} holds lists of texts; each is read as one text, its parts joined by spaces. To learn from each "
-        f"word, set features.types: {{{name}: text}} in model.yaml."
-    )
+def joined_notes(names: Iterable[str], settings: ModelSettings) -> list[str]:
+    """Of the columns that hold lists of texts."""
+    notes = []
+    for name in names:
+        note = f"Column {name} holds lists of texts; each is read as one text, its parts joined by spaces."
+        if settings.features.declared(name) != "text":
+            note += f" To learn from each word, set features.types: {{{name}: text}} in model.yaml."
+        notes.append(note)
+    return notes
 
 
 def _listed(names: Sequence[str]) -> str:
