@@ -30,8 +30,8 @@ MOST_ROWS = 1_000
 #: with fewer, intervals say nothing
 FEWEST_ROWS = 200
 MOST_COLUMNS = 40
-#: steps of ``InBulk`` for all columns, shuffles and rows: a second or two of a function with one processor
-MOST_STEPS = 40_000_000
+#: steps of ``InBulk`` for all columns, shuffles and rows: about two seconds of a function with one processor
+MOST_STEPS = 80_000_000
 #: numbers that the rows may have
 MOST_CELLS = 4_000_000
 #: columns without use that are named
