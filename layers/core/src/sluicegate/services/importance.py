@@ -68,7 +68,7 @@ def describe(
 ) -> Json:
     """``labels`` are those of the rows held out, None without a target. ``folder`` is for what must be downloaded."""
     if labels is None:
-        said = f"what {model.algorithm.name} finds in the columns is no part of its model"
+        said = f"{model.algorithm.name} ranks no columns"
         return {"permutation": {"absent": _NO_TARGET}, "reported": {"absent": said}}
     from sluicegate.domain.importance import Features
 
