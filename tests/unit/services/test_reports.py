@@ -83,6 +83,17 @@ def test_the_report_is_written_and_both_run_and_version_name_it() -> None:
     assert run["verdict"]["reason"].split(":")[0] in page
 
 
+def test_a_column_is_what_the_settings_say_it_is() -> None:
+    flow = Flow(skill=lambda _: 0.9)
+    flow.put("models/churn/model.yaml", b"features: {types: {height: category}}")
+    flow.put("data/churn/a.csv", table(400))
+    flow.play()
+    (run,) = flow.registry.runs("churn")
+    report = flow.storage.json(f"evaluations/churn/{run['run']}/report.json")
+    types = {column["name"]: column["type"] for column in report["data"]["columns"]}
+    assert types == {"won": "category", "height": "category", "color": "category"}
+
+
 @pytest.mark.parametrize(
     ("artifact", "why"),
     [

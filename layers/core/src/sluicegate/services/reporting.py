@@ -71,12 +71,13 @@ def describe(
 
 def _data(document: Mapping[str, Any], uploads: list[UploadItem]) -> Json:
     schema, profile = document["schema"], document.get("profile") or {}
-    features = {column["name"] for column in schema["columns"]}
+    features = {column["name"]: column["type"] for column in schema["columns"]}
     special = {schema.get("target"): "target", schema.get("id_column"): "id"}
     columns = [
         {
             "name": str(column["name"])[:_LONGEST_NAME],
-            "type": column["type"],
+            # model.yaml may know better than the file what a column is
+            "type": features.get(column["name"], column["type"]),
             "role": special.get(column["name"]) or ("used" if column["name"] in features else "not used"),
             **{name: column.get(name) for name in ("missing", "distinct", "min", "max")},
         }
