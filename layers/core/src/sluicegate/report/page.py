@@ -315,9 +315,8 @@ def _uploads(report: Json) -> Markup:
         ]
         more = report.get("more_uploads")
         caption = "What it was made from, newest first." + (f" {more:,} more are not listed." if more else "")
-        parts.append(
-            table(caption, ("file", "upload", "received", "rows", "set aside", "why (object in the bucket)"), rows, (3, 4))
-        )
+        columns = ("file", "upload", "received", "rows", "set aside", "why (object in the bucket)")
+        parts.append(table(caption, columns, rows, (3, 4)))
     if refused:
         reasons = [
             (
