@@ -46,7 +46,7 @@ def test_a_deployment_refused_when_the_endpoint_is_free_again_ends_the_run() -> 
     flow.put("data/churn/b.csv", table(260, 2))
     flow.play()
 
-    def refuse(name: str, config: str, guard: object = None) -> None:
+    def refuse(name: str, config: str, guard: object = None, keep: bool = False) -> None:
         raise Refused("UpdateEndpoint: ResourceLimitExceeded: 5 serverless endpoints are the limit")
 
     update, flow.endpoints.update = flow.endpoints.update, refuse  # type: ignore[method-assign]

@@ -70,9 +70,9 @@ def test_the_routing_says_that_sagemaker_shifts_before_it_does_and_no_longer_tha
     told: list[int | None] = []
     update = made.endpoints.update
 
-    def updating(name: str, config: str, guard: BlueGreen | None = None) -> None:
+    def updating(name: str, config: str, guard: BlueGreen | None = None, keep: bool = False) -> None:
         told.append(made.lanes[0].get("shifting_to"))
-        update(name, config, guard)
+        update(name, config, guard, keep)
 
     made.endpoints.update = updating  # type: ignore[method-assign]
     made.until(lambda: made.status(2) == "deploying")

@@ -114,9 +114,9 @@ def test_the_routing_knows_the_coming_version_before_the_endpoint_does() -> None
     seen = []
     update = flow.endpoints.update
 
-    def watched(name: str, config: str, guard: BlueGreen | None = None) -> None:
+    def watched(name: str, config: str, guard: BlueGreen | None = None, keep: bool = False) -> None:
         seen.append(lanes(flow))
-        update(name, config, guard)
+        update(name, config, guard, keep)
 
     flow.endpoints.update = watched  # type: ignore[method-assign]
     flow.put("data/churn/b.csv", table(260, 2))
