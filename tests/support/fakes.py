@@ -19,25 +19,19 @@ from typing import Any
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused
 from sluicegate.domain.items import SummaryItem
 from sluicegate.ports import (
-    AlarmSpec,
-    AlarmState,
-    BlueGreen,
     Change,
-    EndpointState,
-    Instances,
     Job,
     Package,
     PackageSpec,
     ProcessingSpec,
-    Serverless,
     StoredObject,
     TrainingSpec,
     TransformSpec,
     Trial,
     TuningJob,
     TuningSpec,
-    VariantSpec,
 )
+from sluicegate.ports_serving import AlarmSpec, AlarmState, BlueGreen, EndpointState, Instances, Serverless, VariantSpec
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -24,16 +24,8 @@ from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
 from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFound, Refused, Transient, UserError
-from sluicegate.ports import (
-    AlarmSpec,
-    Change,
-    Instances,
-    PackageSpec,
-    Serverless,
-    TrainingSpec,
-    TransformSpec,
-    VariantSpec,
-)
+from sluicegate.ports import Change, PackageSpec, TrainingSpec, TransformSpec
+from sluicegate.ports_serving import AlarmSpec, Instances, Serverless, VariantSpec
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/sluicegate-churn/3"

@@ -18,7 +18,7 @@ from sluicegate.adapters.bell import EventBridgeBell
 from sluicegate.adapters.endpoints import SageMakerEndpoints, deployment_config
 from sluicegate.adapters.scaling import ApplicationAutoScaling
 from sluicegate.domain.errors import Conflict, Transient
-from sluicegate.ports import AlarmSpec, BlueGreen, Instances, Serverless, VariantSpec
+from sluicegate.ports_serving import AlarmSpec, BlueGreen, Instances, Serverless, VariantSpec
 
 NOW = datetime(2026, 1, 2, 3, 4, tzinfo=UTC)
 FLEET = {"EndpointName": "sluicegate-churn", "VariantName": "v1"}

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sluicegate.domain.way_in import way_in
-from sluicegate.ports import BlueGreen, Instances
+from sluicegate.ports_serving import BlueGreen, Instances
 from tests.support.stage import ANN, DOCUMENT, ENDPOINT, MODEL, Stage
 
 INSTANCES = "endpoint: {instance: ml.m5.large}\n"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from sluicegate.ports import BlueGreen, Instances, Serverless
+from sluicegate.ports_serving import BlueGreen, Instances, Serverless
 from tests.support.fakes import START
 from tests.support.flow import Flow, table
 

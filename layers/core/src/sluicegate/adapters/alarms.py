@@ -8,7 +8,7 @@ from typing import Any
 
 from sluicegate.adapters.aws import translated
 from sluicegate.adapters.jobs import tag_list
-from sluicegate.ports import AlarmSpec, AlarmState
+from sluicegate.ports_serving import AlarmSpec, AlarmState
 
 
 class CloudWatchAlarms:

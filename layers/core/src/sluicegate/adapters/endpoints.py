@@ -9,7 +9,7 @@ from typing import Any
 from sluicegate.adapters.aws import translated
 from sluicegate.adapters.jobs import tag_list
 from sluicegate.domain.errors import AlreadyExists, Conflict
-from sluicegate.ports import BlueGreen, EndpointState, Instances, Serverless, VariantSpec
+from sluicegate.ports_serving import BlueGreen, EndpointState, Instances, Serverless, VariantSpec
 
 _TERMINATION_SECONDS = 120
 _START_SECONDS = 1800

@@ -18,16 +18,8 @@ from botocore.exceptions import ClientError
 
 from sluicegate.adapters.aws import translate, translated
 from sluicegate.domain.errors import Conflict, NotFound, Transient, UserError
-from sluicegate.domain.items import (
-    VERSION_DIGITS,
-    BatchItem,
-    ExperimentItem,
-    ModelItem,
-    RunItem,
-    SummaryItem,
-    UploadItem,
-    VersionItem,
-)
+from sluicegate.domain.experiment_items import ExperimentItem
+from sluicegate.domain.items import VERSION_DIGITS, BatchItem, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
 from sluicegate.ports import Change
 
 _PACKED = frozenset({"schema", "columns"})

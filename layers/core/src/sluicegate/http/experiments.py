@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from sluicegate.domain.items import ExperimentItem, stamp
+from sluicegate.domain.experiment_items import ExperimentItem
+from sluicegate.domain.items import stamp
 from sluicegate.http.answers import Json, Problem
 from sluicegate.http.steering import Call, Route
 from sluicegate.services.catalog import shaped

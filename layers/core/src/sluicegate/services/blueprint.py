@@ -10,7 +10,8 @@ from sluicegate.domain.errors import AlreadyExists
 from sluicegate.domain.items import VersionItem
 from sluicegate.domain.settings import Endpoint, ModelSettings
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Endpoints, Instances, Jobs, RegistryReader, Serverless, Storage, VariantSpec
+from sluicegate.ports import Jobs, RegistryReader, Storage
+from sluicegate.ports_serving import Endpoints, Instances, Serverless, VariantSpec
 from sluicegate.services import serving_model
 from sluicegate.services.ledger import tags, trained_by
 from sluicegate.services.routing import variant_of

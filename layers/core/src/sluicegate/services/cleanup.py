@@ -11,7 +11,8 @@ from sluicegate.domain import names
 from sluicegate.domain.errors import Conflict, NotFound
 from sluicegate.domain.items import ModelItem, VersionItem
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Change, Endpoints, EndpointState, Jobs, Registry
+from sluicegate.ports import Change, Jobs, Registry
+from sluicegate.ports_serving import Endpoints, EndpointState
 from sluicegate.services.variants import serves
 
 log = logging.getLogger(__name__)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from datetime import datetime
 
 from sluicegate.domain.errors import NotFound
-from sluicegate.domain.items import ExperimentItem, ModelItem, VerdictItem, stamp
+from sluicegate.domain.experiment_items import ExperimentItem, VerdictItem
+from sluicegate.domain.items import ModelItem, stamp
 from sluicegate.ports import RegistryReader, RolloutBell
 from sluicegate.services.experiment_steps import Steps, identity
 from sluicegate.services.experiment_terms import CannotStart, Wanted, check, terms

@@ -20,16 +20,8 @@ from datetime import datetime, timedelta
 
 from sluicegate.domain import names
 from sluicegate.domain.errors import Conflict, NotFound, Refused, Transient
-from sluicegate.domain.items import (
-    ContenderItem,
-    ExperimentItem,
-    LaneItem,
-    ModelItem,
-    ShadowItem,
-    VerdictItem,
-    moment,
-    stamp,
-)
+from sluicegate.domain.experiment_items import ContenderItem, ExperimentItem, VerdictItem
+from sluicegate.domain.items import LaneItem, ModelItem, ShadowItem, moment, stamp
 from sluicegate.domain.shadow import SHADOW
 from sluicegate.ports import RolloutBell
 from sluicegate.services.contests import begin, known

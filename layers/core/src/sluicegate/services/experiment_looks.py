@@ -10,7 +10,8 @@ from typing import Any
 
 from sluicegate.domain.course import same_numbers
 from sluicegate.domain.experiment import Design, Look, look, weights
-from sluicegate.domain.items import ExperimentItem, moment, stamp
+from sluicegate.domain.experiment_items import ExperimentItem
+from sluicegate.domain.items import moment, stamp
 from sluicegate.domain.shadow import shadow_look
 from sluicegate.ports import Storage, Tallies
 from sluicegate.services.tallies import cohorts

@@ -9,14 +9,13 @@ from typing import Any
 from sluicegate.domain import names
 from sluicegate.domain.course import extended, point
 from sluicegate.domain.errors import NotFound
+from sluicegate.domain.experiment_items import ExperimentItem, VerdictItem
 from sluicegate.domain.items import (
     ErrorItem,
-    ExperimentItem,
     LaneItem,
     ModelItem,
     ShadowItem,
     TrafficItem,
-    VerdictItem,
     VerdictOfPerson,
     VersionItem,
     stamp,

@@ -8,7 +8,8 @@ from typing import Any
 
 from sluicegate.domain.durations import duration_seconds
 from sluicegate.domain.errors import NotFound, UserError
-from sluicegate.domain.items import ContenderItem, ModelItem, VersionItem
+from sluicegate.domain.experiment_items import ContenderItem
+from sluicegate.domain.items import ModelItem, VersionItem
 from sluicegate.domain.settings_reader import experiment_settings, parse_settings
 from sluicegate.domain.settings_reward import Reward
 from sluicegate.ports import RegistryReader

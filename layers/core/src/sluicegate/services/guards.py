@@ -18,7 +18,8 @@ from sluicegate.domain.errors import Conflict, NotFound, Refused
 from sluicegate.domain.items import ModelItem, ShiftItem, VersionItem, stamp
 from sluicegate.domain.settings_deployment import Guard
 from sluicegate.domain.settings_reader import parse_settings
-from sluicegate.ports import Alarms, AlarmSpec, Change, Endpoints, EndpointState, Instances, Metrics, Registry, Storage
+from sluicegate.ports import Change, Metrics, Registry, Storage
+from sluicegate.ports_serving import Alarms, AlarmSpec, Endpoints, EndpointState, Instances
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import tags
 from sluicegate.services.prediction_shift import THRESHOLDS, PredictionShift, Shift

@@ -15,7 +15,8 @@ from typing import Literal
 from sluicegate.domain import names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Transient
 from sluicegate.domain.items import LaneItem
-from sluicegate.ports import Endpoints, EndpointState, RegistryReader
+from sluicegate.ports import RegistryReader
+from sluicegate.ports_serving import Endpoints, EndpointState
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import tags
 

@@ -17,16 +17,8 @@ from typing import Any, cast
 
 from sluicegate.domain import lifecycle, names
 from sluicegate.domain.errors import Conflict, NotFound, Refused, SettingsError, Transient, UserError
-from sluicegate.domain.items import (
-    ErrorItem,
-    ExperimentItem,
-    ModelItem,
-    RunItem,
-    UploadItem,
-    VersionItem,
-    is_moving,
-    stamp,
-)
+from sluicegate.domain.experiment_items import ExperimentItem
+from sluicegate.domain.items import ErrorItem, ModelItem, RunItem, UploadItem, VersionItem, is_moving, stamp
 from sluicegate.ports import Change, Kind, Registry, TrainingQueue
 
 log = logging.getLogger(__name__)

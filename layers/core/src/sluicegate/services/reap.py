@@ -15,7 +15,8 @@ from sluicegate.domain.items import ModelItem, moment
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.domain.settings_sleep import kept_awake
 from sluicegate.domain.sleep import why_awake
-from sluicegate.ports import Calls, Endpoints, RolloutBell
+from sluicegate.ports import RolloutBell
+from sluicegate.ports_serving import Calls, Endpoints
 from sluicegate.services.costs import Costs
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.routing import variant_of

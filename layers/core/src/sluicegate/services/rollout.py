@@ -18,7 +18,8 @@ from typing import Any
 from sluicegate.domain import names
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, stamp
-from sluicegate.ports import Alarms, BlueGreen, Change, Endpoints, EndpointState, Jobs, Metrics, Scaling, Storage
+from sluicegate.ports import Change, Jobs, Metrics, Storage
+from sluicegate.ports_serving import Alarms, BlueGreen, Endpoints, EndpointState, Scaling
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.cleanup import Cleanup
 from sluicegate.services.guards import DIRECT, Guards, Way

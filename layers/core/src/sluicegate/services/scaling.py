@@ -7,7 +7,7 @@ from datetime import datetime
 from sluicegate.domain import names
 from sluicegate.domain.errors import NotFound
 from sluicegate.domain.items import ModelItem, ScaledItem
-from sluicegate.ports import Instances, Scaling
+from sluicegate.ports_serving import Instances, Scaling
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import Ledger, Step
 from sluicegate.services.routing import variant_of

@@ -16,7 +16,7 @@ from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused
 from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, moment, stamp
 from sluicegate.domain.lifecycle import allows
 from sluicegate.domain.sleep_items import SleepItem
-from sluicegate.ports import Endpoints, EndpointState
+from sluicegate.ports_serving import Endpoints, EndpointState
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import AGAIN, Ledger, Step, refusal, tags
 from sluicegate.services.routing import RoutingTable

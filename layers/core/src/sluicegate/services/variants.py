@@ -20,8 +20,10 @@ from datetime import datetime
 
 from sluicegate.domain import names
 from sluicegate.domain.errors import Conflict, NotFound, Transient
-from sluicegate.domain.items import ExperimentItem, ModelItem
-from sluicegate.ports import Endpoints, EndpointState, Instances, RegistryReader, Storage
+from sluicegate.domain.experiment_items import ExperimentItem
+from sluicegate.domain.items import ModelItem
+from sluicegate.ports import RegistryReader, Storage
+from sluicegate.ports_serving import Endpoints, EndpointState, Instances
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.lanes import Word
 from sluicegate.services.reading import reading
