@@ -7,11 +7,18 @@ from functools import cache
 
 import botocore.session
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.support.application import Application, running_application
 
 # Reading AWS's service models takes longer than most tests: the sessions of a process share what was read.
 botocore.session.create_loader = cache(botocore.session.create_loader)
+
+# The same examples every time, however slow the machine: what fails is due to what was changed. Others are looked for
+# with `pytest --hypothesis-profile=search`.
+settings.register_profile("same", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("search", settings.get_profile("same"), derandomize=False)
+settings.load_profile("same")
 
 #: the end-to-end files that take longest, longest first; the others follow by name
 _LONGEST = (
