@@ -143,21 +143,27 @@ def test_a_warm_start_with_other_code_is_a_transfer() -> None:
     assert run_of(flow)["tuning"]["warm_start"] is None, "better is the other way round"
 
 
+def stop_search(flow: Flow, trials: int) -> None:
+    """Somebody stops the one tuning job when so many of its trials have begun."""
+    for _ in range(40):
+        flow.collect()
+        if flow.pending:
+            flow.attempt(*flow.pending.pop(0))
+        elif flow.jobs.tunings:
+            (name,) = flow.jobs.tunings
+            if len(flow.jobs.tunings[name].trials) == trials:
+                flow.jobs.stop_tuning_job(name)
+                return
+            flow.jobs.step_tuning(name)
+    raise AssertionError(f"the tuning job never had {trials} trials")
+
+
 @pytest.mark.parametrize("stopped", [False, True])
 def test_a_metric_that_nobody_prints_is_told_with_what_to_do(stopped: bool) -> None:
     flow = scripted()
     flow.jobs.outcome = lambda number: ("Completed", None)  # type: ignore[method-assign]
     if stopped:
-        for _ in range(60):
-            flow.collect()
-            if flow.pending:
-                flow.attempt(*flow.pending.pop(0))
-            elif flow.jobs.tunings:
-                (name,) = flow.jobs.tunings
-                if len(flow.jobs.tunings[name].trials) == 1:
-                    break
-                flow.jobs.step_tuning(name)
-        flow.jobs.stop_tuning_job(name)
+        stop_search(flow, 1)
     flow.play()
     error = run_of(flow)["error"]
     assert error is not None and error["title"] == "Tuning failed"
@@ -224,16 +230,7 @@ def test_some_trials_failed() -> None:
 def test_stopped_by_somebody(trials: int, status: str) -> None:
     """What there is counts; nothing is a failure that says so."""
     flow = tuned()
-    for _ in range(40):
-        flow.collect()
-        if flow.pending:
-            flow.attempt(*flow.pending.pop(0))
-        elif flow.jobs.tunings:
-            (name,) = flow.jobs.tunings
-            if len(flow.jobs.tunings[name].trials) == trials:
-                break
-            flow.jobs.step_tuning(name)
-    flow.jobs.stop_tuning_job(name)
+    stop_search(flow, trials)
     flow.play()
     run = run_of(flow)
     assert run["status"] == status

@@ -184,50 +184,32 @@ def _binary_logloss(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
     return _mean(-np.log(np.clip(right, _CLIP, 1.0)))
 
 
-def _counts(labels: Floats, scores: Floats) -> Callable[[Rows], tuple[Floats, Floats, Floats]]:
-    """True positives, false positives, false negatives at a threshold of one half."""
-    actual, said = labels > 0.5, scores > 0.5
-    each = actual & said, ~actual & said, actual & ~said
-
-    def of(rows: Rows) -> tuple[Floats, Floats, Floats]:
-        hit, false, missed = (one[rows].sum(axis=1) for one in each)
-        return hit, false, missed
-
-    return of
-
-
 def _accuracy(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
     return _mean((labels > 0.5) == (scores > 0.5))
 
 
-def _precision(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
-    counts = _counts(labels, scores)
+def _of_counts(
+    share: Callable[[Floats, Floats, Floats], tuple[Floats, Floats]],
+) -> Callable[[Floats, Floats], Callable[[Rows], Floats]]:
+    """A metric that is ``share``, of and whole, of true positives, false positives and false negatives at a threshold
+    of one half; 0 of nothing."""
 
-    def of(rows: Rows) -> Floats:
-        hit, false, _ = counts(rows)
-        return _shares(hit, hit + false, 0.0)
+    def metric(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
+        actual, said = labels > 0.5, scores > 0.5
+        each = actual & said, ~actual & said, actual & ~said
 
-    return of
+        def of(rows: Rows) -> Floats:
+            hit, false, missed = (one[rows].sum(axis=1) for one in each)
+            return _shares(*share(hit, false, missed), 0.0)
 
+        return of
 
-def _recall(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
-    counts = _counts(labels, scores)
-
-    def of(rows: Rows) -> Floats:
-        hit, _, missed = counts(rows)
-        return _shares(hit, hit + missed, 0.0)
-
-    return of
+    return metric
 
 
-def _f1(labels: Floats, scores: Floats) -> Callable[[Rows], Floats]:
-    counts = _counts(labels, scores)
-
-    def of(rows: Rows) -> Floats:
-        hit, false, missed = counts(rows)
-        return _shares(2 * hit, 2 * hit + false + missed, 0.0)
-
-    return of
+_precision = _of_counts(lambda hit, false, _: (hit, hit + false))
+_recall = _of_counts(lambda hit, _, missed: (hit, hit + missed))
+_f1 = _of_counts(lambda hit, false, missed: (2 * hit, 2 * hit + false + missed))
 
 
 def _class_accuracy(labels: Floats, predictions: Floats) -> Callable[[Rows], Floats]:

@@ -16,8 +16,9 @@ from sluicegate.domain import names
 from sluicegate.domain.errors import AlreadyExists, NotFound, Transient
 from sluicegate.domain.items import LaneItem
 from sluicegate.ports import RegistryReader
-from sluicegate.ports_serving import Endpoints, EndpointState
+from sluicegate.ports_serving import Endpoints
 from sluicegate.services.blueprint import Blueprint
+from sluicegate.services.endpoint_states import state_of
 from sluicegate.services.ledger import tags
 
 log = logging.getLogger(__name__)
@@ -44,7 +45,7 @@ class Lanes:
         return "busy" if "busy" in words else "ready"
 
     def _one(self, model: str, lane: LaneItem) -> Word:
-        state = self._state(lane["endpoint"])
+        state = state_of(self._endpoints, lane["endpoint"])
         if state is None:
             config = self._blueprint.config(self._registry.version(model, lane["version"]))
             try:
@@ -62,7 +63,7 @@ class Lanes:
         busy = []
         for number in self._versions(model, cause):
             name = names.lane_endpoint(self._prefix, model, number)
-            state = self._state(name)
+            state = state_of(self._endpoints, name)
             if number == keep_version or state is None or state.status == "Deleting":
                 continue
             if not (state.free or state.broken):
@@ -81,9 +82,3 @@ class Lanes:
         except NotFound:
             return []
         return [lane["version"] for lane in lanes if lane["slot"] != "champion"]
-
-    def _state(self, name: str) -> EndpointState | None:
-        try:
-            return self._endpoints.endpoint(name)
-        except NotFound:
-            return None

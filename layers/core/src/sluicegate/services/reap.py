@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from sluicegate.domain import names
 from sluicegate.domain.durations import duration_seconds
-from sluicegate.domain.errors import NotFound
 from sluicegate.domain.items import ModelItem, moment
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.domain.settings_sleep import kept_awake
@@ -18,6 +17,7 @@ from sluicegate.domain.sleep import why_awake
 from sluicegate.ports import RolloutBell
 from sluicegate.ports_serving import Calls, Endpoints
 from sluicegate.services.costs import Costs
+from sluicegate.services.endpoint_states import state_of
 from sluicegate.services.ledger import Ledger
 from sluicegate.services.routing import variant_of
 from sluicegate.services.sleeping import put_to_sleep
@@ -75,9 +75,8 @@ class Reap:
         begun = [serving["since"] if serving else None, item.get("awake_since")]
         if live is None or any(text is not None and moment(text) > since for text in begun):
             return False
-        try:
-            state = self._endpoints.endpoint(names.endpoint(self._prefix, model))
-        except NotFound:
+        state = state_of(self._endpoints, names.endpoint(self._prefix, model))
+        if state is None:
             return False
         ours = names.config_version(self._prefix, model, state.config) == live
         if not state.free or not ours or state.created is None or state.created > since:

@@ -22,6 +22,7 @@ from sluicegate.ports import Change, Jobs, Metrics, Storage
 from sluicegate.ports_serving import Alarms, BlueGreen, Endpoints, EndpointState, Scaling
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.cleanup import Cleanup
+from sluicegate.services.endpoint_states import state_of
 from sluicegate.services.guards import DIRECT, Guards, Way
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import Ledger, Step, move_run, move_version, refusal, tags
@@ -191,10 +192,7 @@ class Rollout:
         self._routing.publish(model)
 
     def _endpoint(self, model: str) -> EndpointState | None:
-        try:
-            return self._endpoints.endpoint(names.endpoint(self._prefix, model))
-        except NotFound:
-            return None
+        return state_of(self._endpoints, names.endpoint(self._prefix, model))
 
     # deploy
 
@@ -231,9 +229,8 @@ class Rollout:
     def _remove_broken(self, name: str) -> EndpointState | None:
         """A failed endpoint can only be deleted; another delivery goes on if that takes time."""
         self._endpoints.delete(name)
-        try:
-            state = self._endpoints.endpoint(name)
-        except NotFound:
+        state = state_of(self._endpoints, name)
+        if state is None:
             return None
         raise Transient(f"endpoint {name} failed before and is being deleted ({state.status})")
 

@@ -25,6 +25,7 @@ from sluicegate.domain.items import ModelItem
 from sluicegate.ports import RegistryReader, Storage
 from sluicegate.ports_serving import Endpoints, EndpointState, Instances
 from sluicegate.services.blueprint import Blueprint
+from sluicegate.services.endpoint_states import state_of
 from sluicegate.services.lanes import Word
 from sluicegate.services.reading import reading
 from sluicegate.services.routing import CHAMPION, variant_of
@@ -154,7 +155,4 @@ class Variants:
         return names.lane_config(self._prefix, found["model"], found["experiment"])
 
     def _state(self, model: str) -> EndpointState | None:
-        try:
-            return self._endpoints.endpoint(names.endpoint(self._prefix, model))
-        except NotFound:
-            return None
+        return state_of(self._endpoints, names.endpoint(self._prefix, model))
