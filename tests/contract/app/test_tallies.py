@@ -15,7 +15,7 @@ from sluicegate.domain.errors import Refused, Transient
 from sluicegate.domain.experiment.tally import Bucket, Latency, Tally
 from sluicegate.domain.traffic import BUCKETS
 from sluicegate.ports import Fact, Place, Tallies
-from sluicegate.services.tallies import cohorts, places
+from sluicegate.services.tallies import cohorts
 from tests.support.tallies import FakeTallies
 
 AT = datetime(2026, 1, 2, 3, tzinfo=UTC)
@@ -56,7 +56,7 @@ def total(tallies: Tallies, model: str, scope: str) -> Tally:
 
 def outcome(once: str, value: float, slot: str = "champion", said: str = "1") -> Fact:
     tally = Tally(outcomes=1, total=value, squares=value * value)
-    return Fact(once, dict.fromkeys(places("x1", slot, 3, 1_767_323_045_000), tally), said)
+    return Fact(once, dict.fromkeys((Place("x1", slot, HOUR), Place("x3", slot, HOUR)), tally), said)
 
 
 def test_a_fact_counts_once_in_each_of_its_places(tallies: Tallies) -> None:
@@ -64,7 +64,7 @@ def test_a_fact_counts_once_in_each_of_its_places(tallies: Tallies) -> None:
     assert tallies.add("churn", [outcome("a", 0.5)], AT) == ["repeated"]
     assert tallies.add("churn", [outcome("a", 0.7, said="other")], AT) == ["contradicted"]
     expected = {"champion": {HOUR: Tally(outcomes=1, total=0.5, squares=0.25)}}
-    assert tallies.read("churn", "x1") == expected == tallies.read("churn", "v3")
+    assert tallies.read("churn", "x1") == expected == tallies.read("churn", "x3")
     assert tallies.read("churn", "x2") == {} == tallies.read("other", "x1")
 
 
@@ -83,7 +83,7 @@ def test_a_fact_that_is_told_twice_in_one_call_counts_once(tallies: Tallies) -> 
         "repeated",
         "contradicted",
     ]
-    assert total(tallies, "churn", "v3").total == 1
+    assert total(tallies, "churn", "x3").total == 1
 
 
 def test_more_facts_than_a_transaction_takes(tallies: Tallies) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -47,14 +48,12 @@ def test_what_the_format_cannot_name_is_left_out() -> None:
     assert (read.slot, read.cause) == ("other", None)
 
 
-def test_a_token_of_the_first_format_is_still_read() -> None:
-    """Issued by the first version of this module."""
-    token = "AWcwinyhxgAAA2yjAaIDIKIAAAAAAAAAAAep-_IdIzowFBJK7rAUVHKz"
-    read = verify(token, KEY)
-    assert (read.version, read.time_ms, read.nonce, read.is_of("churn")) == (3, 1_795_348_800_000, 7, True)
-    assert (read.lane, read.slot, read.cause) == (lane_digest("e", "v3"), "champion", None)
-    with pytest.raises(InvalidInferenceId, match="not issued here"):
-        verify(token[:-1] + "v", KEY)
+@pytest.mark.parametrize("length", [42, 48])
+def test_a_token_of_another_format_or_length_is_refused_though_it_was_signed_here(length: int) -> None:
+    body = bytes([2]) + bytes(length - 17)
+    token = base64.urlsafe_b64encode(body + inference_id._tag(KEY, body)).decode()
+    with pytest.raises(InvalidInferenceId, match="unknown format 2" if length == 48 else "has 64 characters"):
+        verify(token, KEY)
 
 
 @given(st.integers(0, inference_id.LENGTH - 1), st.sampled_from("ABCxyz019-_+/ é"))

@@ -93,8 +93,7 @@ def test_a_row_a_prediction_under_its_hour() -> None:
         "record": {"x": 2},
         "prediction": 2.0,
     }
-    for scope in ("v3", CAUSE):
-        assert (stage.tally(scope).exposures, stage.tally(scope).latency.count) == (2, 1)
+    assert (stage.tally(CAUSE).exposures, stage.tally(CAUSE).latency.count) == (2, 1)
 
 
 def test_a_line_that_was_cut_on_its_way_is_told_and_holds_up_no_other(caplog: pytest.LogCaptureFixture) -> None:
@@ -118,7 +117,6 @@ def test_what_the_champion_answered_for_another_is_the_others_error() -> None:
     assert stage.tally(CAUSE) == Tally()
     assert stage.tally(CAUSE, "challenger").buckets == {1: Bucket(1, errors=1)}
     assert (stage.tally(CAUSE, "challenger").exposures, stage.tally(CAUSE, "challenger").errors) == (1, 1)
-    assert (stage.tally("v3").exposures, stage.tally("v3").errors) == (1, 0)
 
 
 @settings(max_examples=40, deadline=None)
@@ -141,14 +139,14 @@ def test_lines_that_come_again_in_any_cut_count_once(order: list[int], data: st.
     assert len({row["inference_id"] for row in stage.rows("prediction-log/")}) == 12
 
 
-def test_a_batch_that_comes_again_as_it_was_leaves_one_object_and_one_sum() -> None:
+def test_a_batch_that_comes_again_as_it_was_leaves_one_object_and_outside_experiments_no_sums() -> None:
     stage = Stage()
     messages = [*logged("r1", [1]), *logged("r2", [2])]
     for _ in range(3):
         stage.batch(*messages)
         stage.batch(*reversed(messages))
     assert len(list(stage.storage.list("prediction-log/"))) == 1
-    assert stage.tally("v3").exposures == 2
+    assert stage.tallies.sums == {} == stage.tallies.said
 
 
 @pytest.mark.parametrize("after", range(1, 9))
@@ -226,8 +224,9 @@ def test_what_was_not_kept_cannot_be_shown() -> None:
     stage = shadowed()
     head = {"model": "churn", "at": AT, "request": "r", "part": 0, "count": 5, "version": 3, "slot": "champion"}
     stage.batch(line(PREDICTION, {**head, "cause": None}))
+    stage.batch(line(PREDICTION, {**head, "request": "r2", "cause": CAUSE}))
     assert stage.asked == []
-    assert stage.tally("v3").exposures == 5
+    assert stage.tally(CAUSE).exposures == 5
     assert stage.rows("prediction-log/") == []
 
 

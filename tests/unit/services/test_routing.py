@@ -65,6 +65,14 @@ def test_traffic_becomes_lanes_each_with_its_own_encoder() -> None:
     assert (routing["cause"], routing["salt"]) == ("1f2e3d4c", "s")
 
 
+def test_a_rollouts_lanes_share_by_its_salt_and_count_nowhere() -> None:
+    lanes = lane(1, "champion", 0.8), lane(2, "challenger", 0.2, "sluicegate-churn-V2")
+    rollout = {"id": "1f2e3d4c", "version": 2, "stage": "shifting", "step": 0, "steps": [20, 50]}
+    routing = published(*world(2, live_version=1, traffic=traffic(*lanes), rollout=rollout))
+    assert [one["weight"] for one in routing["lanes"]] == [0.8, 0.2]
+    assert (routing["cause"], routing["salt"]) == (None, "s")
+
+
 def test_a_new_champion_takes_the_champions_slot_and_weight() -> None:
     challenger = lane(2, "challenger", 0.2, "sluicegate-churn-V2")
     routing = published(*world(3, live_version=3, traffic=traffic(lane(1, "champion", 0.8), challenger)))

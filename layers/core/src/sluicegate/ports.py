@@ -91,8 +91,8 @@ class Storage(Protocol):
 
 @dataclass(frozen=True)
 class Place:
-    """Whose numbers: a lane's within a scope (an experiment's id, or ``v<n>``), of the exposures of one hour
-    (``2026-01-02T03``, UTC)."""
+    """Whose numbers: a lane's within a scope (an experiment's id), of the exposures of one hour (``2026-01-02T03``,
+    UTC)."""
 
     scope: str
     lane: str

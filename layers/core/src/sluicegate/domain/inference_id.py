@@ -6,9 +6,8 @@ Whoever sends feedback hands the token back; it names model, version, lane and t
 
     format 1 | model 6 | version 3 | lane 2 | time, ms since 1970 6 | nonce 8 | slot 1 | cause 4 | bucket 1 | tag 16
 
-The tag is HMAC-SHA-256 of all before, cut. Slot: 0 champion, 1 challenger, n challenger-n. Cause: the experiment's or
-rollout's id (8 hex digits), 0 when there was none. Bucket: the subject's (``traffic.bucket``) and 1, 0 for none. Tokens
-of format 1 (the first 26 bytes and the tag, 56 characters) are read as a champion's without a cause.
+Format: 1. The tag is HMAC-SHA-256 of all before, cut. Slot: 0 champion, 1 challenger, n challenger-n. Cause: the
+experiment's id (8 hex digits), 0 when there was none. Bucket: the subject's (``traffic.bucket``) and 1, 0 for none.
 
 Cutting HMAC to half of the hash is what RFC 2104, section 5, recommends as the least.
 """
@@ -30,9 +29,7 @@ from sluicegate.domain.traffic import CHALLENGER, CHAMPION
 
 LENGTH = 64
 _TAG = 16
-#: format → bytes before the tag
-_BODY = {1: 26, 2: 32}
-_LENGTHS = (56, LENGTH)
+_FORMAT = 1
 _CAUSE = re.compile("[0-9a-f]{8}")
 _NO_CAUSE = "00000000"
 _LARGEST_SLOT = 254
@@ -136,7 +133,7 @@ def issue_many(
     if not 0 <= time_ms <= _LARGEST_TIME:
         raise ValueError(f"time_ms must be 0 to {_LARGEST_TIME}, not {time_ms}")
     head = (
-        b"\x02"
+        bytes([_FORMAT])
         + bytes.fromhex(model_digest(model))
         + version.to_bytes(3, "big")
         + bytes.fromhex(lane_digest(endpoint, variant))
@@ -154,7 +151,7 @@ def issue_many(
 
 def verify(token: str, key: bytes) -> InferenceId:
     """What the token says, if it was issued with ``key``; `InvalidInferenceId` otherwise. Compares in constant time."""
-    if len(token) not in _LENGTHS:
+    if len(token) != LENGTH:
         raise InvalidInferenceId(f"an inference id has {LENGTH} characters, this one has {len(token)}")
     try:
         data = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
@@ -166,7 +163,7 @@ def verify(token: str, key: bytes) -> InferenceId:
     body, tag = data[:-_TAG], data[-_TAG:]
     if not hmac.compare_digest(tag, _tag(key, body)):
         raise InvalidInferenceId("this inference id was not issued here")
-    if len(body) != _BODY.get(body[0]):
+    if body[0] != _FORMAT:
         raise InvalidInferenceId(f"this inference id has the unknown format {body[0]}")
     return InferenceId(
         model=body[1:7].hex(),
@@ -174,9 +171,9 @@ def verify(token: str, key: bytes) -> InferenceId:
         lane=body[10:12].hex(),
         time_ms=int.from_bytes(body[12:18], "big"),
         nonce=int.from_bytes(body[18:26], "big"),
-        slot=slot_name(body[26]) if body[0] > 1 else CHAMPION,
-        cause=body[27:31].hex() if body[0] > 1 and any(body[27:31]) else None,
-        bucket=body[31] - 1 if body[0] > 1 and body[31] else None,
+        slot=slot_name(body[26]),
+        cause=body[27:31].hex() if any(body[27:31]) else None,
+        bucket=body[31] - 1 if body[31] else None,
     )
 
 

@@ -67,7 +67,7 @@ class Lane(Protocol):
 class Routing:
     """``lanes`` share the requests by weight; ``coming`` are tried where a champion is not there (any more).
 
-    ``cause`` is the experiment or rollout that shares the traffic, ``salt`` goes into the assignment, ``subject`` is
+    ``cause`` is the experiment that shares the traffic and counts, ``salt`` goes into the assignment, ``subject`` is
     the field of a record that names its subject. ``shadow`` sees a share (``shadow_sample``) of copies afterwards;
     ``log_sample`` is the share of requests whose records are logged. ``state`` says whether the endpoint is there.
     """
@@ -115,8 +115,8 @@ def subjects(routing: Routing, records: Records, caller: Caller) -> list[str]:
 
 
 def buckets(routing: Routing, subjects: Sequence[str], request_id: str) -> list[int | None]:
-    """Of each record the bucket of its subject, where lanes share the traffic. A request's only record that names no
-    subject hangs together with no other, so it has none. [] where nothing is shared."""
+    """Of each record the bucket of its subject, where an experiment's lanes share the traffic. A request's only record
+    that names no subject hangs together with no other, so it has none. [] where nothing is compared."""
     if routing.cause is None or len(routing.lanes) < 2:
         return []
     alone = request_id if subjects.count(request_id) == 1 else None

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,8 +18,8 @@ from sluicegate.domain.experiment.tally import Bucket, Tally
 from sluicegate.domain.feedback import Accepted, Refused, Rules, judged
 from sluicegate.domain.items import stamp
 from sluicegate.domain.log_lines import FEEDBACK, line, packed
-from sluicegate.ports import Counted, Fact, Storage, Tallies
-from sluicegate.services.tallies import places
+from sluicegate.ports import Counted, Fact, Place, Storage, Tallies
+from sluicegate.services.tallies import hour_of
 
 _LARGEST_ROUTING = 64 * 1024 * 1024
 
@@ -66,14 +66,12 @@ class Feedback:
 
 
 def _fact(one: Accepted) -> Fact:
-    if one.outcome is None:
-        return Fact(one.once, {}, one.said)
     read = one.read
-    tally = Tally(outcomes=1, total=one.outcome, squares=one.outcome * one.outcome)
-    version, *experiment = places(read.cause, read.slot, read.version, read.time_ms)
+    if one.outcome is None or read.cause is None:
+        return Fact(one.once, {}, one.said)
     buckets = {} if read.bucket is None else {read.bucket: Bucket(outcomes=1, total=one.outcome)}
-    adds = {version: tally} | dict.fromkeys(experiment, replace(tally, buckets=buckets))
-    return Fact(one.once, adds, one.said)
+    tally = Tally(outcomes=1, total=one.outcome, squares=one.outcome * one.outcome, buckets=buckets)
+    return Fact(one.once, {Place(read.cause, read.slot, hour_of(read.time_ms)): tally}, one.said)
 
 
 def _row(one: Accepted, now: datetime) -> dict[str, Any]:

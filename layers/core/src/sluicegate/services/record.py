@@ -21,7 +21,7 @@ from sluicegate.domain.log_lines import FEEDBACK, PREDICTION, dumped, read
 from sluicegate.domain.names import digest, is_model
 from sluicegate.ports import Fact, Place, Storage, Tallies
 from sluicegate.services.shadow import Compared, Shadow
-from sluicegate.services.tallies import places
+from sluicegate.services.tallies import hour_of
 
 log = logging.getLogger(__name__)
 
@@ -64,8 +64,11 @@ class Record:
         compared = self._shadow.compare(model, lines)
         if compared:
             self._write_shadow(model, compared)
-        facts = [*_facts(lines), *(one.fact() for one in compared)]
-        self._tallies.add(model, facts, at)
+        # each line is a fact of its own, so that none counts twice however batches are cut
+        facts = [Fact(line_id(line), _adds(line)) for line in lines if line.get("cause")]
+        facts += [one.fact() for one in compared]
+        if facts:
+            self._tallies.add(model, facts, at)
 
     def _write(self, folder: str, model: str, lines: Sequence[Line], rows: Any, when: str) -> int:
         """Objects of rows, by when they happened. How many rows there were."""
@@ -120,33 +123,15 @@ def _feedback_rows(line: Line) -> list[dict[str, Any]]:
     return list(line["content"].get("items", ()))
 
 
-def _facts(lines: Sequence[Line]) -> list[Fact]:
-    """What the lines add. Where an experiment runs, each line is a fact of its own, so that none counts twice however
-    batches are cut; else the batch is one, which costs less."""
-    own = [line for line in lines if line.get("cause")]
-    rest = [line for line in lines if not line.get("cause")]
-    facts = [Fact(line_id(line), _adds([line])) for line in own]
-    if rest:
-        facts.append(Fact(f"batch:{digest(sorted(line_id(line) for line in rest), 24)}", _adds(rest)))
-    return facts
-
-
-def _adds(lines: Sequence[Line]) -> dict[Place, Tally]:
-    adds: dict[Place, Tally] = {}
-    for line in lines:
-        failed = bool(line.get("error"))
-        latency = Latency.of(line["latency_ms"]) if line.get("latency_ms") is not None else Latency()
-        seen = Tally(exposures=line["count"], errors=line["count"] if failed else 0, latency=latency)
-        [version] = places(None, line["slot"], line["version"], line["at"])
-        adds[version] = adds.get(version, Tally()) + seen
-        if not line.get("cause"):
-            continue
-        meant = Place(line["cause"], line.get("assigned") or line["slot"], version.hour)
-        buckets = _buckets(line, Latency() if line.get("assigned") else latency, failed or bool(line.get("assigned")))
-        if line.get("assigned"):  # answered for by another lane: an error of the one it was meant for (decision 43)
-            seen = Tally(exposures=line["count"], errors=line["count"])
-        adds[meant] = adds.get(meant, Tally()) + replace(seen, buckets=buckets)
-    return adds
+def _adds(line: Line) -> dict[Place, Tally]:
+    """What a line adds to its experiment's sums."""
+    count, assigned, failed = line["count"], line.get("assigned"), bool(line.get("error"))
+    latency = Latency.of(line["latency_ms"]) if line.get("latency_ms") is not None else Latency()
+    if assigned:  # answered for by another lane: an error of the one it was meant for (decision 43)
+        failed, latency = True, Latency()
+    seen = Tally(exposures=count, errors=count if failed else 0, latency=latency)
+    place = Place(line["cause"], assigned or line["slot"], hour_of(line["at"]))
+    return {place: replace(seen, buckets=_buckets(line, latency, failed))}
 
 
 def _buckets(line: Line, latency: Latency, failed: bool) -> dict[int, Bucket]:

@@ -7,9 +7,9 @@ One document a model::
 
 ``lanes`` answer requests by weight, ``coming`` are tried when a lane's variant is not there (any more). A lane has
 slot, version, endpoint, variant, weight, encoder, schema, problem, wire and what its algorithm needs to read answers;
-the shadow has a sample, too. The champion's lane has ``shifting_to``, a version, while SageMaker may answer for either
-of the two under the one variant name. Readers take no notice of keys they don't know; an absent key means what was so
-before there was one.
+the shadow has a sample, too. ``cause`` is the experiment that counts what the lanes do; a rollout counts nothing.
+The champion's lane has ``shifting_to``, a version, while SageMaker may answer for either of the two under the one
+variant name. Readers take no notice of keys they don't know; an absent key means what was so before there was one.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class RoutingTable:
             "model": model,
             "problem": shown[0]["problem"] if shown else None,
             "schema": shown[0]["schema"] if shown else None,
-            "cause": traffic["cause"] if traffic is not None else None,
+            "cause": _experiment(item),
             "salt": traffic["salt"] if traffic is not None else None,
             "state": endpoint_state(item) if item.get("sleep") is not None else "serving",
             "lanes": lanes,
@@ -161,6 +161,14 @@ def with_champion(traffic: TrafficItem, champion: LaneItem) -> list[LaneItem]:
         elif lane["version"] != champion["version"]:
             lanes.append(lane)
     return lanes
+
+
+def _experiment(item: ModelItem) -> str | None:
+    """Whoever shares the traffic, when it is not a rollout: that one is watched by its alarms."""
+    traffic, rollout = item.get("traffic"), item.get("rollout")
+    if traffic is None or (rollout is not None and rollout["id"] == traffic["cause"]):
+        return None
+    return traffic["cause"]
 
 
 def coming_versions(item: ModelItem) -> list[int]:

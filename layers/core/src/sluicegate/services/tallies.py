@@ -1,7 +1,8 @@
 """Where a prediction and what became of it are counted, and what an experiment reads of it.
 
-A prediction counts in the hour in which it was made, in its experiment (or rollout) under its lane's slot, and in its
-version. Its outcome joins the same hour whenever it comes: exposures and outcomes of an hour belong together.
+A prediction counts in the hour in which it was made, in its experiment, under its lane's slot. Its outcome joins the
+same hour whenever it comes: exposures and outcomes of an hour belong together. Outside experiments nothing is summed:
+the prediction log has it all.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from sluicegate.domain.experiment.tally import Cohort
-from sluicegate.ports import Place, Tallies
+from sluicegate.ports import Tallies
 
 _HOUR = "%Y-%m-%dT%H"
 
@@ -29,17 +30,6 @@ def end_of(hour: str) -> float:
     3600.0
     """
     return (datetime.strptime(hour, _HOUR).replace(tzinfo=UTC) + timedelta(hours=1)).timestamp()
-
-
-def version_scope(version: int) -> str:
-    return f"v{version}"
-
-
-def places(cause: str | None, slot: str, version: int, time_ms: int) -> list[Place]:
-    """Where a prediction counts, and later its outcome."""
-    hour = hour_of(time_ms)
-    found = [Place(version_scope(version), slot, hour)]
-    return [*found, Place(cause, slot, hour)] if cause else found
 
 
 def cohorts(tallies: Tallies, model: str, scope: str) -> dict[str, list[Cohort]]:
