@@ -62,7 +62,7 @@ class LocalRegion:
 
         configure(config)
         # From here on moto may be imported: it has read its settings.
-        from local_region.front.recent import RecentEvents
+        from local_region.front.recent import RecentCalls, RecentEvents
         from local_region.processes.service import ZygoteProcesses
         from local_region.stores.logs import MotoLogs
         from local_region.stores.metrics import MotoMetrics
@@ -75,6 +75,7 @@ class LocalRegion:
         self.metrics = MotoMetrics(config, self.clock)
         self.processes = ZygoteProcesses()
         self.recent = RecentEvents(self.clock)
+        self.calls = RecentCalls(self.clock)
         self.events: EventBus = self.recent
         self.parts = {name: _build(name, target, self) for name, target in _PARTS.items()}
         self.recent.bus = self.parts["bus"]
@@ -161,11 +162,12 @@ class LocalRegion:
         moto = MotoGate()
         own = [cast("AwsService", part) for part in self.parts.values() if hasattr(part, "operations")]
         runtime = self.parts["sagemaker_runtime"]
+        kept = {"sagemaker": self.calls}
         return Front(
             bound_host=self.config.host,
             region_name=self.config.region_name,
-            control=Control(self.config, self.timeline, self.recent, self.processes.running),
-            services={part.service: OwnService(part, self.identities) for part in own},
+            control=Control(self.config, self.timeline, self.recent, self.calls, self.processes.running),
+            services={part.service: OwnService(part, self.identities, kept.get(part.service)) for part in own},
             invoke_endpoint=runtime.invoke_raw,
             gateway=cast("Any", self.gateway).wsgi,
             moto=moto,

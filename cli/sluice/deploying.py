@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sluice import output
 from sluice.errors import CliError
 from sluice.packaging import Package, package
 from sluice.target import Target
@@ -106,7 +107,7 @@ def upload(target: Target, bucket: str, packed: Package, say: Callable[[str], No
         known = set()
     missing = [asset for asset in packed.assets if asset.key not in known]
     for number, asset in enumerate(missing, 1):
-        say(f"uploading {asset.resource} ({number} of {len(missing)}, {len(asset.body) / 1024:.0f} KB)")
+        say(f"uploading {asset.resource} ({number} of {len(missing)}, {output.size_text(len(asset.body))})")
         s3.put_object(Bucket=bucket, Key=asset.key, Body=asset.body, ContentType="application/zip")
     return len(missing)
 

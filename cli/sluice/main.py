@@ -19,6 +19,7 @@ COMMANDS = {
         "status": "region",
         "env": "region",
         "events": "region",
+        "calls": "region",
         "clock": "clock",
     },
     "Application": {

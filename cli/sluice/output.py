@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 _MARKS = {"done": ("✓", "green"), "work": ("·", "cyan"), "bad": ("✗", "red"), "note": ("!", "yellow")}
+#: characters of a line that a table may have at most
+_WIDEST = 1000
 _ASCII = {"done": "+", "work": ".", "bad": "x", "note": "!"}
 
 
@@ -50,8 +52,11 @@ def working(first: str) -> Iterator[Status]:
         yield lambda text: shown.update(_escape(text))
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
-    """A table; ``empty`` is said instead when there are no rows. Columns are tab-separated when piped."""
+def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str, whole: bool = False) -> None:
+    """A table; ``empty`` is said instead when there are no rows. Columns are tab-separated when piped.
+
+    ``whole``: lines may be wider than the terminal, so that what stands in a cell can be copied in one piece.
+    """
     out = console()
     if not rows:
         out.print(empty, markup=False)
@@ -67,7 +72,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> 
         made.add_column(column, overflow="fold")
     for row in rows:
         made.add_row(*(_escape(_cell(value)) for value in row))
-    out.print(made)
+    if whole:
+        from rich.measure import Measurement
+
+        made.width = Measurement.get(out, out.options.update(max_width=_WIDEST), made).maximum
+    out.print(made, width=made.width, crop=False)
 
 
 def as_json(value: Any) -> None:
@@ -76,6 +85,15 @@ def as_json(value: Any) -> None:
 
 def plain(text: str) -> None:
     console().print(text, markup=False)
+
+
+def size_text(size: int) -> str:
+    """``size`` bytes as people read them.
+
+    >>> size_text(499), size_text(122_040)
+    ('499 bytes', '119 KB')
+    """
+    return f"{size} bytes" if size < 1024 else f"{size / 1024:.0f} KB"
 
 
 def span_text(seconds: int) -> str:

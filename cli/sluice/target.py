@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from sluice import regions
 from sluice.errors import CliError
@@ -145,6 +146,7 @@ def choose(
         state_dir=folder,
     )
     if on_aws or profile:
+        _refuse_settings_of_a_region()
         return target
     info = regions.running(folder)
     if info is not None:
@@ -155,3 +157,13 @@ def choose(
             "Start it with `sluice up`, or add --aws (or --profile NAME) to mean your AWS account.",
         )
     return target
+
+
+def _refuse_settings_of_a_region() -> None:
+    """After ``eval "$(sluice env)"`` every AWS client of the shell goes to a local region, also those meant for AWS."""
+    endpoint = os.environ.get("AWS_ENDPOINT_URL", "")
+    if urlsplit(endpoint).hostname in {"127.0.0.1", "localhost", "::1"}:
+        raise CliError(
+            f"AWS is meant, but this shell is set to a local region (AWS_ENDPOINT_URL={endpoint}).",
+            "Open a new shell, or: unset AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY",
+        )

@@ -10,7 +10,7 @@ from typing import Any
 
 from local_region.clock import span
 from local_region.front.errors import Answer
-from local_region.front.recent import RecentEvents
+from local_region.front.recent import RecentCalls, RecentEvents
 from local_region.front.request import Incoming
 from local_region.ports import RegionConfig
 from local_region.timeline import MAX_PATIENCE, PATIENCE, Moving, Timeline
@@ -20,15 +20,19 @@ _MOST_BYTES = 4096
 
 
 class Control:
-    """Answers ``GET /_local/health``, ``/_local/events?after=<number>``, ``/_local/clock``, ``/_local/processes``, and
-    ``POST /_local/clock`` with ``{"advance": "+3h"}``: 202 at once; the clock is there when ``moving`` is false."""
+    """Answers ``GET /_local/health``, ``/_local/events?after=<number>``, ``/_local/calls?after=<number>``,
+    ``/_local/clock``, ``/_local/processes``, and ``POST /_local/clock`` with ``{"advance": "+3h"}``: 202 at once; the
+    clock is there when ``moving`` is false."""
 
-    def __init__(self, config: RegionConfig, timeline: Timeline, events: RecentEvents, processes: Report) -> None:
-        self._config, self._timeline, self._events, self._processes = config, timeline, events, processes
+    def __init__(
+        self, config: RegionConfig, timeline: Timeline, events: RecentEvents, calls: RecentCalls, processes: Report
+    ) -> None:
+        self._config, self._timeline, self._processes = config, timeline, processes
         self._started_at = datetime.now(UTC)
         self._routes: Mapping[str, Callable[[Incoming], Any]] = {
             "health": self._health,
-            "events": self._recent,
+            "events": lambda request: {"events": events.after(_number(request))},
+            "calls": lambda request: {"calls": calls.after(_number(request))},
             "clock": lambda _: self._timeline.state(),
             "processes": lambda _: {"processes": self._processes()},
         }
@@ -63,12 +67,6 @@ class Control:
             "started_at": self._started_at.isoformat(),
         }
 
-    def _recent(self, request: Incoming) -> dict[str, Any]:
-        text = request.query.get("after", "0")
-        if not text.isdigit():
-            raise ValueError(f"after is the number of an event, not {text!r}")
-        return {"events": self._events.after(int(text))}
-
     def _advance(self, request: Incoming) -> Any:
         # A browser sends this type to another site only after asking, and it is never told yes.
         if (request.header("Content-Type") or "").partition(";")[0].strip() != "application/json":
@@ -82,6 +80,13 @@ class Control:
             raise ValueError(f"patience_seconds is a number from 0 to {MAX_PATIENCE:g}, not {patience!r}")
         self._timeline.begin(span(asked["advance"]), float(patience))
         return self._timeline.state()
+
+
+def _number(request: Incoming) -> int:
+    text = request.query.get("after", "0")
+    if not text.isdigit():
+        raise ValueError(f"after is the number of an event or a call, not {text!r}")
+    return int(text)
 
 
 def _json(status: int, body: Any) -> Answer:

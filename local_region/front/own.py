@@ -14,6 +14,7 @@ from werkzeug.datastructures import MultiDict
 
 from local_region.front.errors import Answer, not_implemented, render
 from local_region.front.models import ServiceDescription
+from local_region.front.recent import RecentCalls
 from local_region.front.request import Incoming
 from local_region.front.validation import violations
 from local_region.ports import AwsError, AwsRequest, AwsService, Identities, Json, Principal
@@ -31,8 +32,9 @@ MAX_BODY = 96 * 1024 * 1024
 class OwnService:
     """One ``AwsService`` behind HTTP. Its botocore model is loaded with the first request."""
 
-    def __init__(self, service: AwsService, identities: Identities) -> None:
+    def __init__(self, service: AwsService, identities: Identities, calls: RecentCalls | None = None) -> None:
         self.name = service.service
+        self._calls = calls
         self._service = service
         self._identities = identities
         self._description: ServiceDescription | None = None
@@ -65,6 +67,8 @@ class OwnService:
     def answer(self, request: Incoming, operation: str, labels: dict[str, str], principal: Principal) -> Answer:
         """The HTTP answer of ``operation``, errors included."""
         protocol = self.description.protocol
+        params: Json = {}
+        failure: AwsError | None = None
         try:
             if not self.has(operation):
                 raise not_implemented(self.name, operation)
@@ -77,7 +81,11 @@ class OwnService:
             result = self._service.operations()[operation](aws_request)
             return self._serialize(operation, result, request.request_id)
         except AwsError as error:
+            failure = error
             return render(error, protocol, request.request_id)
+        finally:
+            if self._calls is not None:
+                self._calls.note(self.name, operation, params, principal, failure)
 
     def _parse(self, request: Incoming, operation: str, labels: dict[str, str]) -> Json:
         description = self.description

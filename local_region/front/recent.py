@@ -1,15 +1,18 @@
-"""The last events that the region saw, for people and tests."""
+"""The last events that the region saw, and the last calls that changed something in SageMaker, for people and tests."""
 
 from __future__ import annotations
 
+import re
 import threading
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
 
-from local_region.ports import Clock, EventBus, Json
+from local_region.ports import AwsError, Clock, EventBus, Json, Principal
 
 _KEPT = 1000
+#: operations that change nothing: the application's own ticks make them all the time
+_READS = re.compile("Describe|List|Search|BatchDescribe")
 
 
 class RecentEvents:
@@ -46,3 +49,53 @@ class RecentEvents:
         """The events with a higher number, oldest first; at most the last thousand."""
         with self._lock:
             return [event for event in self._events if event["number"] > number]
+
+
+class RecentCalls:
+    """The calls of one service that were meant to change something, numbered from 1: what CloudTrail shows on AWS."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._calls: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._number = 0
+        self._lock = threading.Lock()
+
+    def note(self, service: str, operation: str, params: Json, principal: Principal, error: AwsError | None) -> None:
+        """``params`` are the request as botocore's model has it, empty when it couldn't be read."""
+        if _READS.match(operation):
+            return
+        role = None if principal.role_arn is None else principal.role_arn.rpartition("/")[2]
+        with self._lock:
+            self._number += 1
+            self._calls.append(
+                {
+                    "number": self._number,
+                    "time": self._clock.now().isoformat(),
+                    "service": service,
+                    "operation": operation,
+                    "name": subject(operation, params),
+                    "role": role,
+                    "error": None if error is None else {"code": error.code, "message": error.message},
+                    "request": params,
+                }
+            )
+
+    def after(self, number: int) -> list[dict[str, Any]]:
+        """The calls with a higher number, oldest first; at most the last thousand."""
+        with self._lock:
+            return [call for call in self._calls if call["number"] > number]
+
+
+def subject(operation: str, params: Json) -> str | None:
+    """What a call is about: the name (or ARN) of the operation's own thing, else the first name in the request.
+
+    >>> subject("CreateTrainingJob", {"RoleArn": "arn:aws:iam::1:role/r", "TrainingJobName": "churn-1"})
+    'churn-1'
+    >>> subject("UpdateEndpointWeightsAndCapacities", {"EndpointName": "churn", "DesiredWeightsAndCapacities": []})
+    'churn'
+    """
+    thing = re.sub("^[A-Z][a-z]+", "", operation)
+    names = {name: value for name, value in params.items() if isinstance(value, str) and name.endswith(("Name", "Arn"))}
+    names.pop("RoleArn", None)
+    own = (names[name] for name in (f"{thing}Name", f"{thing}Arn") if name in names)
+    return next(own, next(iter(names.values()), None))

@@ -216,6 +216,9 @@ def test_a_run_tells_what_it_searched_and_what_it_cost(open_page: Any) -> None:
     expect(search.locator("li").nth(1)).to_contain_text("out of memory")
     cost = "Cost $0.0126, estimated $0.0149, at most $0.3450; the budget is $5.00 (prices of us-east-1, 2026-08-11)"
     expect(page.get_by_text(cost)).to_be_visible()
+    page.get_by_text("In SageMaker and S3").click()
+    expect(page.locator(".whereabouts")).to_contain_text("--training-job-name sluicegate-churn-1f2e3d4c")
+    expect(page.locator(".whereabouts")).to_contain_text("describe-endpoint --endpoint-name sluicegate-churn")
 
 
 def test_a_prediction_from_the_form(open_page: Any, world: Any) -> None:
@@ -246,6 +249,12 @@ def test_a_prediction_from_the_form(open_page: Any, world: Any) -> None:
     assert fields[0] == ""  # an emptied number is missing
     result.get_by_text("The same with curl").click()
     expect(result).to_contain_text('"autopay":null')
+    # the program of docs/api.md, as a page would run it
+    found = re.search(r"```js\n(.*?)```", (Path(__file__).parents[2] / "docs" / "api.md").read_text(), re.S)
+    assert found is not None
+    given = [world.url, KEY, [samples.RECORD]]
+    program = f"([base, key, records]) => {{ {found[1]}; return predict(base, key, 'churn', records); }}"
+    assert page.evaluate(program, given)[0]["prediction"] == "yes"
 
 
 def test_field_errors_are_shown_at_their_fields(open_page: Any, world: Any) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import pytest
 
 import local_region
+import sluice
 import sluicegate
 
 
 def _modules() -> list[str]:
     found = []
-    for package in (sluicegate, local_region):
+    for package in (sluicegate, local_region, sluice):
         found += [
             module.name
             for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
+import sys
 import time
 from pathlib import Path
 
@@ -110,7 +112,7 @@ def example_command(context: Context) -> None:
         s3.put_object(Bucket=bucket, Key=key, Body=body)
         if key.startswith("models/"):
             _until_read(context, "churn")
-        output.mark("done", f"{path.name} → s3://{bucket}/{key} ({len(body) / 1024:.0f} KB)")
+        output.mark("done", f"{path.name} → s3://{bucket}/{key} ({output.size_text(len(body))})")
 
 
 @click.command("next")
@@ -123,7 +125,9 @@ def next_command(context: Context) -> None:
     output.plain(f"Web page   {target.output('WebUrl')}")
     output.plain(f"API        {target.api_url}/models  (header x-api-key: {target.api_key})")
     output.plain("\nTry next:")
-    tries = [
+    bin_folder = Path(sys.executable).parent
+    tries = [] if shutil.which("sluice") else [(f'PATH="{bin_folder}:$PATH"', "where sluice, aws and sam are")]
+    tries += [
         ('eval "$(sluice env)"', "point aws, curl and notebooks here"),
         (f"aws s3 cp your.csv s3://{target.bucket}/data/yours/", "any CSV with a header becomes a model"),
         ("sluice watch yours", "until it is live"),
@@ -131,7 +135,11 @@ def next_command(context: Context) -> None:
         ("sluice logs -f", "what the functions say"),
     ]
     if target.is_local:
-        tries += [("sluice events", "what went over the event bus"), ("sluice down", "end it; `make down` too")]
+        tries += [
+            ("sluice calls", "which calls were made to SageMaker, and by whom"),
+            ("sluice events", "what went over the event bus"),
+            ("sluice down", "end it; `make down` too"),
+        ]
     width = max(len(command) for command, _ in tries)
     for command, why in tries:
         output.plain(f"  {command:<{width}}  {why}")

@@ -65,7 +65,7 @@ def clock_command(context: Context, how: str | None, patience: float, as_json: b
         return
     for text in state["unsettled"] if how else []:
         output.mark("note", f"not done in time at {text}")
-    output.mark("done" if how else "note", _sentence(state, moved=how is not None))
+    output.mark("done" if how else "work", _sentence(state, moved=how is not None))
 
 
 def _sentence(state: dict[str, Any], moved: bool) -> str:

@@ -254,7 +254,7 @@ def predict_command(
     beside = next(
         (what for key, what in _BESIDE.items() if answer["predictions"] and key in answer["predictions"][0]), ""
     )
-    output.table(("prediction", beside, "version", "inference id"), rows, "No predictions.")
+    output.table(("prediction", beside, "version", "inference id"), rows, "No predictions.", whole=True)
 
 
 #: what an algorithm may say beside its prediction, and the column's head

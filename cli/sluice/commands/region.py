@@ -1,7 +1,8 @@
-"""``up``, ``down``, ``status``, ``env``, ``events``: the local region itself."""
+"""``up``, ``down``, ``status``, ``env``, ``events``, ``calls``: the local region itself."""
 
 from __future__ import annotations
 
+import re
 import shlex
 from datetime import UTC, datetime
 from pathlib import Path
@@ -242,3 +243,57 @@ def summary(event: dict[str, Any]) -> str:
     name = next((str(value) for key, value in detail.items() if key.endswith("Name") and isinstance(value, str)), "")
     state = next((str(value) for key, value in detail.items() if key.endswith("Status") and isinstance(value, str)), "")
     return " ".join(part for part in (name or " ".join(event.get("resources") or []), state) if part)
+
+
+@click.command("calls")
+@click.argument("name", required=False)
+@click.option("--json", "as_json", is_flag=True, help="With the whole requests, for programs.")
+@click.option("--last", type=click.IntRange(1), default=50, show_default=True, help="How many.")
+@pass_context
+def calls_command(context: Context, name: str | None, as_json: bool, last: int) -> None:
+    """Show who asked SageMaker for what: the calls that change something, or those about NAME (a part of it will do).
+
+    Each is by one of the application's functions, or by you (boto3, the AWS CLI, a notebook). A request has the form
+    of boto3's arguments: `client.create_training_job(**request)`.
+
+    \b
+    Examples:
+      sluice calls
+      sluice calls churn
+      sluice calls sluicegate-churn-0109adc4 --json
+    """
+    info = context.target.info
+    if info is None:
+        raise CliError(
+            "Only a local region keeps its calls to look at.",
+            "On AWS, CloudTrail does: aws cloudtrail lookup-events"
+            " --lookup-attributes AttributeKey=EventSource,AttributeValue=sagemaker.amazonaws.com",
+        )
+    found = list(regions.get_json(f"{info.endpoint}/_local/calls", timeout=15.0).get("calls") or [])
+    calls = [call for call in found if name is None or name in str(call.get("name"))][-last:]
+    if as_json:
+        output.as_json(calls)
+        return
+    rows = [
+        (call.get("time"), caller(call.get("role")), call.get("operation"), call.get("name"), outcome(call))
+        for call in calls
+    ]
+    output.table(("time", "who", "call", "what", "answer"), rows, "No such calls yet.")
+
+
+def caller(role: str | None) -> str:
+    """The function whose role it is, else the role's name; without a role the region's owner.
+
+    >>> caller("sluicegate-StartTrainingFunctionRole-1AB2C3D4E5F6"), caller("mine"), caller(None)
+    ('StartTraining', 'mine', 'you')
+    """
+    if role is None:
+        return "you"
+    found = re.fullmatch(r".+-(\w+)FunctionRole-\w+", role)
+    return found[1] if found else role
+
+
+def outcome(call: dict[str, Any]) -> str:
+    """``ok``, or the error that was answered."""
+    error = call.get("error")
+    return "ok" if not error else f"{error.get('code')}: {error.get('message')}"

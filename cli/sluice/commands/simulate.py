@@ -137,7 +137,7 @@ def _show(world: World, found: dict[str, Any]) -> None:
         ]
         for row in found["ends"]
     ]
-    output.table(["END", "OF ALL", "SAMPLES", "DAYS", "REGRET"], rows, "no life")
+    output.table(["end", "of all", "samples", "days", "regret"], rows, "no life")
     whole = found["all"]
     click.echo(
         f"{found['times']:,} lives, up to {found['looks']:,} looks each. Half end within {whole['samples'][1]:,.0f} "

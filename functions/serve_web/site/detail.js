@@ -11,6 +11,7 @@ import { reportButton } from "./reports.js";
 import { sleepFacts, sleepPart } from "./sleep.js";
 import { costPart, tuningPart } from "./tuning.js";
 import { problemBox, showUploads } from "./uploads.js";
+import { whereabouts } from "./whereabouts.js";
 
 const STEPS = ["preparing", "training", "evaluating", "registering", "deploying", "live"];
 const ENDS = new Set(["live", "rejected", "failed"]);
@@ -59,7 +60,8 @@ export function showDetail(parent, model, versions, uploads, batches, experiment
   parts.experiment.hidden = !parts.experiment.hasChildNodes();
   fill(parts.drift, [model.drift, model.live_version], () => showDrift(model));
   parts.drift.hidden = !parts.drift.hasChildNodes();
-  fill(parts.run, model.last_run, () => runPart(model.last_run, target, model.model));
+  const packages = versions.map((version) => [version.run, version.model_package_arn]);
+  fill(parts.run, [model.last_run, model.live?.endpoint, packages], () => runPart(model, versions, target));
   fill(parts.versions, versions, () => versionsPart(versions, model.model));
   fill(parts.batches, [batches, target], () => showBatches(batches, target.replace("/data/", "/batch/")));
   fill(parts.uploads, [uploads, target], () => showUploads(uploads, target));
@@ -98,7 +100,8 @@ function predictPart(model, target) {
   ];
 }
 
-function runPart(run, target, name) {
+function runPart(model, versions, target) {
+  const run = model.last_run;
   if (!run) {
     return [
       h("h2", {}, "Last run"),
@@ -113,7 +116,7 @@ function runPart(run, target, name) {
   const rows = run.rows ?? {};
   const counts = Object.entries(rows).filter(([, value]) => typeof value === "number" && value > 0);
   return [
-    h("div", { className: "title" }, h("h2", {}, "Last run"), badge(run.status), h("code", { className: "faint" }, run.run), reportButton(name, run.run, run.report, `run ${run.run}`)),
+    h("div", { className: "title" }, h("h2", {}, "Last run"), badge(run.status), h("code", { className: "faint" }, run.run), reportButton(model.model, run.run, run.report, `run ${run.run}`)),
     h(
       "ol",
       { className: "steps" },
@@ -139,6 +142,7 @@ function runPart(run, target, name) {
     (run.notes ?? []).map((note) => h("p", { className: "note" }, note)),
     tuningPart(run.tuning),
     costPart(run.cost),
+    whereabouts(model, versions, target),
   ];
 }
 

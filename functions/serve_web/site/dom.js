@@ -28,9 +28,12 @@ export function badge(status) {
   return h("span", { className: `badge ${String(status).replace(/[^a-z_]/g, "")}` }, String(status ?? "unknown").replaceAll("_", " "));
 }
 
+let commands = 0;
+
 /** A command to copy. */
 export function command(text) {
-  const button = h("button", { type: "button", className: "copy" }, "Copy");
+  const id = `command-${++commands}`;
+  const button = h("button", { type: "button", className: "copy", "aria-describedby": id }, "Copy");
   button.addEventListener("click", async () => {
     try {
       await navigator.clipboard.writeText(text);
@@ -41,6 +44,6 @@ export function command(text) {
     }
     setTimeout(() => (button.textContent = "Copy"), 1500);
   });
-  const code = h("code", {}, text);
+  const code = h("code", { id }, text);
   return h("div", { className: "command" }, code, button);
 }

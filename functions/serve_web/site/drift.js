@@ -2,7 +2,7 @@
 
 import { driftLink } from "./api.js";
 import { badge, h } from "./dom.js";
-import { count, time } from "./format.js";
+import { count, day } from "./format.js";
 import { opener } from "./reports.js";
 
 /** The card's content; nothing before the first look. */
@@ -10,7 +10,7 @@ export function showDrift(model) {
   const found = model.drift;
   if (!found) return [];
   const status = found.drifted ? "drifted" : found.compared ? "as in training" : "not compared";
-  const seen = `${count(found.rows, "prediction")} of version ${found.version}, ${time(found.since)} to ${time(found.until)}`;
+  const seen = `${count(found.rows, "prediction")} of version ${found.version}, ${day(found.since)} to ${day(found.until)}`;
   return [
     h("div", { className: "title" }, h("h2", {}, "Drift"), badge(status), opener("Report", "Drift report", () => driftLink(model.model))),
     h("p", { className: "sub" }, seen),

@@ -214,7 +214,7 @@ function showAnswer(answer, model, record) {
       "details",
       {},
       h("summary", {}, "The same with curl"),
-      command(`curl -H "x-api-key: $API_KEY" ${predictionUrl(model.model)} -d '${body.replaceAll("'", "'\\''")}'`),
+      command(`curl -H "x-api-key: $SLUICE_API_KEY" -H "content-type: application/json" ${predictionUrl(model.model)} -d '${body.replaceAll("'", "'\\''")}'`),
     ),
   ].filter(Boolean);
 }

@@ -38,6 +38,12 @@ export function time(at) {
   return moment.toLocaleString(undefined, today ? { timeStyle: "medium" } : { dateStyle: "medium", timeStyle: "short" });
 }
 
+/** The end of a period: always with its date. */
+export function day(at) {
+  const moment = new Date(at ?? "");
+  return Number.isNaN(moment.getTime()) ? "" : moment.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
+}
+
 export function duration(from, to) {
   const seconds = (new Date(to) - new Date(from)) / 1000;
   if (!(seconds >= 0)) return "";

@@ -14,8 +14,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 from tests.support.region import RunningRegion, wait_for
+
+PIPELINE = {"PipelineDefinition": "{}", "ClientRequestToken": "0" * 32}
 
 
 @contextmanager
@@ -129,7 +132,28 @@ def test_control_answers_clearly(region: RunningRegion) -> None:
     assert ask("GET", "/_local/nothing")[0] == 404
     assert ask("POST", "/_local/health")[0] == 405
     assert ask("GET", "/_local/events?after=x")[0] == 400
+    assert ask("GET", "/_local/calls?after=x")[0] == 400
     assert ask("GET", "/_local/health", **{"Sec-Fetch-Site": "cross-site"})[0] == 403
     status, health = ask("GET", "/_local/health")
     assert (status, health["pid"], health["endpoint"]) == (200, region.process.pid, region.endpoint)
     assert {row["family"] for row in region.control("processes")["processes"]} <= {"function", "xgboost", "sklearn"}
+
+
+def test_it_remembers_who_asked_sagemaker_for_what(region: RunningRegion) -> None:
+    sagemaker = region.client("sagemaker")
+    name = f"g-{uuid.uuid4().hex[:8]}"
+    before = max((call["number"] for call in region.control("calls")["calls"]), default=0)
+    sagemaker.create_model_package_group(ModelPackageGroupName=name, ModelPackageGroupDescription="why")
+    sagemaker.describe_model_package_group(ModelPackageGroupName=name)
+    with pytest.raises(ClientError):
+        sagemaker.delete_endpoint(EndpointName=f"{name}-none")
+    with pytest.raises(ClientError):
+        sagemaker.create_pipeline(PipelineName=name, RoleArn=f"arn:aws:iam::123456789012:role/{name}", **PIPELINE)
+    calls = region.control(f"calls?after={before}")["calls"]
+    assert [(call["operation"], call["name"], call["role"]) for call in calls] == [
+        ("CreateModelPackageGroup", name, None),
+        ("DeleteEndpoint", f"{name}-none", None),
+        ("CreatePipeline", None, None),  # the region has no such operation: it reads no request of it
+    ]
+    assert calls[0]["request"] == {"ModelPackageGroupName": name, "ModelPackageGroupDescription": "why"}
+    assert [(call["error"] or {}).get("code") for call in calls] == [None, "ValidationException", "NotImplemented"]

@@ -73,6 +73,15 @@ def test_a_dead_region_is_an_error_and_never_aws(tmp_path: Path) -> None:
     assert not target.choose(str(tmp_path), None, "work", None, on_aws=False).is_local
 
 
+def test_a_shell_that_is_set_to_a_region_is_not_taken_for_aws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:4566")
+    with pytest.raises(CliError, match="set to a local region") as caught:
+        target.choose(str(tmp_path), None, None, None, on_aws=True)
+    assert "unset AWS_ENDPOINT_URL" in caught.value.remedy
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://vpce-1.example")
+    assert not target.choose(str(tmp_path), None, None, None, on_aws=True).is_local
+
+
 def test_memory_counts_this_process() -> None:
     found = regions.memory(os.getpid())
     if found:

@@ -73,7 +73,9 @@ def resolve_target(
         )
     notes = []
     if rows > labelled:
-        notes.append(f"{rows - labelled:,} rows without a value of the target {name} are left out.")
+        left = rows - labelled
+        how = "row has" if left == 1 else "rows have"
+        notes.append(f"{left:,} {how} no value of the target {name}: left out.")
     classes: list[str] | None = None
     if distinct <= 2 * MOST_CLASSES:
         classes = _classes(connection, table, name, kind)

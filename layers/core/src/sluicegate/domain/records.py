@@ -169,7 +169,8 @@ def _read_json(body: bytes, limits: RecordLimits) -> Records:
     except (RecursionError, ValueError) as error:  # nested too deeply; an integer of thousands of digits
         raise _whole(f"not usable JSON: {str(error)[:_SHOWN]}") from error
     if not isinstance(document, dict) or "records" not in document:
-        raise _whole(f'expected an object {{"records": [{{…}}]}}, got {_given(document)}')
+        without = ' without "records"' if isinstance(document, dict) else ""
+        raise _whole(f'expected an object {{"records": [{{…}}]}}, got {_given(document)}{without}')
     if extra := sorted(set(document) - {"records"}):
         raise _whole(f'unknown key {extra[0][:_SHOWN]!r} beside "records"')
     records = document["records"]
