@@ -244,7 +244,7 @@ def test_a_prediction_from_the_form(open_page: Any, world: Any) -> None:
     result.get_by_label("What was true?").select_option("no")
     result.get_by_role("button", name="Say so").click()
     expect(said).to_have_text("Taken, thank you.")
-    assert list(world.tallies.read("churn", "v2")) == ["champion"]
+    assert len(world.tallies.said) == 1
     fields = world.aws.asked("/invocations")[-1].body.decode().strip().split(",")
     assert fields[0] == ""  # an emptied number is missing
     result.get_by_text("The same with curl").click()

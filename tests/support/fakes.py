@@ -384,6 +384,8 @@ class FakePackages:
     def create(self, spec: PackageSpec) -> Package:
         if spec.group not in self.groups:
             raise NotFound(spec.group)
+        if spec in self.specs:  # the client token of a first call, with the same parameters
+            return next(package for arn, package in self.packages.items() if self.descriptions[arn] == spec.description)
         number = 1 + sum(package.group == spec.group for package in self.packages.values())
         arn = f"arn:aws:sagemaker:us-east-1:123456789012:model-package/{spec.group}/{number}"
         package = Package(arn, spec.group, number, "PendingManualApproval", self.world.now, spec.metadata)

@@ -46,8 +46,8 @@ def feedback_command(
 
     \b
     Examples:
-      sluice feedback churn AmcwinyhxgAA… --label yes
-      sluice feedback churn AmcwinyhxgAA… --reward 0.5
+      sluice feedback churn AWcwinyhxgAA… --label yes
+      sluice feedback churn AWcwinyhxgAA… --reward 0.5
       sluice feedback churn --file outcomes.csv
     """
     one = inference_id is not None and (label is None) != (reward is None) and source is None

@@ -141,7 +141,12 @@ def test_what_was_logged_goes_into_the_bucket_and_the_sums_once(account: str) ->
     body = s3.get_object(Bucket="sluicegate-data", Key=found["Key"])["Body"].read()
     [row] = [json.loads(line) for line in gzip.decompress(body).splitlines()]
     assert (row["record"], row["prediction"], row["slot"]) == ({"tenure": 3, "plan": "pro"}, "yes", "champion")
-    tally = bootstrap.tallies().read("churn", "v3")["champion"]["2026-01-02T03"]
+    experiment = json.loads(gzip.decompress(base64.b64decode(sample("record_predictions")["awslogs"]["data"])))
+    (event,) = experiment["logEvents"]
+    event["message"] = event["message"].replace('"cause":null', '"cause":"0123abcd"')
+    for _ in range(2):
+        assert handler("record_predictions")(awslogs(experiment), None) == {"prediction": 1, "feedback": 0}
+    tally = bootstrap.tallies().read("churn", "0123abcd")["champion"]["2026-01-02T03"]
     assert (tally.exposures, tally.errors, tally.latency.count) == (1, 0, 1)
 
 

@@ -29,7 +29,7 @@ from sluicegate.services.experiment_looks import Looks, is_due
 from sluicegate.services.experiment_steps import CONTESTS, SHARING, Steps, strategy
 from sluicegate.services.experiment_terms import CHAMPION, CannotStart, Wanted
 from sluicegate.services.lanes import Lanes
-from sluicegate.services.ledger import Ledger
+from sluicegate.services.ledger import Ledger, Step
 from sluicegate.services.routing import RoutingTable, variant_of
 from sluicegate.services.ticks import each, ring
 from sluicegate.services.variants import Variants
@@ -242,7 +242,7 @@ class Experiments:
         model, decision, settled = found["model"], found["decision"], found.get("settled_at")
         assert decision is not None
         if settled is None:
-            return self._promote(item, found, decision, now)
+            return self._promote(found, decision, now)
         self._routing.publish(model)  # a first try may have ended before it
         if now < moment(settled) + DRAIN:
             return "draining"
@@ -259,16 +259,22 @@ class Experiments:
             self._ledger.look_again(model, f"run:{self._registry.version(model, lane['version'])['run']}", now)
         return _AGAIN
 
-    def _promote(self, item: ModelItem, found: ExperimentItem, decision: VerdictItem, now: datetime) -> str:
+    def _promote(self, found: ExperimentItem, decision: VerdictItem, now: datetime) -> str:
         model, winner = found["model"], decision["version"]
         assert winner is not None
-        failure = None
-        if item.get("live_version") != winner:
-            version = self._registry.version(model, winner)
-            if item.get("desired_version") == winner and version["status"] in ("approved", "deploying"):
-                return "promoting"
-            failure = f"Version {winner} could not take over; version {item.get('live_version')} serves on."
-        self._ledger.step(model, now, lambda one: self._steps.settled(one, found, now, failure))
+
+        def plan(item: ModelItem) -> Step | None:
+            # the model as it is after the decision was read: the wish was written with it
+            failure = None
+            if item.get("live_version") != winner:
+                version = self._registry.version(model, winner)
+                if item.get("desired_version") == winner and version["status"] in ("approved", "deploying"):
+                    return None
+                failure = f"Version {winner} could not take over; version {item.get('live_version')} serves on."
+            return self._steps.settled(item, found, now, failure)
+
+        if self._ledger.step(model, now, plan) is None:
+            return "promoting"
         self._routing.publish(model)
         return _AGAIN
 

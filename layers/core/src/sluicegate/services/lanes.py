@@ -18,7 +18,7 @@ from sluicegate.domain.items import LaneItem
 from sluicegate.ports import RegistryReader
 from sluicegate.ports_serving import Endpoints
 from sluicegate.services.blueprint import Blueprint
-from sluicegate.services.endpoint_states import state_of
+from sluicegate.services.endpoint_states import remove, state_of
 from sluicegate.services.ledger import tags
 
 log = logging.getLogger(__name__)
@@ -66,10 +66,8 @@ class Lanes:
             state = state_of(self._endpoints, name)
             if number == keep_version or state is None or state.status == "Deleting":
                 continue
-            if not (state.free or state.broken):
+            if not (state.free or state.broken) or not remove(self._endpoints, name):
                 busy.append(f"{name} ({state.status})")
-                continue
-            self._endpoints.delete(name)
         if busy:
             raise Transient(f"can't be deleted now: {', '.join(busy)}")
 

@@ -22,7 +22,7 @@ from sluicegate.ports import Change, Jobs, Metrics, Storage
 from sluicegate.ports_serving import Alarms, BlueGreen, Endpoints, EndpointState, Scaling
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.cleanup import Cleanup
-from sluicegate.services.endpoint_states import state_of
+from sluicegate.services.endpoint_states import remove, state_of
 from sluicegate.services.guards import DIRECT, Guards, Way
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import Ledger, Step, move_run, move_version, refusal, tags
@@ -152,7 +152,7 @@ class Rollout:
             return None
         log.warning("the endpoint of %s serves version %s; it goes back to %s", model, serving, live)
         if live is None:
-            self._endpoints.delete(state.name)
+            remove(self._endpoints, state.name)
             return "nothing"
         try:
             self._endpoints.update(state.name, names.endpoint_config(self._prefix, model, live))
@@ -228,7 +228,7 @@ class Rollout:
 
     def _remove_broken(self, name: str) -> EndpointState | None:
         """A failed endpoint can only be deleted; another delivery goes on if that takes time."""
-        self._endpoints.delete(name)
+        remove(self._endpoints, name)
         state = state_of(self._endpoints, name)
         if state is None:
             return None

@@ -41,7 +41,10 @@ class SleepOrders:
         expect = {"live_version": item.get("live_version")}
         why = by.why or "somebody put it to sleep."
         if why_not is None and not put_to_sleep(self._ledger, model, now, by.who, why, self._price_of, expect):
-            why_not = why_awake(self._registry.model(model)) or "another version went live meanwhile"
+            item = self._registry.model(model)
+            if endpoint_state(item) == "asleep":  # somebody else's word came first, and says the same
+                return self.sleep(model, by, now)
+            why_not = why_awake(item) or "another version went live meanwhile"
         if why_not is not None:
             raise NotPossible(f"The endpoint of {model} can't be put to sleep: {why_not}.")
         ring(self._bell, model, now)

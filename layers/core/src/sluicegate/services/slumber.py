@@ -12,13 +12,15 @@ from datetime import datetime
 from typing import Any
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused
+from sluicegate.domain.errors import AlreadyExists, Conflict, Refused
 from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, moment, stamp
 from sluicegate.domain.lifecycle import allows
 from sluicegate.domain.sleep_items import SleepItem
 from sluicegate.ports_serving import Endpoints, EndpointState
 from sluicegate.services.blueprint import Blueprint
+from sluicegate.services.endpoint_states import remove
 from sluicegate.services.ledger import AGAIN, Ledger, Step, refusal, tags
+from sluicegate.services.outcomes import settled
 from sluicegate.services.routing import RoutingTable
 
 log = logging.getLogger(__name__)
@@ -59,9 +61,9 @@ class Slumber:
         """A version that was approved meanwhile serves when the endpoint wakes. Nothing waits for that: its run lets go
         of the model, so the next data train."""
         model, version = item["model"], self._next(item)
-        if version["version"] == sleep["version"]:
-            return item
         number = version["version"]
+        if number == sleep["version"]:
+            return self._chosen(item, version, now) if item.get("settling") else item
         try:
             config = self._blueprint.config(version)
         except Refused as error:
@@ -71,14 +73,21 @@ class Slumber:
             lying = found.get("sleep")
             if lying is None or self._next(found)["version"] != number:
                 return None
-            fields: dict[str, Any] = {"sleep": {**lying, "version": number, "config": config}}
+            fields: dict[str, Any] = {"sleep": {**lying, "version": number, "config": config}, "settling": True}
             if found.get("active_run") == version["run"]:
                 fields["active_run"] = None
             return Step(f"Version {number} serves when the endpoint wakes.", fields)
 
-        if self._ledger.step(model, now, plan) is not None:
-            self._ledger.look_again(model, f"run:{version['run']}", now)
+        self._ledger.step(model, now, plan)
+        return self._chosen(self._registry.model(model), version, now)
+
+    def _chosen(self, item: ModelItem, version: VersionItem, now: datetime) -> ModelItem:
+        """What follows the choice of ``version``: also when a first try broke off before it."""
+        model = item["model"]
         self._routing.publish(model)
+        self._ledger.look_again(model, f"run:{version['run']}", now)
+        if item.get("settling"):
+            self._ledger.step(model, now, lambda found: settled(found, item))
         return self._registry.model(model)
 
     def _next(self, item: ModelItem) -> VersionItem:
@@ -105,10 +114,7 @@ class Slumber:
     def _remove(self, state: EndpointState) -> str:
         if not (state.free or state.broken):
             return "busy"
-        try:
-            self._endpoints.delete(state.name)
-        except (Conflict, NotFound) as error:
-            log.info("endpoint %s changes by itself: %s", state.name, error)
+        if not remove(self._endpoints, state.name):
             return "busy"
         log.info("endpoint %s is deleted, its config %s is kept", state.name, state.config)
         return "asleep"
