@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -85,6 +86,15 @@ def as_json(value: Any) -> None:
 
 def plain(text: str) -> None:
     console().print(text, markup=False)
+
+
+def show_page(address: str) -> None:
+    """Open ``address`` in a browser where there is a screen for one: elsewhere xdg-open only complains."""
+    screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+    if screen or not sys.platform.startswith("linux"):
+        import click
+
+        click.launch(address)
 
 
 def size_text(size: int) -> str:

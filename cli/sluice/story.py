@@ -91,7 +91,7 @@ class Story:
             lines += [Line("work", text) for text in self._way.observe(way)]
             self.status = self._way.status
         if run["status"] in ENDED and not _another_is_coming(now, run):
-            self.outcome, self.search = outcome_of(run), run.get("tuning")
+            self.outcome, self.search = outcome_of(run, self.model), run.get("tuning")
             lines.append(Line("done" if self.outcome.exit_code == 0 else "bad", self.outcome.sentence))
         return lines
 
@@ -124,7 +124,7 @@ class Story:
         last = newest_run(now.runs)
         ignored = upload is not None and upload.get("status") in ("ignored", "withdrawn")
         if ignored and last is not None and last["status"] in ENDED:
-            self.outcome = outcome_of(last)
+            self.outcome = outcome_of(last, self.model)
             lines.append(Line("done" if self.outcome.exit_code == 0 else "bad", self.outcome.sentence))
         elif detail.get("state") == "failed" and _after(detail.get("updated_at"), upload):
             self.outcome = Outcome(1, str(detail.get("message") or "The model failed."))
@@ -233,6 +233,9 @@ def describe_step(run: Json, entry: Json) -> list[Line]:
         return [Line("done", trained), Line("work", "evaluating: predicting the rows held out")]
     if status == "registering":
         return []  # the metrics come with the next step
+    waited = any(line.get("status") == "awaiting_approval" for line in run.get("history") or [])
+    if status == "deploying" and waited:  # what it is worth was told when it began to wait
+        return [Line("done", message or "approved"), Line("work", "bringing the endpoint into service")]
     if status in ("deploying", "awaiting_approval", "rejected"):
         lines = [Line("done", f"evaluated: {metric_of(run) or 'no metric'}")]
         lines.append(Line("bad" if status == "rejected" else "done", f"{registered(run)}: {reason}"))
@@ -246,16 +249,16 @@ def describe_step(run: Json, entry: Json) -> list[Line]:
     return [Line("bad" if status == "failed" else "note", message or status)]
 
 
-def outcome_of(run: Json) -> Outcome:
+def outcome_of(run: Json, model: str) -> Outcome:
     """How a run that is over ended."""
     status, version = run["status"], run.get("version")
     if status == "live":
         return Outcome(0, f"live: version {version}", version=version)
     if status == "in_experiment":
-        remedy = "`sluice experiment show MODEL --watch` follows it."
+        remedy = f"`sluice experiment show {model} --watch` follows it."
         return Outcome(0, f"version {version} is compared with the one that serves", remedy, version)
     if status == "awaiting_approval":
-        remedy = f"`sluice approve MODEL {version}` approves it."
+        remedy = f"`sluice approve {model} {version}` approves it."
         return Outcome(3, f"version {version} waits for a person's approval", remedy, version)
     if status == "rejected":
         reason = str((run.get("verdict") or {}).get("reason") or "it did not pass the gate")

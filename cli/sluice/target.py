@@ -32,11 +32,11 @@ class Target:
 
     @property
     def title(self) -> str:
-        return (
-            f"local region {self.info.endpoint}"
-            if self.info
-            else f"AWS region {self.session.region_name or '(none set)'}"
-        )
+        if self.info:
+            return f"local region {self.info.endpoint}"
+        if endpoint := os.environ.get("AWS_ENDPOINT_URL"):
+            return f"what AWS_ENDPOINT_URL names, {endpoint}"
+        return f"AWS region {self.session.region_name or '(none set)'}"
 
     @cached_property
     def session(self) -> Any:

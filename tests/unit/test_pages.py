@@ -11,6 +11,7 @@ import requests
 
 from local_region.sagemaker import service as sagemaker
 from sluice.packaging import read_template
+from sluicegate.domain.settings import ModelSettings, parse_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -61,6 +62,20 @@ def test_the_parameters_of_a_deployment_are_the_templates() -> None:
         listed |= dict(zip(names, values, strict=True))
     real = {name: str(item["Default"]) or "none" for name, item in TEMPLATE["Parameters"].items()}
     assert listed == real
+
+
+def settings_in(page: Path) -> list[str]:
+    """Pieces of model.yaml: blocks of YAML; indented lines and code in sentences that begin with one of its keys."""
+    text, keys = page.read_text(), "|".join(ModelSettings.model_fields)
+    found: list[str] = re.findall(r"```yaml\n(.*?)```", text, re.S)
+    found += re.findall(rf"^ {{4}}((?:{keys}): .+)$", text, re.M)
+    return found + [piece.replace("\n", " ") for piece in re.findall(rf"`((?:{keys}): [^`]+)`", text)]
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_settings_on_a_page_are_accepted(page: Path) -> None:
+    for piece in settings_in(page):
+        parse_settings(piece)
 
 
 def test_who_deploys_is_told_of_every_service() -> None:

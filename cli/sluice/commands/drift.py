@@ -39,7 +39,7 @@ def drift_command(context: Context, model: str, everything: bool, open_it: bool,
         address = str(context.api.get(f"{path}?as=link")["url"])
         output.plain(f"\nThe whole report, for five minutes: {address}")
         if open_it:
-            click.launch(address)
+            output.show_page(address)
     if report["drifted"]:
         click.get_current_context().exit(1)
 

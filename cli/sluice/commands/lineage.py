@@ -32,7 +32,7 @@ def lineage_command(context: Context, model: str, version: int | None, upload: s
         raise CliError("--version and --upload ask for two things.", "Give one of them.", exit_code=2)
     base = f"models/{quote(model, safe='')}"
     if upload is not None:
-        answers = [context.api.get(f"{base}/uploads/{item}") for item in _uploads(context, base, upload)]
+        answers = [context.api.get(f"{base}/uploads/{item}") for item in _uploads(context, model, upload)]
         lines = [line for answer in answers for line in upload_tree(answer)]
     else:
         number = version if version is not None else _serving(context, base, model)
@@ -55,9 +55,9 @@ def _serving(context: Context, base: str, model: str) -> int:
     return int(versions[0]["version"])
 
 
-def _uploads(context: Context, base: str, wanted: str) -> list[str]:
+def _uploads(context: Context, model: str, wanted: str) -> list[str]:
     """The ids of the uploads with that key (one for each content that lay there) or that id, newest first."""
-    found, following = [], ""
+    base, found, following = f"models/{quote(model, safe='')}", [], ""
     while True:
         page = context.api.get(f"{base}/uploads?limit=200{following}")
         for item in page.get("uploads") or []:
@@ -67,7 +67,8 @@ def _uploads(context: Context, base: str, wanted: str) -> list[str]:
             break
         following = f"&next={page['next']}"
     if not found:
-        raise CliError(f"There is no upload {wanted}.", "`sluice uploads MODEL` lists them; a key begins with data/.")
+        remedy = f"`sluice uploads {model}` lists them; a key begins with data/."
+        raise CliError(f"There is no upload {wanted}.", remedy)
     return found
 
 

@@ -335,4 +335,4 @@ def open_command(context: Context) -> None:
     """Show the web page's address, and open it in a browser where there is one."""
     address = context.target.output("WebUrl")
     output.plain(address)
-    click.launch(address)
+    output.show_page(address)

@@ -53,7 +53,7 @@ def report_command(
         address = str(api.get(f"{path}?as=link")["url"])
         if target is None:
             output.plain(address)
-        click.launch(address)
+        output.show_page(address)
     if as_json:
         output.as_json(api.get(path))
     elif target is None and not open_it:

@@ -74,7 +74,13 @@ def test_a_file(tmp_path: Path, name: str, begins: str) -> None:
 def test_a_browser(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     monkeypatch.setattr("click.launch", opened.append)
+    monkeypatch.setattr("sys.platform", "linux")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
+        monkeypatch.delenv(name, raising=False)
     assert "https://bucket.example/report.html" in called(Api([]), "churn", "1f2e3d4c", "--open").output
+    assert opened == []  # no screen: the address is all there is to show
+    monkeypatch.setenv("DISPLAY", ":0")
+    called(Api([]), "churn", "1f2e3d4c", "--open")
     assert opened == ["https://bucket.example/report.html"]
 
 

@@ -127,6 +127,19 @@ def test_other_ends(status: str, more: dict[str, Any], code: int, said: str) -> 
     assert lines[-1] == said
 
 
+def test_an_approval_by_hand_is_told_without_the_verdict_again() -> None:
+    story = Story("m")
+    waits = [{"status": "awaiting_approval", "at": T2, "message": "Accepted."}]
+    lines = texts(story, Snapshot({"model": "m"}, [upload()], [run("awaiting_approval", version=3, history=waits)]))
+    assert story.outcome is not None
+    assert story.outcome.remedy == "`sluice approve m 3` approves it."
+    assert sum("Accepted." in line for line in lines) == 1
+    approved = [*waits, {"status": "deploying", "at": T3, "message": "Approved."}]
+    lines = texts(Story("m"), Snapshot({"model": "m"}, [upload()], [run("deploying", version=3, history=approved)]))
+    assert sum("Accepted." in line for line in lines) == 1
+    assert lines[-2:] == ["Approved.", "bringing the endpoint into service"]
+
+
 def test_an_end_is_no_end_while_a_newer_run_is_active() -> None:
     story = Story("m")
     story.observe(Snapshot({"model": "m", "active_run": "another"}, [upload()], [run("rejected")]))

@@ -340,3 +340,10 @@ def test_a_lost_message_is_sent_again_until_a_run_takes_it_up(flow: Flow) -> Non
 def test_the_flow_begins_before_its_period() -> None:
     assert BEGIN - timedelta(hours=1) > START
     assert moment("2026-01-04T00:00:00.000Z") == MIDNIGHT
+
+
+def test_a_period_before_the_version_served_is_not_looked_at(flow: Flow) -> None:
+    flow.registry.items["version", "churn", 1]["live_since"] = "2026-01-04T00:05:00.000Z"
+    assert look(flow) == {}
+    assert "drift" not in flow.registry.model("churn")
+    assert look(flow, LOOK + timedelta(days=1)) == {"churn": False}

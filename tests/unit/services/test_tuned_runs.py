@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from sluicegate.domain import names, source
-from sluicegate.ports import Trial
+from sluicegate.domain.tunables import Objective
+from sluicegate.ports import Trial, TuningJob
+from sluicegate.services.follow import best_of
 from tests.support.fakes import FakePrices
 from tests.support.flow import Flow, table
 
@@ -389,6 +391,17 @@ def test_a_value_that_comes_after_its_jobs_end_counts() -> None:
     search = run_of(flow)["tuning"]
     assert [trial["value"] for trial in search["trials"]] == [0.7, 0.9, 0.8, 0.8]
     assert search["best"]["value"] == 0.9
+
+
+def test_the_best_so_far_is_the_listings_and_at_the_end_sagemakers() -> None:
+    trials = [{"job": f"t-{n}", "status": "Completed", "value": n / 10, "hyperparameters": {}} for n in (7, 9, 9)]
+    trials[2]["job"] = "t-equal"
+    objective = Objective("validation:auc", "Maximize")
+    for status, named, expected in (("InProgress", "t-7", "t-9"), ("Completed", "t-equal", "t-equal")):
+        found = best_of(objective, trials, TuningJob("t", status, "", "s3://data/artifacts/churn", named))
+        assert found is not None
+        assert found["job"] == expected
+    assert best_of(objective, [], TuningJob("t", "InProgress", "", "", "t-7")) is None
 
 
 def test_strangers_are_ignored() -> None:

@@ -84,7 +84,7 @@ class WatchDrift:
                 if not settings.drift.watch:
                     continue
                 since, until = settings.drift.period(now)
-                if _last(item) < stamp(until):
+                if _last(item) < stamp(until) and self._served(item, until):
                     if seconds_left() < LONGEST_LOOK:
                         log.warning("no time left for %s: the next look begins with it", model)
                     else:
@@ -104,6 +104,11 @@ class WatchDrift:
     def _serving(self) -> list[ModelItem]:
         lines = [line for line in self._registry.models() if line.get("live_version") is not None]
         return [self._registry.model(line["model"]) for line in lines]
+
+    def _served(self, item: ModelItem, until: datetime) -> bool:
+        """Whether the live version was live in a period that ended then: of one before it there is nothing to say."""
+        begun = self._registry.version(item["model"], int(item["live_version"] or 0)).get("live_since")
+        return begun is None or begun < stamp(until)
 
     def _compare(
         self, item: ModelItem, settings: ModelSettings, since: datetime, until: datetime, now: datetime

@@ -95,7 +95,7 @@ class Follow:
         known = {trial["job"]: trial for trial in before.get("trials", [])}
         trials = [self._shown(trial, known.get(trial.name)) for trial in listed]
         objective = Objective(before["objective"], before["direction"])
-        search = {**before, "status": job.status, "trials": trials, "best": _best(objective, trials, job)}
+        search = {**before, "status": job.status, "trials": trials, "best": best_of(objective, trials, job)}
         fields: dict[str, Any] = {"tuning": search}
         ended = [trial for trial in trials if trial["seconds"] is not None]
         cost = costs.spent(run.get("cost"), "training", len(ended), sum(trial["seconds"] for trial in ended))
@@ -145,10 +145,12 @@ def _ended(trials: Sequence[Mapping[str, Any]]) -> int:
     return sum(trial["status"] in _OVER for trial in trials)
 
 
-def _best(objective: Objective, trials: Sequence[Mapping[str, Any]], job: TuningJob) -> dict[str, Any] | None:
-    """SageMaker's best job; while it names none that is listed, the best of those that completed."""
+def best_of(objective: Objective, trials: Sequence[Mapping[str, Any]], job: TuningJob) -> dict[str, Any] | None:
+    """SageMaker's best job once the search is over; until then the best of those that completed: they were listed after
+    the job was described, and may know better."""
     named = next((trial for trial in trials if trial["job"] == job.best), None)
-    found = named or tuning.best(objective, trials)
+    known = tuning.best(objective, trials)
+    found = named or known if job.over else known or named
     return None if found is None else {name: found[name] for name in ("job", "value", "hyperparameters")}
 
 
