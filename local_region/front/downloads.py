@@ -6,14 +6,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import IO, Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 
 from local_region.front.moto_gate import SPOOL_BYTES, MotoGate
 from local_region.front.request import Incoming
-from local_region.ports import ObjectStore
+from local_region.ports import AwsError, ObjectStore
 
 Streamed = tuple[int, list[tuple[str, str]], Iterator[bytes]]
 
+_PART = "partNumber"
 _CHUNK = 256 * 1024
 _RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 #: what a query may hold beside a signature, for this to be a plain GET of the current version
@@ -28,12 +29,19 @@ class Downloads:
 
     def answer(self, request: Incoming) -> Streamed | None:
         """The answer, or None for moto to give it. Permissions have been checked already."""
-        if request.method != "GET" or request.scope.access_key_id is None or request.scope.service != "s3":
+        if request.scope.access_key_id is None or request.scope.service != "s3":
             return None
         bucket, _, key = unquote(request.raw_path).lstrip("/").partition("/")
-        if not bucket or not key or not all(_PLAIN.fullmatch(name) for name in request.query):
+        if not bucket or not key:
+            return None
+        asked = set(request.query) - {_PART}
+        if request.method not in {"GET", "HEAD"} or not all(_PLAIN.fullmatch(name) for name in asked):
             return None
         try:
+            if _PART in request.query:
+                return self._part(request, bucket, key)
+            if request.method != "GET":
+                return None
             size = self._objects.head(bucket, key).size
             wanted = span(request.header("Range"), size)
             if size <= SPOOL_BYTES or wanted is None:
@@ -44,6 +52,25 @@ class Downloads:
             return _answer(headers, self._objects.open(bucket, key), wanted, size)
         except KeyError:
             return None  # moto has the words for it
+
+    def _part(self, request: Incoming, bucket: str, key: str) -> Streamed | None:
+        """One part of an object that was uploaded in parts, of which moto gives the whole."""
+        sizes, text = self._objects.part_sizes(bucket, key), request.query[_PART]
+        if not sizes or not text.isdigit() or int(text) < 1:
+            return None
+        number = int(text)
+        if number > len(sizes):
+            raise AwsError("InvalidPartNumber", "The requested partnumber is not satisfiable", 416)
+        status, headers, _ = self._moto.answer(_head_of(request))
+        if status != 200:
+            return None
+        first = sum(sizes[: number - 1])
+        span = (first, first + sizes[number - 1] - 1)
+        _, kept, content = _answer(headers, self._objects.open(bucket, key), span, sum(sizes))
+        kept.append(("x-amz-mp-parts-count", str(len(sizes))))
+        if len(sizes) == 1:
+            kept.append(("Content-Range", f"bytes 0-{sizes[0] - 1}/{sizes[0]}"))
+        return 206, kept, content if request.method == "GET" else iter(())
 
 
 def span(header: str | None, size: int) -> tuple[int, int] | None:
@@ -67,6 +94,7 @@ def span(header: str | None, size: int) -> tuple[int, int] | None:
 def _head_of(request: Incoming) -> Incoming:
     environ: dict[str, Any] = {**request.environ, "REQUEST_METHOD": "HEAD"}
     environ.pop("HTTP_RANGE", None)
+    environ["QUERY_STRING"] = urlencode([pair for pair in request.query_pairs if pair[0] != _PART])
     return Incoming(environ)
 
 

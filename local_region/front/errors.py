@@ -34,8 +34,9 @@ def render(error: AwsError, protocol: str, request_id: str, resource: str = "") 
         ]
         return error.status, headers, json.dumps(body, default=str).encode()
     if protocol == "s3":
+        more = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in error.members.items())
         text = (
-            f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+            f"<Error><Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>{more}"
             f"<Resource>{escape(resource)}</Resource><RequestId>{request_id}</RequestId>"
             f"<HostId>local</HostId></Error>"
         )

@@ -10,12 +10,13 @@ import os
 import re
 import threading
 from collections.abc import Iterable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from local_region.front.errors import Answer, not_implemented
 from local_region.front.refusals import refuse_idle
 from local_region.front.request import Incoming
+from local_region.front.s3_checks import S3Checks
 from local_region.ports import AwsError, RegionConfig
 
 if TYPE_CHECKING:
@@ -58,20 +59,22 @@ def configure(config: RegionConfig) -> None:
 class MotoGate:
     """Finds moto's application for a request and runs it."""
 
-    def __init__(self) -> None:
+    def __init__(self, account_id: str) -> None:
         from moto.backends import list_of_moto_modules
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        from local_region.front import bucket_policies, moto_memory
+        from local_region.front import bucket_policies, moto_memory, s3_pages
 
         bucket_policies.install()
         moto_memory.install()
+        s3_pages.install()
         self._dispatcher = DomainDispatcherApplication(create_backend_app)
         self._create = create_backend_app
         self._names = frozenset(list_of_moto_modules())
         self._apps: dict[str, Any] = {}
         self._backends: dict[tuple[str, str, str], str | None] = {}
         self._lock = threading.Lock()
+        self._s3 = S3Checks(account_id)
         # moto undoes a cancelled transaction by putting back a copy of all tables, and with it what others wrote
         # meanwhile; and it checks a condition and writes in two steps. One request at a time is what makes both right.
         self._one_at_a_time = {"dynamodb": threading.Lock()}
@@ -86,13 +89,19 @@ class MotoGate:
             refuse_idle(backend, "", request)
             _refuse_missing(request)
             _keep_content(request)
-            _leave_in_file(request)
+            turn: AbstractContextManager[Any] = self._s3.writing(request)
         else:
             # this also reads a form's fields while they can still be put back
             refuse_idle(backend, _described(request), request)
+            turn = self._one_at_a_time.get(backend, nullcontext())
         try:
-            with self._one_at_a_time.get(backend, nullcontext()):
+            with turn:
+                if backend == "s3":
+                    self._s3.refuse(request)
+                    _leave_in_file(request)
                 return _call(self._app(backend), service, request)
+        except AwsError:
+            raise
         except NotImplementedError as error:
             log.info("moto lacks it: %s", error)
             raise not_implemented(service, _described(request)) from error

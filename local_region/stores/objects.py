@@ -66,6 +66,7 @@ def join_parts_on_disk() -> None:
     def complete(upload: Any, body: Any) -> Any:
         wanted = list(body)
         parts = [upload.parts.get(number) for number, _ in wanted]
+        upload.completed_sizes = [part.contentsize for part in parts if part is not None]
         if sum(part.contentsize for part in parts if part is not None) <= _JOINED_IN_MEMORY:
             return original(upload, iter(wanted))
         return _joined(wanted, parts)
@@ -146,6 +147,11 @@ class MotoObjects:
 
     def head(self, bucket: str, key: str) -> ObjectInfo:
         return _info(self._key(bucket, key))
+
+    def part_sizes(self, bucket: str, key: str) -> tuple[int, ...]:
+        """Of the parts that an upload was completed with, in order; empty for an object that was put."""
+        upload = self._key(bucket, key).multipart
+        return tuple(getattr(upload, "completed_sizes", ()))
 
     def open(self, bucket: str, key: str) -> IO[bytes]:
         """The object's content as it is now: replacing or deleting the object doesn't disturb the reader."""
