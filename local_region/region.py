@@ -159,7 +159,7 @@ class LocalRegion:
 
         object_events = ObjectEvents(self.recent.publish, self.config.account_id)
         object_events.install()
-        moto = MotoGate(self.config.account_id)
+        moto = MotoGate(self.config.account_id, self.config.region_name)
         own = [cast("AwsService", part) for part in self.parts.values() if hasattr(part, "operations")]
         runtime = self.parts["sagemaker_runtime"]
         kept = {"sagemaker": self.calls}

@@ -13,7 +13,9 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
+from local_region.front.dynamo_gate import DynamoGate
 from local_region.front.errors import Answer, not_implemented
+from local_region.front.moto_model import refuse_malformed
 from local_region.front.refusals import refuse_idle
 from local_region.front.request import Incoming
 from local_region.front.s3_checks import S3Checks
@@ -59,7 +61,7 @@ def configure(config: RegionConfig) -> None:
 class MotoGate:
     """Finds moto's application for a request and runs it."""
 
-    def __init__(self, account_id: str) -> None:
+    def __init__(self, account_id: str, region_name: str) -> None:
         from moto.backends import list_of_moto_modules
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
@@ -75,6 +77,7 @@ class MotoGate:
         self._backends: dict[tuple[str, str, str], str | None] = {}
         self._lock = threading.Lock()
         self._s3 = S3Checks(account_id)
+        self._dynamodb = DynamoGate(account_id, region_name)
         # moto undoes a cancelled transaction by putting back a copy of all tables, and with it what others wrote
         # meanwhile; and it checks a condition and writes in two steps. One request at a time is what makes both right.
         self._one_at_a_time = {"dynamodb": threading.Lock()}
@@ -93,12 +96,15 @@ class MotoGate:
         else:
             # this also reads a form's fields while they can still be put back
             refuse_idle(backend, _described(request), request)
+            refuse_malformed(backend, _described(request), request)
             turn = self._one_at_a_time.get(backend, nullcontext())
         try:
             with turn:
                 if backend == "s3":
                     self._s3.refuse(request)
                     _leave_in_file(request)
+                elif backend == "dynamodb":
+                    return self._to_dynamodb(request)
                 return _call(self._app(backend), service, request)
         except AwsError:
             raise
@@ -110,6 +116,15 @@ class MotoGate:
             log.exception("moto failed on %s %s", service, _described(request))
             text = f"moto failed on {service} {_described(request)} ({error!r}); the region's log has the details."
             raise AwsError("InternalFailure", text, 501) from error
+
+    def _to_dynamodb(self, request: Incoming) -> tuple[int, list[tuple[str, str]], Iterable[bytes]]:
+        operation = _described(request)
+        known = self._dynamodb.before(operation, request)
+        if known is not None:
+            return known[0], known[1], [known[2]]
+        answer = _call(self._app("dynamodb"), "dynamodb", request)
+        self._dynamodb.after(operation, request, answer[0])
+        return answer
 
     def _backend(self, request: Incoming) -> str | None:
         """moto's name of the service, from signature, target or path; None when it has no such service."""

@@ -79,6 +79,11 @@ class Incoming:
             self.environ["wsgi.input"] = io.BytesIO(self._body)
         return self._body
 
+    def replace_body(self, body: bytes) -> None:
+        self._body = body
+        self.environ["wsgi.input"] = io.BytesIO(body)
+        self.environ["CONTENT_LENGTH"] = str(len(body))
+
     def form(self, limit: int) -> MultiDict[str, str]:
         """The fields of the query protocol: of the body, and of the query string for the rare GET."""
         pairs = list(self.query_pairs)

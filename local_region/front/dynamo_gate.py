@@ -1,0 +1,92 @@
+"""DynamoDB's requests on their way to moto: checked, and a transaction's token honoured.
+
+A client that got no answer sends its transaction again with the same ``ClientRequestToken`` (SDKs make one themselves);
+DynamoDB carries it out once within ten minutes. moto would carry it out twice.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from local_region.front.dynamo_checks import KeySchema, refuse
+from local_region.front.errors import Answer
+from local_region.front.request import Incoming
+from local_region.ports import AwsError, Json
+
+_BODY = 32 * 1024 * 1024
+_TOKEN_SECONDS = 600.0
+
+
+class DynamoGate:
+    """Call its methods while no other request to DynamoDB runs (``MotoGate`` lets in one at a time)."""
+
+    def __init__(self, account_id: str, region_name: str) -> None:
+        from moto.dynamodb.models import dynamodb_backends
+
+        self._backend = dynamodb_backends[account_id][region_name]
+        #: token → digest of the request, and when it was carried out
+        self._tokens: dict[str, tuple[str, float]] = {}
+
+    def before(self, operation: str, request: Incoming) -> Answer | None:
+        """``AwsError`` for what DynamoDB refuses; the answer itself, where nothing is left to do."""
+        params: Json = json.loads(request.body(_BODY) or b"{}")
+        refuse(operation, params, self._schema, _parse)
+        if operation == "UpdateItem" and not {"UpdateExpression", "AttributeUpdates"} & set(params):
+            # An item of its key alone; moto wants the old form for that, empty.
+            request.replace_body(json.dumps({**params, "AttributeUpdates": {}}).encode())
+        token = params.get("ClientRequestToken") if operation == "TransactWriteItems" else None
+        if token is None:
+            return None
+        known = self._known(token)
+        if known is None:
+            return None
+        if known != _digest(params):
+            text = "The request uses the same client token as a previous, but non-identical request."
+            raise AwsError("IdempotentParameterMismatchException", text)
+        headers = [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-RequestId", request.request_id)]
+        return 200, headers, b"{}"
+
+    def after(self, operation: str, request: Incoming, status: int) -> None:
+        """Remember a transaction that was carried out."""
+        if operation == "TransactWriteItems" and status == 200:
+            params: Json = json.loads(request.body(_BODY))
+            if params.get("ClientRequestToken") is not None:
+                self._tokens[params["ClientRequestToken"]] = (_digest(params), time.monotonic())
+
+    def _known(self, token: str) -> str | None:
+        oldest = time.monotonic() - _TOKEN_SECONDS
+        while self._tokens and next(iter(self._tokens.values()))[1] < oldest:
+            del self._tokens[next(iter(self._tokens))]
+        found = self._tokens.get(token)
+        return found[0] if found else None
+
+    def _schema(self, name: str) -> KeySchema | None:
+        table: Any = self._backend.tables.get(name.rpartition("/")[2])
+        if table is None:
+            return None
+        indexes = {index.name: tuple(index.schema_key_attrs) for index in (*table.indexes, *table.global_indexes)}
+        types = {one["AttributeName"]: one["AttributeType"] for one in table.attr}
+        return KeySchema(tuple(table.table_key_attrs), indexes, types)
+
+
+def _digest(params: Mapping[str, Any]) -> str:
+    asked = {name: value for name, value in params.items() if name != "ReturnConsumedCapacity"}
+    return hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+
+
+def _parse(expression: str, names: Mapping[str, str], values: Mapping[str, Any]) -> None:
+    """``ValueError`` for an expression that moto's parser fails on. What it refuses itself it says itself."""
+    from moto.core.exceptions import ServiceException
+    from moto.dynamodb.comparisons import create_condition_expression_parser
+    from werkzeug.exceptions import HTTPException
+
+    try:
+        create_condition_expression_parser(expression, dict(names), dict(values)).parse()
+    except (ServiceException, HTTPException):
+        return
+    except (AssertionError, IndexError, KeyError) as error:
+        raise ValueError(expression) from error

@@ -1,0 +1,86 @@
+"""Requests to moto's services against botocore's model, as ``own.py`` checks those to the region's own.
+
+moto takes what it doesn't look at and fails on what it expects: a missing member would be a failure of the region, a
+name that no log group may have a log group. Services whose errors have other words (S3, SNS, CloudWatch) aren't
+checked here.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from botocore.utils import parse_timestamp
+from werkzeug.datastructures import MultiDict
+
+from local_region.front.request import Incoming
+from local_region.front.validation import violations
+from local_region.ports import AwsError, Json
+
+#: moto's backend → what the service answers to a request that breaks its model
+_CODES = {
+    "dynamodb": "ValidationException",
+    "dynamodbstreams": "ValidationException",
+    "events": "ValidationException",
+    "kms": "ValidationException",
+    "logs": "InvalidParameterException",
+    "secretsmanager": "ValidationException",
+    "ssm": "ValidationException",
+    "iam": "ValidationError",
+    "sts": "ValidationError",
+}
+_BODY = 32 * 1024 * 1024
+
+
+def refuse_malformed(backend: str, operation: str, request: Incoming) -> None:
+    """``AwsError`` in the service's words for members that are missing, too long, not of their pattern or enum."""
+    if backend != "sqs" and backend not in _CODES:
+        return
+    from moto.core.utils import get_service_model
+
+    model = get_service_model(backend)
+    if operation not in model.operation_names:
+        return  # it is refused by name elsewhere
+    shape = model.operation_model(operation).input_shape
+    if shape is None:
+        return
+    params = _parsed(model.operation_model(operation), request)
+    if backend == "sqs":
+        # Its values are checked by moto, in SQS's own words.
+        missing = next((name for name in shape.required_members if params.get(name) in (None, "")), None)
+        if missing is not None:
+            raise AwsError("MissingParameter", f"The request must contain the parameter {missing}.")
+        return
+    message = violations(params, shape)
+    if message is not None:
+        raise AwsError(_CODES[backend], message)
+
+
+def _parsed(operation: Any, request: Incoming) -> Json:
+    from moto.core.parse import PROTOCOL_PARSERS
+
+    protocol = "json" if request.header("X-Amz-Target") else "query"
+    parser = PROTOCOL_PARSERS[protocol](operation, timestamp_parser=_timestamp)
+    body = request.body(_BODY)
+    values: MultiDict[str, str] = request.form(_BODY) if protocol == "query" else MultiDict()
+    try:
+        params: Json = parser.parse(
+            {
+                "method": request.method,
+                "values": values,
+                "headers": request.header_view,
+                "body": body or b"{}",
+                "url_path": request.path,
+                "url_params": {},
+            }
+        )
+    except (ValueError, TypeError, AttributeError, KeyError) as error:
+        # moto's parsers assume well-typed input; which member is ill-typed they don't tell
+        detail = f"The request is not one that {operation.name} can read: {error}"
+        raise AwsError("SerializationException", detail) from error
+    return params
+
+
+def _timestamp(value: Any) -> datetime:
+    parsed: datetime = parse_timestamp(value)
+    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -1,0 +1,116 @@
+"""Requests to moto's services are held to their models and refused in their words, before moto sees them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from tests.support.region import RunningRegion
+
+NO_CHECKS = Config(parameter_validation=False, retries={"max_attempts": 0})
+TABLE = "held-to-its-model"
+
+CASES: dict[str, tuple[str, Callable[[Any], Any], str, str]] = {
+    "a table without a name": (
+        "dynamodb",
+        lambda c: c.create_table(),
+        "ValidationException",
+        "Value null at 'tableName' failed to satisfy constraint: Member must not be null",
+    ),
+    "a page of no items": (
+        "dynamodb",
+        lambda c: c.scan(TableName=TABLE, Limit=0),
+        "ValidationException",
+        "at 'limit' failed to satisfy constraint: Member must have value greater than or equal to 1",
+    ),
+    "a log group with a space": (
+        "logs",
+        lambda c: c.create_log_group(logGroupName="/a b"),
+        "InvalidParameterException",
+        "Value '/a b' at 'logGroupName' failed to satisfy constraint: Member must satisfy regular expression pattern",
+    ),
+    "a short session name": (
+        "sts",
+        lambda c: c.assume_role(RoleArn="arn:aws:iam::123456789012:role/r", RoleSessionName="s"),
+        "ValidationError",
+        "at 'roleSessionName' failed to satisfy constraint: Member must have length greater than or equal to 2",
+    ),
+    "a role without a policy": (
+        "iam",
+        lambda c: c.create_role(RoleName="r"),
+        "ValidationError",
+        "Member must not be null",
+    ),
+    "a message without a body": (
+        "sqs",
+        lambda c: c.send_message(QueueUrl="http://localhost/123456789012/q", MessageBody=""),
+        "MissingParameter",
+        "must contain the parameter MessageBody",
+    ),
+    "a parameter of no type": (
+        "ssm",
+        lambda c: c.put_parameter(Name="/a", Value="v", Type="Text"),
+        "ValidationException",
+        r"Member must satisfy enum value set: \[String, StringList, SecureString\]",
+    ),
+    "an alias of a key that is no alias": (
+        "kms",
+        lambda c: c.create_alias(AliasName="a b", TargetKeyId="k"),
+        "ValidationException",
+        "at 'aliasName' failed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_refusals(region: RunningRegion, case: str) -> None:
+    service, call, code, words = CASES[case]
+    with pytest.raises(ClientError, match=words) as caught:
+        call(region.client(service, config=NO_CHECKS))
+    error = caught.value.response
+    assert (error["Error"]["Code"], error["ResponseMetadata"]["HTTPStatusCode"]) == (code, 400)
+
+
+@pytest.fixture(scope="module")
+def table(region: RunningRegion) -> Any:
+    client = region.client("dynamodb")
+    client.create_table(
+        TableName=TABLE,
+        BillingMode="PAY_PER_REQUEST",
+        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
+        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
+    )
+    return client
+
+
+def test_a_transaction_that_is_sent_again_is_carried_out_once(table: Any) -> None:
+    def add(amount: str) -> Any:
+        update = {
+            "TableName": TABLE,
+            "Key": {"pk": {"S": "sum"}},
+            "UpdateExpression": "ADD n :n",
+            "ExpressionAttributeValues": {":n": {"N": amount}},
+        }
+        return table.transact_write_items(TransactItems=[{"Update": update}], ClientRequestToken="token")
+
+    for _ in range(2):
+        assert add("1")["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert table.get_item(TableName=TABLE, Key={"pk": {"S": "sum"}})["Item"]["n"] == {"N": "1"}
+    with pytest.raises(ClientError, match="IdempotentParameterMismatchException"):
+        add("2")
+
+
+def test_an_item_of_its_key_alone(table: Any) -> None:
+    made = table.update_item(TableName=TABLE, Key={"pk": {"S": "alone"}}, ReturnValues="ALL_NEW")
+    assert made["Attributes"] == {"pk": {"S": "alone"}}
+
+
+def test_an_expression_that_cannot_be_read_is_the_callers_mistake(table: Any) -> None:
+    for expression in ("attribute_exists(pk", "pk = ", "status = pk", "pk pk"):
+        with pytest.raises(ClientError) as caught:
+            table.put_item(TableName=TABLE, Item={"pk": {"S": "x"}}, ConditionExpression=expression)
+        assert caught.value.response["Error"]["Code"] == "ValidationException"
