@@ -67,7 +67,8 @@ class LogGroup(Handler):
 
     def create(self, env: Env, properties: Json) -> Made:
         name = properties.get("LogGroupName") or env.name(512)
-        env.call("logs", "create_log_group", logGroupName=name, tags=tag_map(properties.get("Tags")))
+        tags = tag_map(properties.get("Tags"))
+        env.call("logs", "create_log_group", logGroupName=name, **({"tags": tags} if tags else {}))
         with undone_by(lambda: env.call("logs", "delete_log_group", logGroupName=name)):
             self._retention(env, name, {}, properties)
         return Made(name, {"Arn": env.arn("logs", f"log-group:{name}:*")})
