@@ -522,3 +522,28 @@ def test_a_person_puts_an_endpoint_to_sleep(open_page: Any, world: World) -> Non
     page.get_by_role("button", name="Put the endpoint to sleep").last.click()
     expect(page.get_by_text("goes to sleep.")).to_be_visible()
     assert world.decided == [("sleep", {"why": "a quiet week"})]
+
+
+def test_the_link_that_skips_the_list_keeps_the_model(open_page: Any) -> None:
+    page = open_page("/#/models/churn").page
+    expect(page.get_by_role("heading", name="churn", exact=True)).to_be_visible()
+    page.get_by_role("link", name="Skip to the model").press("Enter")
+    expect(page.locator("#detail")).to_be_focused()
+    assert page.url.endswith("#/models/churn")
+    expect(page.get_by_role("heading", name="churn", exact=True)).to_be_visible()
+
+
+def test_the_apis_description_for_people_needs_no_key(open_page: Any) -> None:
+    page = open_page("/", key=None).page
+    page.get_by_role("link", name="API", exact=True).click()
+    request = page.locator("#predict")
+    expect(request.get_by_role("heading", name="Predict one or more records")).to_be_visible()
+    expect(request).to_contain_text("/models/churn/predictions")
+    expect(request.get_by_role("row", name="X-Lane header")).to_be_visible()
+    shape = page.locator("#Predictions")
+    expect(shape.get_by_role("table")).to_be_hidden()
+    request.get_by_role("link", name="Predictions", exact=True).click()
+    expect(shape.get_by_role("row", name="served_by")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.set_viewport_size({"width": 390, "height": 844})
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -12,6 +12,7 @@ import requests
 from local_region.sagemaker import service as sagemaker
 from sluice.packaging import read_template
 from sluicegate.domain.settings import ModelSettings, parse_settings
+from sluicegate.services.predict import LIMITS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -125,6 +126,13 @@ def test_the_index_has_every_page_and_every_decision_once() -> None:
     for number, title, name in listed:
         assert name.startswith(f"{int(number):04d}-")
         assert (DOCS / "decisions" / name).read_text().startswith(f"# {number}. {title}\n"), name
+
+
+def test_the_limits_of_a_request() -> None:
+    said = f"{LIMITS.records:,} records and {LIMITS.bytes >> 20} MiB a request"
+    assert said in (DOCS / "api.md").read_text()
+    document = (ROOT / "functions/serve_web/site/openapi.json").read_text()
+    assert f"1 to {LIMITS.records:,} records, at most {LIMITS.bytes >> 20} MiB." in document
 
 
 class Answer:

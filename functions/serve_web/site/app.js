@@ -141,6 +141,11 @@ byId("key-form").addEventListener("submit", (event) => {
   refresh();
 });
 byId("key-button").addEventListener("click", () => askForKey(""));
+// the address says which model is shown: the link must not take that away
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();
+  byId("detail").focus();
+});
 addEventListener("hashchange", async () => {
   await refresh();
   byId("detail").focus({ preventScroll: true });
