@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from sluicegate.data.batch_rows import read_batch
 from sluicegate.data.ingest import UploadReading, read_upload
-from sluicegate.data.iso_dates import with_iso_dates
+from sluicegate.data.rewriting import iso_date, rewritten
 from sluicegate.data.tables import converted, union
 from sluicegate.domain.batch import FileFormat
 from sluicegate.domain.dataset import Dataset
@@ -207,7 +207,7 @@ def test_what_is_not_rewritten_keeps_its_bytes(tmp_path: Path) -> None:
     content = b'\n\nwhen,b\r\n31/12/2025,"x\r\ny"\r\n1/1/2025,5" pipe\nbad "quo"te,x\n\xff,31/12/2025\n2/1/2025'
     source, target = tmp_path / "a", tmp_path / "b"
     source.write_bytes(content)
-    with_iso_dates(source, target, ",", {0: date_format("%d/%m/%Y")})
+    rewritten(source, target, ",", {0: iso_date(date_format("%d/%m/%Y"))})
     assert target.read_bytes() == (
         b'\n\nwhen,b\r\n2025-12-31,"x\r\ny"\r\n'
         b'2025-1-1,"5"" pipe"\n"bad ""quo""te\x1a",x\n\xff\x1a,31/12/2025\n2025-1-2'

@@ -111,13 +111,14 @@ class _Reader:
         )
         self.connection.execute("DROP TABLE sample")
         wide = [f"c{position}" for position in range(len(dialect.names))]
-        cells = [
-            Cell(
-                column, batch_sql.number_text(f"c{position}", column.type, inference) if position is not None else None
-            )
-            for column in schema.columns
-            for position in [_position(dialect.names, column.name)]
-        ]
+        cells = []
+        for column in schema.columns:
+            position = _position(dialect.names, column.name)
+            if position is None:
+                cells.append(Cell(column, None))
+                continue
+            form = inference.numbers.get(position)
+            cells.append(Cell(column, batch_sql.number_text(f"c{position}", form), numbers=form))
         shown = " || ".join(f"coalesce({c}, '')" for c in wide).replace(
             " || ", f" || {text_sql(dialect.delimiter)} || "
         )

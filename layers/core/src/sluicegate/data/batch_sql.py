@@ -9,11 +9,12 @@ from dataclasses import dataclass
 
 from sluicegate.data.engine import list_sql, name_sql, text_sql
 from sluicegate.data.flat_lines import FLAT_LINE, REFUSED
-from sluicegate.data.inference import Inference, is_marker
-from sluicegate.data.rejects import called
+from sluicegate.data.rejects import NO_VALUE, called
+from sluicegate.data.sampled import is_marker
 from sluicegate.data.tables import SQL_TYPES, converted
 from sluicegate.domain.batch import result_columns
 from sluicegate.domain.flattening import above
+from sluicegate.domain.number_formats import NumberFormat
 from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Problem
 
 __all__ = [
@@ -31,7 +32,6 @@ __all__ = [
 ]
 
 _LONGEST_MARKER = max(len(marker) for marker in MISSING_MARKERS)
-_GROUPED = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
 _SHOWN = 60  # characters of a bad value that are shown back
 _NOT_FINITE = text_sql("[+-]*(inf|infinity|nan)")
 
@@ -45,6 +45,7 @@ class Cell:
     source: str | None
     nested: str = ""
     kind: ColumnType = "category"
+    numbers: NumberFormat | None = None
 
     @property
     def clean(self) -> str:
@@ -65,8 +66,9 @@ class Cell:
     def mistake(self, index: int) -> str:
         """What is wrong with the value ("age: 'abc' is not a number"), or NULL."""
         before = text_sql(f"{self.column.name}: '")
-        after = text_sql(f"' is not {called(self.column.type, self.column.format)}")
-        text = f"t{index}::VARCHAR"
+        wanted = called(self.column.type, self.column.format) if self.numbers is None else self.numbers.said
+        after = text_sql(f"' is not {wanted}")
+        text = f"t{index}::VARCHAR" if self.numbers is None else f"replace(t{index}, {text_sql(NO_VALUE)}, '')"
         shown = f"CASE WHEN length({text}) > {_SHOWN} THEN left({text}, {_SHOWN}) || '…' ELSE {text} END"
         wrong = f"t{index} IS NOT NULL AND {_no_value(f't{index}', self.kind, self.column)}"
         said = f"CASE WHEN {wrong} THEN {before} || ({shown}) || {after} END"
@@ -101,16 +103,20 @@ def first_column(cells: Sequence[Cell], mistakes: Sequence[str]) -> str:
     return f"CASE {cases} ELSE '' END"
 
 
-def number_text(source: str, wanted: ColumnType, inference: Inference) -> str:
-    """A CSV's value; a number as this file writes it, with a point and nothing between its digits."""
-    if wanted != "number":
+def number_text(source: str, form: NumberFormat | None) -> str:
+    """A CSV's value, of a number written in this format as programs write it; what is none in it is marked. A test
+    holds it equal to ``NumberFormat.plain``."""
+    if form is None:
         return source
-    if inference.decimal_comma:
-        return f"replace({source}, ',', '.')"
-    if inference.thousands:
-        grouped = f"regexp_full_match(trim({source}), {text_sql(_GROUPED)})"
-        return f"CASE WHEN {grouped} THEN replace({source}, ',', '') ELSE {source} END"
-    return source
+    text = f"trim({source})"
+    number = f"regexp_replace({text}, {text_sql(f'^(?:{form.pattern})$')}, '\\1\\2\\3')"
+    for character in form.between:
+        number = f"replace({number}, {text_sql(character)}, '')"
+    if form.decimal == ",":
+        number = f"replace({number}, ',', '.')"
+    marked = f"{source} || {text_sql(NO_VALUE)}"  # a number to DuckDB, and none in this column
+    other = f"CASE WHEN isfinite(TRY_CAST({text} AS DOUBLE)) THEN {marked} ELSE {source} END"
+    return f"CASE WHEN regexp_full_match({text}, {text_sql(form.pattern)}) THEN {number} ELSE {other} END"
 
 
 # JSON lines: ``s`` is a structure of JSON texts, ``keys`` the names that the flat record has, ``own`` those of the line

@@ -24,13 +24,15 @@ _SHOWN = {",": "comma", ";": "semicolon", "\t": "tab", "|": "vertical bar"}
 
 @dataclass
 class Dialect:
-    """``names`` are the final column names, one for each field; ``skip`` counts blank lines before the header."""
+    """``names`` are the final column names, one for each field; ``unnamed`` the positions of those that the header has
+    no name for; ``skip`` counts blank lines before the header."""
 
     delimiter: str
     names: list[str]
     skip: int
     only_header: bool
     notes: list[str] = field(default_factory=list)
+    unnamed: frozenset[int] = frozenset()
 
     @property
     def delimiter_name(self) -> str:
@@ -74,7 +76,8 @@ def read_dialect(path: Path, key: str, known: Schema | None, *, alone: bool = Fa
             "Put the columns' names on the first line.",
         )
     names, notes = column_names(cells, key, known)
-    return Dialect(delimiter, names, skip, whole and len(records) == 1, notes)
+    unnamed = frozenset(position for position, cell in enumerate(cells) if not cell)
+    return Dialect(delimiter, names, skip, whole and len(records) == 1, notes, unnamed)
 
 
 def _other_delimiter(records: list[list[str]]) -> str | None:

@@ -3,17 +3,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import duckdb
 
+from sluicegate.data.date_hint import hint
 from sluicegate.data.engine import list_sql, text_sql
-from sluicegate.data.iso_dates import hint
+from sluicegate.data.sampled import MARKERS_SQL, is_marker, most_frequent, number_formats, number_notes
 from sluicegate.domain import algorithms
 from sluicegate.domain.date_formats import LOOKS_LIKE
-from sluicegate.domain.dates import DATE_PATTERN
+from sluicegate.domain.dates import DATE_PATTERN, parse_date
+from sluicegate.domain.number_formats import LOOKS_LIKE as LOOKS_LIKE_NUMBER
+from sluicegate.domain.number_formats import NumberFormat, candidates
 from sluicegate.domain.schema import MISSING_MARKERS, ColumnType, Schema, stored_type
 from sluicegate.domain.settings import ModelSettings
 
@@ -21,28 +23,20 @@ from sluicegate.domain.settings import ModelSettings
 SHARE = 0.95
 #: a given type that fewer of a column's values have is called a misfit
 _FITTING = 0.7
+#: of a column that may be another type in part
+_HALF = 0.5
 #: columns that one query looks at
 _AT_ONCE = 40
-_GROUPED = r"[+-]?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]+)?"
-_DECIMAL_COMMA = r"[+-]?[0-9]+,[0-9]+"
-MARKERS_SQL = ", ".join(text_sql(marker) for marker in MISSING_MARKERS)
-_MARKER_PATTERN = "|".join(re.escape(marker) for marker in MISSING_MARKERS)
-
-
-def is_marker(text: str) -> str:
-    """Whether the expression ``text`` is a marker of a missing value. By a pattern: DuckDB makes a join of a long
-    ``IN`` (and of ``list_contains``), and a join loses the order of the rows."""
-    return f"regexp_full_match({text}, {text_sql(_MARKER_PATTERN)})"
 
 
 @dataclass
 class Inference:
-    """``types`` by position; ``inferred`` are the positions that nothing but the sample decided."""
+    """``types`` by position; ``inferred`` are the positions that nothing but the sample decided. ``numbers``: how the
+    numbers of a column are written, where not as programs write them."""
 
     types: list[ColumnType]
     inferred: set[int]
-    thousands: bool = False
-    decimal_comma: bool = False
+    numbers: dict[int, NumberFormat] = field(default_factory=dict)
     #: columns whose given type most of the sample's values don't have, in words
     misfits: list[str] = field(default_factory=list)
     missing: list[str] = field(default_factory=list)
@@ -73,72 +67,109 @@ def infer(
     delimiter: str,
     settings: ModelSettings,
     known: Schema | None,
-    strings: frozenset[int] = frozenset(),
+    unnamed: Collection[int] = (),
+    strings: frozenset[int] | None = None,
 ) -> Inference:
-    """Types for the table ``sample``, whose columns are ``c0``, ``c1``, … of text. ``strings`` are the positions of
-    columns that were strings in a format that knows numbers: they stay text, or are dates.
+    """Types for the table ``sample``, whose columns are ``c0``, ``c1``, … of text. ``unnamed`` are the positions of
+    columns that the header has no name for. ``strings``, of a format that knows numbers, are the positions of columns
+    that were strings there: they stay text, or are dates.
 
     The id column is text; ``features.types`` wins, then ``known``, then what the values look like. The target is a
     number or a category: a class keeps its name.
     """
     counted = _counts(connection, sample, len(names))
-    target = default_target(settings, names, known.target if known else None)
+    usable = [
+        name
+        for position, (name, counts) in enumerate(zip(names, counted, strict=True))
+        if position not in unnamed or counts.values
+    ]
+    target = default_target(settings, usable, known.target if known else None)
     found = Inference([], set())
+    examples: dict[int, str] = {}
+    given = [_given(name, settings, known) for name in names]
+    if strings is None:
+        found.numbers, examples = number_formats(
+            connection,
+            sample,
+            {
+                position: SHARE if kind is None else _HALF
+                for position, (counts, kind) in enumerate(zip(counted, given, strict=True))
+                if kind in (None, "number") and counts.has_other_numbers(kind)
+            },
+            {at: SHARE for at, counts in enumerate(counted) if counts.points and counts.is_share(counts.numbers)},
+            usual="," if delimiter == ";" else ".",
+        )
     padded: set[str] = set()
-    comma_columns: list[int] = []
     for position, (name, counts) in enumerate(zip(names, counted, strict=True)):
-        chosen = _looks_like(counts, is_target=name == target)
-        if position in strings and chosen != "date":
-            chosen = "category"
+        padded.update(counts.padded)
         if name == settings.id_column:
             found.types.append("category")
             continue
-        if position in strings:
-            pass
-        elif counts.is_share(counts.numbers + counts.grouped) and not counts.is_share(counts.numbers):
-            found.thousands = True
-            found.notes.append(
-                f"Column {name} has numbers with thousands separators (1,234); they were read as numbers."
-            )
-            chosen = "number"
-        elif delimiter != "," and not counts.is_share(counts.numbers) and counts.has_decimal_commas:
-            comma_columns.append(position)
-        declared = settings.features.declared(name)
-        earlier = known.column(name) if known else None
-        if declared is not None:
-            found.types.append(stored_type(declared))
-        elif earlier is not None:
-            found.types.append(stored_type(earlier.type))
+        if strings and position in strings:
+            chosen: ColumnType = "date" if counts.is_share(counts.dates) and name != target else "category"
+        else:
+            chosen = "number" if position in found.numbers else _looks_like(counts, is_target=name == target)
+        if (kind := given[position]) is not None:
+            found.types.append(kind)
         else:
             found.types.append(chosen)
             found.inferred.add(position)
+            doubtful = strings is None and chosen == "category" and name not in settings.features.exclude
+            if doubtful and (said := _doubt(connection, sample, position, name, counts, is_target=name == target)):
+                found.notes.append(said)
         if counts.is_share(counts.other_dates) and not counts.is_share(counts.dates):
             text = f"CASE WHEN NOT {is_marker(f'trim(c{position})')} THEN trim(c{position}) END"
             if name != target and (said := hint(connection, sample, text, name, SHARE, settings)):
                 found.notes.append(said)
-        padded.update(counts.padded)
         if name in settings.features.dates:
             continue  # of what it has to look like nothing is counted
         if counts.values and counts.fitting(found.types[position]) < _FITTING * counts.values:
             found.misfits.append(f"{name} is not of type {found.types[position]}")
-    if comma_columns:
-        _decide_decimal_comma(found, comma_columns, counted, names)
+    found.numbers = {at: form for at, form in found.numbers.items() if found.types[at] == "number"}
+    found.notes += number_notes(found.numbers, examples, names)
     found.missing = [*MISSING_MARKERS, " ", *sorted(padded - {" "})]
     return found
 
 
-def _decide_decimal_comma(
-    found: Inference, comma_columns: list[int], counted: Sequence[_Counts], names: Sequence[str]
-) -> None:
-    shown = ", ".join(names[position] for position in comma_columns)
-    if any(counts.points for position, counts in enumerate(counted) if found.types[position] == "number"):
-        found.notes.append(f"{shown}: decimal commas beside decimal points in other columns; read as text.")
-        return
-    found.decimal_comma = True
-    for position in comma_columns:
-        if position in found.inferred:
-            found.types[position] = "number"
-    found.notes.append(f"{shown}: numbers with a decimal comma (3,14); they were read as numbers.")
+def _given(name: str, settings: ModelSettings, known: Schema | None) -> ColumnType | None:
+    """The type that something else than the values decides."""
+    if name == settings.id_column:
+        return "category"
+    declared = settings.features.declared(name)
+    earlier = known.column(name) if known and declared is None else None
+    found = earlier.type if earlier else declared
+    return None if found is None else stored_type(found)
+
+
+def _doubt(
+    connection: duckdb.DuckDBPyConnection, sample: str, position: int, name: str, counts: _Counts, *, is_target: bool
+) -> str | None:
+    """What to tell of a category that may be meant otherwise: codes in digits, numbers or dates with others among."""
+    if counts.is_code and not is_target:
+        return (
+            f"Column {name} has digits with leading zeros, as codes have; it is a category. If it is a number, set "
+            f"features.types: {{{name}: number}} in model.yaml."
+        )
+    if counts.numbers + counts.written > _HALF * counts.values and not counts.is_code:
+        values = most_frequent(connection, sample, position)
+        if found := candidates(values, _HALF):
+            form = found.choose(None, ".")
+            return _not_all(name, "number", values, [value for value in values if form.plain(value) is None])
+    if counts.dates > _HALF * counts.values and not is_target:
+        values = most_frequent(connection, sample, position)
+        return _not_all(name, "date", values, [value for value in values if parse_date(value) is None])
+    return None
+
+
+def _not_all(name: str, kind: str, values: Mapping[str, int], others: Sequence[str]) -> str | None:
+    if not others:
+        return None
+    total = sum(values.values())
+    return (
+        f"Column {name} is a category: {total - sum(values[other] for other in others):,} of {total:,} values looked "
+        f"at are {kind}s, the others not ({others[0][:60]!r}). To have rows with such values set aside, set "
+        f"features.types: {{{name}: {kind}}} in model.yaml; an empty field is a missing value."
+    )
 
 
 @dataclass
@@ -149,8 +180,9 @@ class _Counts:
     numbers: int
     whole: int
     points: int
-    grouped: int
-    decimal_comma: int
+    written: int
+    coded: int
+    one_length: bool
     booleans: int
     dates: int
     other_dates: int
@@ -159,21 +191,28 @@ class _Counts:
     def fitting(self, kind: ColumnType) -> int:
         """At least how many values a column of this type takes."""
         if kind == "number":
-            return self.numbers + self.grouped + self.decimal_comma
+            return self.numbers + self.written
         # A declared boolean may be yes and no, a date of a form that only DuckDB knows: not judged here.
         return self.dates if kind == "date" and self.numbers == self.values else self.values
 
+    def has_other_numbers(self, kind: ColumnType | None) -> bool:
+        """Whether these are numbers, of which some may be so only in a format of their own."""
+        return self.written > 0 and (kind == "number" or self.is_share(self.numbers + self.written))
+
     @property
-    def has_decimal_commas(self) -> bool:
-        return self.decimal_comma > 0 and self.is_share(self.whole + self.decimal_comma)
+    def is_code(self) -> bool:
+        """Digits of one length, some with a leading zero: 02139 is not 2139."""
+        return self.coded > 0 and self.one_length and self.is_share(self.whole)
 
     def is_share(self, count: int) -> bool:
         return self.values > 0 and count >= SHARE * self.values
 
 
 def _looks_like(counts: _Counts, *, is_target: bool) -> ColumnType:
-    if counts.values == 0 or counts.is_share(counts.numbers):
-        return "category" if counts.values == 0 else "number"
+    if counts.values == 0 or counts.is_code:
+        return "category"
+    if counts.is_share(counts.numbers):
+        return "number"
     if is_target:
         return "category"
     if counts.is_share(counts.booleans):
@@ -194,14 +233,15 @@ def _counts_of(connection: duckdb.DuckDBPyConnection, sample: str, positions: ra
     """A nested query for each column keeps the trimmed text from being computed again and again."""
     parts = [
         f"""SELECT {position} AS p, count(*), count(*) FILTER (TRY_CAST(v AS DOUBLE) IS NOT NULL),
-            count(*) FILTER (regexp_full_match(v, '[+-]?[0-9]+')), count(*) FILTER (contains(v, '.')),
-            count(*) FILTER (regexp_full_match(v, {text_sql(_GROUPED)})),
-            count(*) FILTER (regexp_full_match(v, {text_sql(_DECIMAL_COMMA)})),
+            count(*) FILTER (digits), count(*) FILTER (contains(v, '.')),
+            count(*) FILTER (TRY_CAST(v AS DOUBLE) IS NULL AND regexp_full_match(v, {text_sql(LOOKS_LIKE_NUMBER)})),
+            count(*) FILTER (regexp_full_match(v, '0[0-9]+')),
+            coalesce(min(length(v)) FILTER (digits) = max(length(v)) FILTER (digits), false),
             count(*) FILTER (lower(v) IN ('true', 'false')),
             count(*) FILTER (regexp_full_match(v, {text_sql(DATE_PATTERN)}) AND TRY_CAST(v AS TIMESTAMPTZ) IS NOT NULL),
             count(*) FILTER (regexp_full_match(v, {text_sql(LOOKS_LIKE)}))
-            FROM (SELECT trim(c{position}) AS v FROM {sample} WHERE c{position} IS NOT NULL)
-            WHERE v NOT IN ({MARKERS_SQL})"""
+            FROM (SELECT trim(c{position}) AS v, regexp_full_match(v, '[+-]?[0-9]+') AS digits FROM {sample}
+            WHERE c{position} IS NOT NULL) WHERE v NOT IN ({MARKERS_SQL})"""
         for position in positions
     ]
     rows = connection.execute(" UNION ALL ".join(parts) + " ORDER BY p").fetchall()

@@ -22,10 +22,8 @@ from sluicegate.data.inference import (
     SHARE,
     Inference,
     infer,
-    is_marker,
     markers_list,
 )
-from sluicegate.data.iso_dates import with_iso_dates
 from sluicegate.data.json_lines import JsonLines, is_named_json, json_lines, looks_like_json_lines
 from sluicegate.data.parquet import is_parquet, read_parquet
 from sluicegate.data.reading import Source, UploadReading, finish
@@ -38,9 +36,12 @@ from sluicegate.data.rejects import (
     with_texts,
     write_rejects,
 )
-from sluicegate.data.text import PlainText, plain_text, spread_sample, without_thousands
+from sluicegate.data.rewriting import Change, iso_date, plain_number, rewritten
+from sluicegate.data.sampled import is_marker, listed
+from sluicegate.data.text import PlainText, plain_text, spread_sample
 from sluicegate.domain import algorithms
 from sluicegate.domain.date_formats import date_format
+from sluicegate.domain.dates import DATE_PATTERN
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import MISSING_MARKERS, Column, ColumnType, Schema
 from sluicegate.domain.settings import ModelSettings
@@ -109,7 +110,7 @@ def _read(
     workdir: Path,
 ) -> UploadReading:
     names = dialect.names
-    reader = _Reader(connection, text.path, dialect)
+    reader = _Reader(connection, text.path, dialect, settings, workdir)
     reader.sample(spread_sample(text.path, text.size, workdir / "sample.csv"))
     inference = infer(
         connection,
@@ -118,27 +119,18 @@ def _read(
         delimiter=dialect.delimiter,
         settings=settings,
         known=known,
-        strings=records.strings if records else frozenset(),
+        unnamed=dialect.unnamed,
+        strings=records.strings if records else None,
     )
     _refuse_hopeless(connection, text, inference, key)
     connection.execute("DROP TABLE sample")
-    if inference.thousands and records is None:
-        plain = workdir / "plain-numbers.csv"
-        without_thousands(text.path, plain, dialect.delimiter)
-        reader.path = plain
-    formats = {
-        position: date_format(settings.features.dates[name])
-        for position, name in enumerate(names)
-        if name in settings.features.dates and inference.types[position] == "date"
-    }
-    if formats:
-        dated = workdir / "iso-dates.csv"
-        with_iso_dates(reader.path, dated, dialect.delimiter, formats)
-        reader.path = dated
     parquet = workdir / "rows.parquet"
     notes = [*text.notes, *dialect.notes, *inference.notes]
     accepted = reader.read(inference, parquet)
     accepted = _correct_types(reader, inference, parquet, accepted, names, notes)
+    if empty := _empty(connection, parquet, [names[position] for position in sorted(dialect.unnamed)]):
+        parquet = _without(connection, parquet, empty, workdir / "named.parquet")
+        notes.append(f"Columns without a name and without values are left out: {listed(empty)}.")
 
     rejects, rejects_path = Rejects(), workdir / "rows.csv"
     if records is not None or count_rejected(connection, reader.rejects_table):
@@ -149,8 +141,10 @@ def _read(
             reader.path,
             names,
             [
-                called(kind, settings.features.dates.get(name))
-                for name, kind in zip(names, inference.types, strict=True)
+                inference.numbers[position].said
+                if position in inference.numbers
+                else called(kind, settings.features.dates.get(name))
+                for position, (name, kind) in enumerate(zip(names, inference.types, strict=True))
             ],
             physical_lines=text.has_quotes,
         )
@@ -164,7 +158,7 @@ def _read(
         "encoding": text.encoding,
         "delimiter": dialect.delimiter if records is None else None,
     }
-    columns = list(zip(names, inference.types, strict=True))
+    columns = [(name, kind) for name, kind in zip(names, inference.types, strict=True) if name not in empty]
     source = Source(key, form)
     return finish(connection, source, columns, parquet, accepted, rejects, rejects_path, settings, known, notes)
 
@@ -172,10 +166,20 @@ def _read(
 class _Reader:
     """DuckDB's CSV reader on one file, told everything, guessing nothing."""
 
-    def __init__(self, connection: duckdb.DuckDBPyConnection, path: Path, dialect: Dialect) -> None:
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        path: Path,
+        dialect: Dialect,
+        settings: ModelSettings,
+        workdir: Path,
+    ) -> None:
         self._connection = connection
+        self._file = path
         self.path = path
         self._dialect = dialect
+        self._settings = settings
+        self._workdir = workdir
         self._reads = 0
 
     @property
@@ -192,6 +196,7 @@ class _Reader:
     def read(self, inference: Inference, parquet: Path) -> int:
         """Writes the rows that fit to ``parquet`` and the others to ``rejects_table``. Returns how many fit."""
         self._reads += 1
+        self._rewrite(inference)
         options = [
             "store_rejects = true",
             f"rejects_table = '{self.rejects_table}'",
@@ -199,8 +204,6 @@ class _Reader:
             "rejects_limit = 0",
             f"nullstr = {markers_list(inference.missing)}",
         ]
-        if inference.decimal_comma:
-            options.append("decimal_separator = ','")
         source = self._source(self.path, [_SQL_TYPES[kind] for kind in inference.types], *options)
         numbered = list(enumerate(zip(self._dialect.names, inference.types, strict=True)))
         inner = ", ".join(f"{_clean(f'c{position}', kind)} AS c{position}" for position, (_, kind) in numbered)
@@ -214,6 +217,36 @@ class _Reader:
             f"TO {text_sql(str(parquet))} (FORMAT parquet)"
         ).fetchone()
         return int(row[0]) if row else 0
+
+    def _rewrite(self, inference: Inference) -> None:
+        """Where a column's values are written as DuckDB doesn't read them, ``path`` is a copy that it does."""
+        changes: dict[int, Change] = {
+            position: plain_number(form)
+            for position, form in inference.numbers.items()
+            if inference.types[position] == "number"
+        }
+        dates = [position for position, kind in enumerate(inference.types) if kind == "date"]
+        declared = {at: self._settings.features.dates.get(self._dialect.names[at]) for at in dates}
+        changes |= {at: iso_date(date_format(said)) for at, said in declared.items() if said is not None}
+        changes |= {at: iso_date(None) for at in self._loosely_read([at for at in dates if declared[at] is None])}
+        self.path = self._file
+        if changes:
+            self.path = self._workdir / "rewritten.csv"
+            rewritten(self._file, self.path, self._dialect.delimiter, changes)
+
+    def _loosely_read(self, dates: Sequence[int]) -> list[int]:
+        """The columns in which DuckDB would take something for a date that is none: 1/2/03 for a day of the year 1."""
+        if not dates:
+            return []
+        types = ["VARCHAR"] * len(self._dialect.names)
+        source = self._source(self._file, types, "ignore_errors = true")
+        wanted = ", ".join(
+            f"count(CASE WHEN NOT regexp_full_match(trim(c{at}), {text_sql(DATE_PATTERN)}) "
+            f"THEN TRY_CAST(c{at} AS TIMESTAMPTZ) END) > 0"
+            for at in dates
+        )
+        row = self._connection.execute(f"SELECT {wanted} FROM {source}").fetchone() or ()
+        return [at for at, loose in zip(dates, row, strict=True) if loose]
 
     def _source(self, path: Path, types: Sequence[str], *options: str) -> str:
         columns = ", ".join(f"'c{position}': '{kind}'" for position, kind in enumerate(types))
@@ -273,6 +306,25 @@ def _correct_types(
             inference.inferred.discard(position)
         accepted = reader.read(inference, parquet)
     return accepted
+
+
+def _empty(connection: duckdb.DuckDBPyConnection, parquet: Path, names: Sequence[str]) -> list[str]:
+    """Those of the columns that have no value in any row."""
+    if not names:
+        return []
+    wanted = ", ".join(f"count({name_sql(name)}) = 0" for name in names)
+    row = connection.execute(f"SELECT {wanted} FROM read_parquet({text_sql(str(parquet))})").fetchone() or ()
+    return [name for name, empty in zip(names, row, strict=True) if empty]
+
+
+def _without(connection: duckdb.DuckDBPyConnection, parquet: Path, names: Sequence[str], target: Path) -> Path:
+    left_out = ", ".join(map(name_sql, names))
+    connection.execute(
+        f"COPY (SELECT * EXCLUDE ({left_out}) FROM read_parquet({text_sql(str(parquet))})) "
+        f"TO {text_sql(str(target))} (FORMAT parquet)"
+    )
+    parquet.unlink()
+    return target
 
 
 def _refuse_hopeless(connection: duckdb.DuckDBPyConnection, text: PlainText, inference: Inference, key: str) -> None:

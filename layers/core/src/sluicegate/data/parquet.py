@@ -22,12 +22,13 @@ from pathlib import Path
 
 import duckdb
 
+from sluicegate.data.date_hint import hint
 from sluicegate.data.dialect import MOST_COLUMNS, column_names, is_known, one_column
 from sluicegate.data.engine import name_sql, text_sql
-from sluicegate.data.inference import SHARE, default_target, is_marker
-from sluicegate.data.iso_dates import hint
+from sluicegate.data.inference import SHARE, default_target
 from sluicegate.data.reading import Source, UploadReading, finish, joined_notes
 from sluicegate.data.rejects import Reject, Rejects, called, write_rejects
+from sluicegate.data.sampled import is_marker
 from sluicegate.data.structures import Leaf, leaves
 from sluicegate.data.tables import SQL_TYPES, converted
 from sluicegate.domain import algorithms

@@ -12,6 +12,7 @@ import duckdb
 from sluicegate.data.inference import default_target
 from sluicegate.data.profile import profile_columns
 from sluicegate.data.rejects import Rejects
+from sluicegate.data.sampled import listed
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import ColumnType, Schema
 from sluicegate.domain.settings import ModelSettings
@@ -94,10 +95,10 @@ def _come_and_gone(
     if known is not None:
         missing = [name for name in known.names if name not in names]
         if missing:
-            notes.append(f"Columns of earlier uploads that this file lacks count as missing: {_listed(missing)}.")
+            notes.append(f"Columns of earlier uploads that this file lacks count as missing: {listed(missing)}.")
         new = [name for name in names if name not in known.names]
         if new:
-            notes.append(f"New columns: {_listed(new)}. Rows of earlier uploads count as missing there.")
+            notes.append(f"New columns: {listed(new)}. Rows of earlier uploads count as missing there.")
         for name, kind in columns:
             before = known.column(name)
             if before is not None and before.type != kind and settings.features.declared(name) is None:
@@ -117,10 +118,6 @@ def joined_notes(names: Iterable[str], settings: ModelSettings) -> list[str]:
             note += f" To learn from each word, set features.types: {{{name}: text}} in model.yaml."
         notes.append(note)
     return notes
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
 
 
 def nothing_usable(key: str, rejects: Rejects) -> UnreadableUpload:

@@ -20,8 +20,9 @@ from sluicegate.data.engine import text_sql
 from sluicegate.domain.date_formats import date_format
 from sluicegate.domain.schema import ColumnType
 
-#: (SUBSTITUTE) at the end of a value that the declared format refuses, where DuckDB would read 1/2/03 as of the year 1
-NO_DATE = "\x1a"
+#: (SUBSTITUTE) at the end of a value that its column's format refuses and DuckDB would take: 1/2/03 for a day of the
+#: year 1, 3.14 for a number beside 1.234,5
+NO_VALUE = "\x1a"
 _EXAMPLES = 10
 _SHOWN = 200
 _CAST = re.compile(r'Could not convert string "(.*)" to \'', re.DOTALL)
@@ -104,7 +105,7 @@ def csv_rejects(
         f"error_message AS said FROM {table} ORDER BY place, col) TO {text_sql(str(ordered))} (FORMAT json)"
     )
     for position, errors in _rows(ordered):
-        original = (errors[0]["content"] or "").replace(NO_DATE, "")
+        original = (errors[0]["content"] or "").replace(NO_VALUE, "")
         content = original.lstrip("\r\n")
         blank = len(original) - len(content)
         line = errors[0]["line"] if lines is None or position is None else lines.at(position - 1 + blank)
@@ -175,7 +176,7 @@ def _explain(errors: list[dict[str, Any]], names: Sequence[str], wanted: Sequenc
         position = error["col"]
         match = _CAST.search(error["said"])
         if error["type"] == "CAST" and match and position is not None and 0 < position <= width:
-            value = match[1].removesuffix(NO_DATE)
+            value = match[1].removesuffix(NO_VALUE)
             value = value if len(value) <= 60 else value[:60] + "…"
             said.append(f"{names[position - 1]}: {value!r} is not {wanted[position - 1]}")
         else:

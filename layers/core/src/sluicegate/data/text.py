@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import gzip
-import re
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -259,17 +258,3 @@ def rewrite_lines(path: Path, target: Path, change: Callable[[bytes], bytes]) ->
             out.write(change(block[:cut]))
             carried = block[cut:]
         out.write(change(carried))
-
-
-def without_thousands(path: Path, target: Path, delimiter: str) -> None:
-    """Copies ``path`` with numbers such as ``"1,234,567.8"`` without separators. Only proper groups of three."""
-    edge = re.escape(delimiter.encode())
-    quote = rb'"' if delimiter == "," else rb'"?'
-    grouped = re.compile(
-        rb"((?:^|" + edge + rb")" + quote + rb" *[+-]?[0-9]{1,3})((?:,[0-9]{3})+)((?:\.[0-9]+)? *" + quote + rb")(?="
-        + edge + rb"|\r?$)",
-        re.MULTILINE,
-    )  # fmt: skip
-    rewrite_lines(
-        path, target, lambda text: grouped.sub(lambda match: match[1] + match[2].replace(b",", b"") + match[3], text)
-    )

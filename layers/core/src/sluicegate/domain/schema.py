@@ -17,7 +17,9 @@ COLUMN_TYPES: tuple[ColumnType, ...] = ("number", "boolean", "category", "date",
 Value = float | bool | str | None
 
 #: What stands for "no value" in a file, besides an empty field.
-MISSING_MARKERS: tuple[str, ...] = ("", "NA", "N/A", "n/a", "null", "NULL", "None", "nan", "NaN", "?", "-")
+MISSING_MARKERS: tuple[str, ...] = (
+    *("", "NA", "N/A", "n/a", "#N/A", "<NA>", "null", "NULL", "None", "nan", "NaN", "?", "-"),
+)
 
 #: What is cut from both ends of a value: the spaces of Unicode (category Zs), which is what DuckDB's ``trim`` cuts.
 BLANK = " \u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000"
