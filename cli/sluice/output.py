@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -33,7 +33,9 @@ def console(stderr: bool = False) -> Console:
 def mark(kind: str, text: str) -> None:
     """One line with its mark: ``done``, ``work``, ``bad`` or ``note``."""
     sign, colour = _MARKS[kind]
-    if (sys.stdout.encoding or "ascii").lower().replace("-", "") != "utf8":
+    # while a spinner turns, rich stands in for the stream and names no encoding
+    stream = getattr(sys.stdout, "rich_proxied_file", sys.stdout)
+    if (stream.encoding or "ascii").lower().replace("-", "") != "utf8":
         sign = _ASCII[kind]
     out = console()
     from rich.text import Text
@@ -78,6 +80,15 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str, who
 
         made.width = Measurement.get(out, out.options.update(max_width=_WIDEST), made).maximum
     out.print(made, width=made.width, crop=False)
+
+
+def stack_outputs(outputs: Mapping[str, str]) -> None:
+    """Where the application is; the other outputs are names and commands for other ends. Of another stack all."""
+    chosen = [key for key in ("ApiUrl", "WebUrl", "DataBucket") if key in outputs] or sorted(outputs)
+    for key in chosen:
+        plain(f"  {key}: {outputs[key]}")
+    if len(chosen) < len(outputs):
+        plain("  (its other outputs: `sluice status --json`)")
 
 
 def as_json(value: Any) -> None:

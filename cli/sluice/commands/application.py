@@ -63,13 +63,19 @@ def deploy_command(
     path = template or project_folder() / "template.yaml"
     target = context.target
 
-    def show(step: Step) -> None:
-        if step.failed:
-            output.mark("bad", f"{step.logical_id} ({step.kind}): {step.reason}")
-        elif step.is_final:
-            output.mark("done", f"{step.logical_id} ({step.kind}) {step.status.lower().replace('_', ' ')}")
+    anew = target.describe_stack() is None
 
     with output.working(f"deploying {path.name} into the {target.title}") as say:
+
+        def show(step: Step) -> None:
+            what = f"{step.logical_id} ({step.kind})"
+            if step.failed:
+                output.mark("bad", f"{what}: {step.reason}")
+            elif step.is_final and not anew:
+                output.mark("done", f"{what} {step.status.lower().replace('_', ' ')}")
+            else:  # of a new stack two hundred lines would only say that all of it is there
+                say(f"{what} {step.status.lower().replace('_', ' ')}")
+
         result = deploy(target, path, given, say, show)
     count = len({step.logical_id for step in result.steps if step.is_final})
     if result.changed:
@@ -78,8 +84,7 @@ def deploy_command(
         )
     else:
         output.mark("done", f"stack {target.stack_name}: nothing to change")
-    for key, value in sorted(result.outputs.items()):
-        output.plain(f"  {key}: {value}")
+    output.stack_outputs(result.outputs)
 
 
 def _pair(text: str, option: str) -> tuple[str, str]:

@@ -117,9 +117,7 @@ def status_command(context: Context, as_json: bool) -> None:
     output.mark(
         "done" if stack["status"].endswith("_COMPLETE") else "note", f"stack {stack['name']}: {stack['status']}"
     )
-    for key in ("ApiUrl", "WebUrl", "DataBucket"):
-        if key in stack["outputs"]:
-            output.plain(f"  {key}: {stack['outputs'][key]}")
+    output.stack_outputs(stack["outputs"])
     for model in found["models"]:
         kind = {"live": "done", "failed": "bad"}.get(model.get("state", ""), "work")
         version = f", version {model['live_version']}" if model.get("live_version") else ""

@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
+from rich.file_proxy import FileProxy
 
-from sluice import logbook, redriving, regions, target
+from sluice import logbook, output, redriving, regions, target
 from sluice.api import ApiError
 from sluice.commands.models import beside_text, metrics_text, prediction_text, read_records, record_of
 from sluice.commands.region import export_lines, summary
@@ -286,3 +290,15 @@ def test_metrics_in_a_row() -> None:
 )
 def test_whatever_an_algorithm_answers_is_shown(item: dict[str, Any], said: str, beside: str) -> None:
     assert (prediction_text(item["prediction"]), beside_text(item)) == (said, beside)
+
+
+def test_a_spinner_changes_no_marks(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="utf-8")
+    monkeypatch.setattr(sys, "stdout", stream)
+    output.mark("done", "before")
+    monkeypatch.setattr(sys, "stdout", FileProxy(Console(file=stream, force_terminal=True), stream))
+    output.mark("done", "while it turns")
+    stream.flush()
+    said = stream.buffer.getvalue().decode()
+    assert "✓ before" in said
+    assert "✓ while it turns" in re.sub(r"\x1b\[[0-9;]*m", "", said)
