@@ -87,7 +87,13 @@ def cost_text(cost: Mapping[str, Any] | None) -> str:
     actual, estimate = (cost or {}).get("actual"), (cost or {}).get("estimate")
     if not estimate:
         return ""
-    return f"{money(actual['usd'])} of {money(estimate['usd'])}" if actual else f"about {money(estimate['usd'])}"
+    return f"{spent(actual)} of {money(estimate['usd'])}" if actual else f"about {money(estimate['usd'])}"
+
+
+def spent(actual: Mapping[str, Any]) -> str:
+    """What was billed. Sums are kept to four digits: seconds that cost less are not nothing."""
+    small = actual["usd"] == 0 and any(line["seconds"] for line in actual["lines"])
+    return "under $0.0001" if small else money(actual["usd"])
 
 
 def newest(runs: Sequence[Mapping[str, Any]], run: str | None) -> Mapping[str, Any] | None:

@@ -40,7 +40,7 @@ export function tuningPart(search) {
 
 export function costPart(cost) {
   if (!cost?.estimate) return null;
-  const spent = cost.actual ? `Cost ${money(cost.actual.usd)}, estimated ` : "Cost estimated ";
+  const spent = cost.actual ? `Cost ${spent(cost.actual)}, estimated ` : "Cost estimated ";
   const budget = cost.budget_usd == null ? "" : `; the budget is ${money(cost.budget_usd)}`;
   const prices = new Set(cost.estimate.lines.map((line) => (line.price.source === "list" ? "AWS's price list" : `prices of ${line.price.region}, ${line.price.seen}`)));
   return h("p", { className: "sub" }, `${spent}${money(cost.estimate.usd)}, at most ${money(cost.estimate.worst_usd)}${budget} (${[...prices].join(", ")})`);
@@ -55,6 +55,11 @@ function values(hyperparameters) {
   return Object.entries(hyperparameters ?? {})
     .map(([name, value]) => `${name} ${Number.isNaN(Number(value)) ? value : number(Number(value))}`)
     .join(", ");
+}
+
+// sums are kept to four digits: seconds that cost less are not nothing
+function spent(actual) {
+  return actual.usd === 0 && actual.lines.some((line) => line.seconds) ? "under $0.0001" : money(actual.usd);
 }
 
 function money(usd) {

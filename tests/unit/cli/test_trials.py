@@ -68,6 +68,8 @@ def test_costs_say_where_their_prices_come_from() -> None:
     assert trials.estimate_text(cost) == "estimated at $0.0149, at most $0.3450 (prices of us-east-1, 2026-08-11)"
     assert trials.cost_text(cost) == "$0.0126 of $0.0149"
     assert trials.cost_text({**cost, "actual": None}) == "about $0.0149"
+    seconds = {"usd": 0, "lines": [{"what": "training", "seconds": 1, "usd": 0}]}
+    assert trials.cost_text({**cost, "actual": seconds}) == "under $0.0001 of $0.0149"
     assert trials.cost_text(None) == trials.estimate_text({"estimate": None}) == ""
 
 
