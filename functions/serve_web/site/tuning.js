@@ -40,7 +40,7 @@ export function tuningPart(search) {
 
 export function costPart(cost) {
   if (!cost?.estimate) return null;
-  const spent = cost.actual ? `Cost ${spent(cost.actual)}, estimated ` : "Cost estimated ";
+  const spent = cost.actual ? `Cost ${billed(cost.actual)}, estimated ` : "Cost estimated ";
   const budget = cost.budget_usd == null ? "" : `; the budget is ${money(cost.budget_usd)}`;
   const prices = new Set(cost.estimate.lines.map((line) => (line.price.source === "list" ? "AWS's price list" : `prices of ${line.price.region}, ${line.price.seen}`)));
   return h("p", { className: "sub" }, `${spent}${money(cost.estimate.usd)}, at most ${money(cost.estimate.worst_usd)}${budget} (${[...prices].join(", ")})`);
@@ -58,7 +58,7 @@ function values(hyperparameters) {
 }
 
 // sums are kept to four digits: seconds that cost less are not nothing
-function spent(actual) {
+function billed(actual) {
   return actual.usd === 0 && actual.lines.some((line) => line.seconds) ? "under $0.0001" : money(actual.usd);
 }
 
