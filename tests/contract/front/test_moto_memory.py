@@ -53,7 +53,7 @@ OPERATIONS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(done=OPERATIONS, cancelled=OPERATIONS)
 def test_a_cancelled_transaction_leaves_everything_as_it_was(
     table: tuple[Any, str, bool], done: list[tuple[str, int]], cancelled: list[tuple[str, int]]

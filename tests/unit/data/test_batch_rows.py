@@ -92,7 +92,7 @@ def numbers(line: str) -> list[float | None]:
 
 
 @pytest.mark.parametrize("wire", ["csv", "libsvm", "recordio", "raw"])
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=ROWS, order=st.permutations(list(CELLS)), size=st.sampled_from([1, 5, 1000]))
 def test_a_batch_encodes_as_predict_does(wire: Wire, rows: list[dict[str, str]], order: list[str], size: int) -> None:
     of = dataset(wire)

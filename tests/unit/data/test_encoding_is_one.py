@@ -59,7 +59,7 @@ records = st.fixed_dictionaries(
         "d": st.none() | moments,
     }
 )
-quick = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +160,7 @@ cells = st.one_of(
 KINDS = {column.name: column.type for column in COLUMNS}
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.fixed_dictionaries(dict.fromkeys(KINDS, cells)), min_size=1, max_size=10))
 @example([{"n": "1e400", "b": "t", "c": "\u00a0a\u2003", "h": " NA ", "d": "2026-02-28T23:59:59.999999+05:30"}])
 @example([{"n": " 7 ", "b": "FALSE", "c": "two\nlines", "h": 'q"uote', "d": "2026/2/3"}])

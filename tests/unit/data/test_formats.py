@@ -149,7 +149,7 @@ cells = st.one_of(
 )  # fmt: skip
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), cells), max_size=8), st.booleans())
 def test_no_line_is_ever_lost(read: Read, records: list[dict[str, Any]], late: bool) -> None:
     """Whatever stands in the lines: accepted and rejected together are all, and the good ones are in order."""

@@ -63,7 +63,7 @@ near = st.from_regex(r"[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}( [0-9]{1,2}:[0-9]{
 numbers = st.integers(-(10**16), 10**16).map(str) | st.floats(-1e13, 1e13).map(repr)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.sampled_from(FORMATS), st.lists(moments, max_size=4), st.lists(near | numbers, max_size=12))
 def test_a_table_and_a_row_read_the_same(
     connection: duckdb.DuckDBPyConnection, text: str, given: list[datetime], others: list[str]

@@ -107,7 +107,7 @@ mixed = st.fixed_dictionaries(
 records = st.one_of(flat_users, mixed, st.fixed_dictionaries({"user": st.none() | users}))
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(records, min_size=1, max_size=25))
 def test_one_record_encodes_alike_wherever_it_comes_from(tmp_path: Path, given: list[dict[str, Any]]) -> None:
     anchor = {"user": {"age": 1, "address": {"city": "x"}, "since": "2026-01-01", "tags": ["a"]}, "skip": None}

@@ -102,7 +102,7 @@ def straight(build: Build) -> DatasetBuild:
     return build(*GROWING, split=BY_TIME)
 
 
-@hypothesis_settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(range(4)))
 def test_growing_in_any_order_ends_in_the_same_split(build: Build, straight: DatasetBuild, order: list[int]) -> None:
     whole = build(*[GROWING[index] for index in order], split=BY_TIME)
@@ -119,7 +119,7 @@ def test_in_the_order_of_time_no_row_goes_back(build: Build, straight: DatasetBu
         before = now
 
 
-@hypothesis_settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.permutations(range(4)))
 def test_no_version_is_judged_on_what_the_live_one_learned(build: Build, order: list[int]) -> None:
     """Whatever comes when, rows of the past, too: the champion's training rows are in no later holdout."""

@@ -121,7 +121,7 @@ def read_recordio(body: bytes) -> Iterator[tuple[list[int] | None, list[float], 
         at += 8 + length + -length % 4
 
 
-quick = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+quick = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @quick

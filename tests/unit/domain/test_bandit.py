@@ -27,7 +27,7 @@ def of(count: int, hits: int) -> Belief:
 @example(1, 1, 0.0, 1.0)
 @example(300, 1, 0.78, 1.0)
 @example(661, 978, 0.0, 0.0)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_probability_of_being_best_is_the_integral(one: int, other: int, rate: float, rate_too: float) -> None:
     hits, hits_too = round(one * rate), round(other * rate_too)
     first, second = stats.beta(1 + hits, 1 + one - hits), stats.beta(1 + hits_too, 1 + other - hits_too)
@@ -78,7 +78,7 @@ def test_lanes_share_equally_until_each_is_warm() -> None:
     st.sampled_from([1.0, 0.8]),
     st.sampled_from([("conversion", "maximise"), ("mean", "minimise")]),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_shares_are_shares(
     hits: list[tuple[int, int, int]], policy: str, floor: float, discount: float, goal: tuple[str, str]
 ) -> None:

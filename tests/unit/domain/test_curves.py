@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn import calibration as their_calibration
@@ -145,7 +145,6 @@ def test_residuals_that_are_all_the_same() -> None:
     assert found["deviation"] == 0 and sum(found["histogram"]["counts"]) == 9
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 1)), min_size=1, max_size=60))
 def test_figures_of_any_binary_holdout_are_json_numbers(rows: list[tuple[bool, float]]) -> None:
     labels = np.array([float(label) for label, _ in rows])

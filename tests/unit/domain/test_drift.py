@@ -36,7 +36,7 @@ def test_the_chi_square_table(statistic: float, degrees: int, p: float) -> None:
 
 
 @given(st.floats(1e-3, 500), st.integers(1, 200))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_tail_is_scipys(statistic: float, degrees: int) -> None:
     assert drift.chi_square_tail(statistic, degrees) == pytest.approx(
         float(stats.chi2.sf(statistic, degrees)), rel=1e-9, abs=1e-13
@@ -44,7 +44,7 @@ def test_the_tail_is_scipys(statistic: float, degrees: int) -> None:
 
 
 @given(st.lists(st.integers(20, 500), min_size=2, max_size=8), st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_homogeneity_is_scipys(old: list[int], data: st.DataObject) -> None:
     new = [data.draw(st.integers(20, 500)) for _ in old]
     before, now = categories(*old), categories(*new)
@@ -63,7 +63,7 @@ def test_bins_with_few_rows_are_pooled() -> None:
 
 
 @given(st.integers(0, 12), st.integers(0, 60), st.integers(0, 60), st.integers(0, 400))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_where_too_little_is_expected_the_test_is_exact(a: int, b: int, c: int, d: int) -> None:
     least = min(a + b, c + d) / max(a + b + c + d, 1)
     if min(a + c, b + d) * least >= 5 or not (a + b and c + d):
@@ -113,14 +113,14 @@ def test_psi_by_hand() -> None:
 
 
 @given(st.lists(st.integers(0, 50), min_size=3, max_size=3), st.lists(st.integers(0, 50), min_size=3, max_size=3))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_psi_is_symmetric_and_never_negative(old: list[int], new: list[int]) -> None:
     one, other = categories(*old), categories(*new)
     assert drift.psi(one, other) == pytest.approx(drift.psi(other, one)) and drift.psi(one, other) >= 0
 
 
 @given(st.lists(st.one_of(st.none(), st.floats(-100, 100), st.sampled_from([0.0, 1.0])), max_size=80))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_counting_in_halves_is_counting(values: list[float | None]) -> None:
     whole = Distribution.of_numbers(values)
     assert whole.rows == len(values) and whole.counting(values) == whole

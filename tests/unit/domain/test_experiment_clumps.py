@@ -192,7 +192,7 @@ def test_what_counts_of_a_bucket() -> None:
 
 
 @given(st.lists(st.text(min_size=1, max_size=12), min_size=1, unique=True, max_size=30))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_a_subject_has_one_bucket(subjects: list[str]) -> None:
     for subject in subjects:
         assert 0 <= bucket(subject, "s") < BUCKETS

@@ -177,7 +177,7 @@ tallies = st.builds(
 
 
 @given(st.tuples(tallies, tallies, tallies), st.sampled_from([None, 5_000]), st.floats(0.1, 20), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_numbers_decide_something_once(
     given_: tuple[Tally, Tally, Tally], horizon: int | None, days: float, bandit: bool
 ) -> None:
@@ -196,7 +196,6 @@ def test_any_numbers_decide_something_once(
 
 
 @given(tallies, tallies)
-@settings(deadline=None)
 def test_json_and_back(one: Tally, other: Tally) -> None:
     assert Tally.from_json(json.loads(json.dumps((one + other).to_json()))) == one + other
     assert Design.from_json(json.loads(json.dumps(HALVES.to_json()))) == HALVES

@@ -54,7 +54,7 @@ def test_pococks_constant_and_the_cost_of_looking() -> None:
     st.sampled_from([0.01, 0.05, 0.1]),
     st.booleans(),
 )
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_looks_at_any_time_spend_what_may_be_spent(steps: list[float], alpha: float, final: bool) -> None:
     fractions = tuple(accumulate(steps))
     bounds = planned.boundaries(fractions, alpha, final=final)
@@ -83,7 +83,7 @@ def test_fractions_must_rise() -> None:
 
 
 @given(st.floats(-40, 40), st.floats(1, 1e6), st.floats(1e-3, 1))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 def test_the_mixture_is_what_it_says(z: float, information: float, minimum_effect: float) -> None:
     """Against integrating the likelihood ratio over the mixture."""
     score = z * math.sqrt(information)
@@ -107,7 +107,7 @@ def test_the_mixture_is_what_it_says(z: float, information: float, minimum_effec
 
 
 @given(st.floats(-1, 1), st.floats(1e-4, 0.5), st.floats(1e-3, 0.5), st.sampled_from([0.01, 0.05, 0.2]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_the_interval_is_what_the_test_does_not_reject(
     difference: float, error: float, minimum_effect: float, alpha: float
 ) -> None:
@@ -119,7 +119,6 @@ def test_the_interval_is_what_the_test_does_not_reject(
 
 
 @given(st.floats(0, 60), st.floats(1e-4, 1), st.floats(1e-3, 1))
-@settings(deadline=None)
 def test_more_evidence_is_a_smaller_p(z: float, error: float, minimum_effect: float) -> None:
     p = [sequential.p_value(Effect(k * error, error), minimum_effect) for k in (z, -z, z + 0.5)]
     assert p[0] == p[1] and p[2] <= p[0] <= 1 and p[2] > 0
@@ -179,7 +178,7 @@ def test_the_share_of_traffic() -> None:
 
 
 @given(st.integers(0, 10**6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_right_shares_are_seldom_called_wrong(seed: int) -> None:
     """Looked at 100 times; p below .001 at any look has a probability of at most .001."""
     chosen, counts = random.Random(seed), {"a": 0, "b": 0, "c": 0}
@@ -192,7 +191,7 @@ def test_right_shares_are_seldom_called_wrong(seed: int) -> None:
 
 
 @given(st.integers(0, 400), st.integers(0, 400), st.sampled_from([0.01, 0.05]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_rates_interval_holds_what_the_mixture_allows(events: int, misses: int, alpha: float) -> None:
     count = events + misses
     low, high = guardrails.rate_interval(events, count, alpha)
@@ -232,7 +231,7 @@ def test_slowness_beyond_the_tolerance_is_harm() -> None:
 
 
 @given(st.lists(st.floats(0.01, 1e5), min_size=1, max_size=60))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_a_sketch_is_within_its_accuracy_and_adds_up(given_: list[float]) -> None:
     found = sum((Latency.of(one) for one in given_), Latency())
     ordered = sorted(given_)

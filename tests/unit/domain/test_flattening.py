@@ -19,7 +19,7 @@ values = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.dictionaries(st.sampled_from(["a", "b", "a.b", "c"]), values))
 def test_what_is_flat_stays_and_nothing_vanishes_untold(record: dict[str, Any]) -> None:
     found = flat(record)

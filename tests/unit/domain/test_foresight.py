@@ -17,7 +17,7 @@ NEAR = {"a": Prospect(0.100, 0.010, 1_000, 0, 0.24), "b": Prospect(0.110, 0.010,
 
 
 @given(st.lists(st.tuples(st.floats(0, 0.1), st.floats(0.002, 0.05)), min_size=2, max_size=5))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_the_gain_is_the_integral(lanes: list[tuple[float, float]]) -> None:
     means, spread = [mean for mean, _ in lanes], [one for _, one in lanes]
     places = np.linspace(min(means) - 0.4, max(means) + 0.4, 20_001)
@@ -75,7 +75,7 @@ def test_a_lane_out_of_reach_gets_nothing_and_does_not_matter() -> None:
     st.floats(1, 1e6),
     st.floats(0, 1e9),
 )
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_shares_are_shares_in_whatever_order(
     lanes: list[tuple[float, float, float]], batch: float, left: float
 ) -> None:

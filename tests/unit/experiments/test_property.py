@@ -231,7 +231,5 @@ TestContested = Contested.TestCase
 TestContested.settings = settings(
     max_examples=15,
     stateful_step_count=30,
-    deadline=None,
-    derandomize=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )

@@ -46,7 +46,7 @@ def trained(request: Any, tmp_path_factory: pytest.TempPathFactory) -> tuple[con
     return served, compiled(json.loads(json.dumps(document))), problem
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     table=arrays.arrays(np.float64, st.tuples(st.integers(1, 4), st.just(3)), elements=st.floats(-1e6, 1e6, width=32))
 )

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from local_region.containers.xgboost.model import Model
@@ -85,7 +85,7 @@ def same(ours: list[list[float]], theirs: list[list[float]]) -> None:
         assert our == pytest.approx(their, rel=1e-6, abs=1e-6, nan_ok=True)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=30)
 @given(boosters(), rows)
 def test_every_booster_and_row(trained: tuple[xgboost.Booster, str], given_rows: list[list[float | None]]) -> None:
     booster, raw = trained
@@ -128,7 +128,7 @@ def test_several_models_answer_their_mean() -> None:
     same(local.scores(records, "csv"), answered(Model(folds), b"".join(records), "csv"))
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=10)
 @given(
     seed=st.integers(0, 1000),
     values=st.lists(st.sampled_from([0.0, 1.0, 2.0, 5.0, 11.0, 12.0, -1.0, 99.0, math.nan]), min_size=1, max_size=6),

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluicegate.domain.local_models import NoLocalModel, compiled, xgboost_files
@@ -25,7 +25,7 @@ def some_rows(seed: int, count: int = 40) -> Any:
     return rows.astype(np.float32)
 
 
-@settings(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=40)
 @given(boosters(), st.integers(0, 999), st.lists(st.integers(0, WIDTH - 1), min_size=1, unique=True))
 def test_equal_to_one_row_at_a_time(made: Any, seed: int, features: list[int]) -> None:
     booster, raw = made

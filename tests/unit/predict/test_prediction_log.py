@@ -80,7 +80,7 @@ def test_each_line_counts_its_records_by_bucket() -> None:
     assert all("buckets" not in line for line in read(trace))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(1, 120_000), min_size=1, max_size=12), st.integers())
 def test_lines_fit_and_lose_nothing_that_fits(sizes: list[int], seed: int) -> None:
     chance = random.Random(seed)

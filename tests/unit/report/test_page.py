@@ -75,7 +75,7 @@ def made_once(kind: str) -> tuple[dict[str, Any], list[str]]:
     return made, [tag for tag, _ in Read(render(made)).elements]
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.sampled_from(KINDS), st.text(max_size=30))
 def test_any_name_gives_the_same_elements(kind: str, name: str) -> None:
     made, elements = made_once(kind)

@@ -319,7 +319,7 @@ def test_a_label_is_written_as_the_targets_column_holds_it(kind: str, classes: l
     assert (row["churned"], type(row["churned"])) == (cell, type(cell))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.text()
     | st.recursive(st.none() | st.booleans() | st.floats() | st.text(), st.lists, max_leaves=8).map(json.dumps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.fakes import World
@@ -52,7 +52,7 @@ def grown_at_once() -> Flow:
 EXPECTED = finish(grown_at_once())
 
 
-@settings(max_examples=8, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=8)
 @given(st.fixed_dictionaries(dict.fromkeys([*FINAL, GONE], histories)), st.integers(0, 2**32), st.integers(1, 2))
 def test_any_history_that_ends_alike_is_the_same_data(
     before: dict[str, list[int | None]], seed: int, copies: int

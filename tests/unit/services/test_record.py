@@ -119,7 +119,7 @@ def test_what_the_champion_answered_for_another_is_the_others_error() -> None:
     assert (stage.tally(CAUSE, "challenger").exposures, stage.tally(CAUSE, "challenger").errors) == (1, 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=20), st.data())
 def test_lines_that_come_again_in_any_cut_count_once(order: list[int], data: st.DataObject) -> None:
     """While an experiment runs; what CloudWatch Logs delivers twice may come in other company."""

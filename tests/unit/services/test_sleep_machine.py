@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -121,6 +121,4 @@ class Endpoint(RuleBasedStateMachine):
 
 
 TestEndpoint = Endpoint.TestCase
-TestEndpoint.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=[HealthCheck.too_slow]
-)
+TestEndpoint.settings = settings(max_examples=25, stateful_step_count=30)
