@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from tests.support.batches import with_version
-from tests.support.fakes import World
 from tests.support.flow import Flow
+from tests.support.rehearsal import Rehearsal
 
 FILES = {
     "batch/churn/june.csv": b"id,height,color\n1,80,red\n2,x,red\n3,20,pink\n",
@@ -29,30 +29,26 @@ def outcome(flow: Flow) -> dict[str, Any]:
     }
 
 
-def played(flow: Flow, copies: int = 1, random: Random | None = None) -> dict[str, Any]:
+def dropped(flow: Flow) -> None:
     for key, body in FILES.items():
         flow.put(key, body)
-    flow.play(copies, random)
-    return outcome(flow)
 
 
 @pytest.fixture(scope="module")
-def undisturbed() -> tuple[dict[str, Any], int, int]:
-    flow = with_version()
-    before = len(flow.world.effects)
-    return played(flow), before, len(flow.world.effects)
+def told() -> Rehearsal:
+    return Rehearsal(with_version(), [dropped])
 
 
-def test_whatever_it_broke_off_after_the_outcome_is_one(undisturbed: tuple[dict[str, Any], int, int]) -> None:
-    wanted, before, after = undisturbed
-    assert after - before > 25
-    for number in range(before + 1, after + 1):
-        flow = with_version(World())
-        flow.world.crash_after = number
-        assert played(flow) == wanted, f"after effect {number}: {flow.world.effects[number - 1]}"
+def test_whatever_it_broke_off_after_the_outcome_is_one(told: Rehearsal) -> None:
+    assert len(told.numbers) > 25
+    for number in told.numbers:
+        flow = told.broken_off(number)
+        assert outcome(flow) == outcome(told.flow), f"after effect {number}: {flow.world.effects[number - 1]}"
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_repeats_in_any_order_have_the_same_outcome(undisturbed: tuple[dict[str, Any], int, int], seed: int) -> None:
-    found = played(with_version(), copies=2, random=Random(seed))
-    assert found == undisturbed[0]
+def test_repeats_in_any_order_have_the_same_outcome(told: Rehearsal, seed: int) -> None:
+    flow = with_version()
+    dropped(flow)
+    flow.play(copies=2, random=Random(seed))
+    assert outcome(flow) == outcome(told.flow)

@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.fakes import World
 from tests.support.flow import Flow, table
+from tests.support.rehearsal import Rehearsal
 
 FIRST, SECOND = table(240, 1), table(260, 2)
 
@@ -49,9 +50,15 @@ def outcome(flow: Flow) -> dict[str, Any]:
     }
 
 
+TOLD = Rehearsal(
+    Flow(),
+    [lambda flow: flow.put("data/churn/first.csv", FIRST), lambda flow: flow.put("data/churn/second.csv", SECOND)],
+)
+
+
 @pytest.fixture(scope="module")
 def undisturbed() -> Flow:
-    return two_rounds(World())
+    return TOLD.flow
 
 
 def test_the_undisturbed_outcome(undisturbed: Flow) -> None:
@@ -66,15 +73,10 @@ def test_the_undisturbed_outcome(undisturbed: Flow) -> None:
     assert undisturbed.endpoints.orders == ["sluicegate-churn-v1", "sluicegate-churn-v2"]
 
 
-EFFECTS = len(two_rounds(World()).world.effects)
-
-
-@pytest.mark.parametrize("number", range(1, EFFECTS + 1))
+@pytest.mark.parametrize("number", TOLD.numbers)
 def test_a_crash_after_any_effect_changes_nothing(undisturbed: Flow, number: int) -> None:
-    world = World(crash_after=number)
-    flow = two_rounds(world)
-    assert world.crash_after is None, "the crash took place"
-    assert outcome(flow) == outcome(undisturbed), world.effects[number - 1]
+    flow = TOLD.broken_off(number)
+    assert outcome(flow) == outcome(undisturbed), flow.world.effects[number - 1]
     # the same order once more to an endpoint that has it does no harm, a different one would
     assert list(dict.fromkeys(flow.endpoints.orders)) == undisturbed.endpoints.orders
 
@@ -87,7 +89,7 @@ def test_repeated_deliveries_change_nothing(undisturbed: Flow, copies: int) -> N
 @pytest.mark.parametrize("seed", range(12))
 def test_crashes_repeats_and_any_order_together(undisturbed: Flow, seed: int) -> None:
     random = Random(seed)
-    world = World(crash_after=random.randint(1, EFFECTS))
+    world = World(crash_after=random.choice(TOLD.numbers))
     assert outcome(two_rounds(world, random.choice([1, 2]), random)) == outcome(undisturbed)
 
 

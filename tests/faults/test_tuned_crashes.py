@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.fakes import World
 from tests.support.flow import Flow, table
+from tests.support.rehearsal import Rehearsal
 
 SETTINGS = b"algorithm: {tuning: {max_jobs: 3}}\nbudget: {per_run_usd: 5}\n"
 
@@ -49,9 +50,18 @@ def outcome(flow: Flow) -> dict[str, Any]:
     }
 
 
+TOLD = Rehearsal(
+    Flow(),
+    [
+        lambda flow: flow.put("models/churn/model.yaml", SETTINGS),
+        lambda flow: flow.put("data/churn/first.csv", table(240, 1)),
+    ],
+)
+
+
 @pytest.fixture(scope="module")
 def undisturbed() -> Flow:
-    return tuned(World())
+    return TOLD.flow
 
 
 def test_the_undisturbed_outcome(undisturbed: Flow) -> None:
@@ -61,21 +71,16 @@ def test_the_undisturbed_outcome(undisturbed: Flow) -> None:
     assert [line["what"] for line in found["cost"]["actual"]["lines"]] == ["training", "evaluation"]
 
 
-EFFECTS = len(tuned(World()).world.effects)
-
-
-@pytest.mark.parametrize("number", range(1, EFFECTS + 1))
+@pytest.mark.parametrize("number", TOLD.numbers)
 def test_a_crash_after_any_effect_changes_nothing(undisturbed: Flow, number: int) -> None:
-    world = World(crash_after=number)
-    flow = tuned(world)
-    assert world.crash_after is None, "the crash took place"
-    assert outcome(flow) == outcome(undisturbed), world.effects[number - 1]
+    flow = TOLD.broken_off(number)
+    assert outcome(flow) == outcome(undisturbed), flow.world.effects[number - 1]
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_crashes_repeats_and_any_order_together(undisturbed: Flow, seed: int) -> None:
     random = Random(seed)
-    world = World(crash_after=random.randint(1, EFFECTS))
+    world = World(crash_after=random.choice(TOLD.numbers))
     assert outcome(tuned(world, random.choice([1, 2]), random)) == outcome(undisturbed)
 
 
@@ -97,29 +102,32 @@ def test_old_news_changes_nothing(undisturbed: Flow) -> None:
     assert outcome(flow) == outcome(undisturbed)
 
 
-@pytest.mark.parametrize("number", range(1, 12))
-def test_a_budget_that_is_spent_stops_once_whatever_breaks_off(number: int) -> None:
+def until_the_first_trial() -> Flow:
+    flow = Flow()
+    flow.jobs.seconds = 7200.0
+    flow.put("models/churn/model.yaml", SETTINGS.replace(b"5", b"0.2"))
+    flow.play()
+    flow.put("data/churn/first.csv", table(240, 1))
+    for _ in range(60):
+        flow.collect()
+        if not flow.pending and flow.jobs.tunings:
+            return flow
+        flow.attempt(*flow.pending.pop(0))
+    raise AssertionError("no tuning job was started")
+
+
+@pytest.fixture(scope="module")
+def spent() -> Rehearsal:
     """From the first trial's end on: the note, the stop, the evaluation."""
+    return Rehearsal(until_the_first_trial(), [lambda _flow: None])
 
-    def spent(world: World) -> Flow:
-        flow = Flow(world)
-        flow.jobs.seconds = 7200.0
-        flow.put("models/churn/model.yaml", SETTINGS.replace(b"5", b"0.2"))
-        flow.play()
-        flow.put("data/churn/first.csv", table(240, 1))
-        for _ in range(60):
-            flow.collect()
-            if not flow.pending and flow.jobs.tunings:
-                break
-            flow.attempt(*flow.pending.pop(0))
-        if crash is not None:
-            world.crash_after = len(world.effects) + crash
-        flow.play()
-        return flow
 
-    crash: int | None = None
-    expected = outcome(spent(World()))
-    assert expected["tuning"]["stopped"].startswith("The budget is spent")
-    assert len(expected["trials"]) == 1
-    crash = number
-    assert outcome(spent(World())) == expected
+def test_a_budget_that_is_spent_stops_the_job(spent: Rehearsal) -> None:
+    found = outcome(spent.flow)
+    assert found["tuning"]["stopped"].startswith("The budget is spent")
+    assert len(found["trials"]) == 1
+
+
+@pytest.mark.parametrize("number", range(11))
+def test_a_budget_that_is_spent_stops_once_whatever_breaks_off(spent: Rehearsal, number: int) -> None:
+    assert outcome(spent.broken_off(spent.numbers[number])) == outcome(spent.flow)

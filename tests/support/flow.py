@@ -174,10 +174,12 @@ class Flow:
             self.pending.append((kind, identity, about))
         self._seen_events = len(self.world.events)
 
-    def play(self, copies: int = 1, random: Random | None = None) -> None:
-        """Until nothing more happens. Each delivery is made ``copies`` times; with ``random`` in any order."""
+    def play(self, copies: int = 1, random: Random | None = None, watch: Callable[[], object] = lambda: None) -> None:
+        """Until nothing more happens. Each delivery is made ``copies`` times; with ``random`` in any order. ``watch``
+        is called before each."""
         for _ in range(400):
             self.collect()
+            watch()
             if not self.pending:
                 if not self.sagemaker():
                     return

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from sluicegate.services.catalog import Catalog
-from tests.support.fakes import World
 from tests.support.flow import Flow, table
+from tests.support.rehearsal import Rehearsal
 
 KEY = "data/churn/a.csv"
 
@@ -128,19 +128,14 @@ def test_what_is_deleted_last_is_not_in_use_whatever_comes_last(order: tuple[int
     assert in_use(flow) == []
 
 
-def grown(world: World) -> Flow:
-    flow = Flow(world)
+def begun(flow: Flow) -> None:
     flow.put(KEY, table(240))
     flow.put("data/churn/b.csv", table(260, 2))
-    flow.play()
-    flow.put(KEY, table(300, 3))
-    flow.play()
-    flow.put("data/churn/b.csv", b"\x00\x01\x02PNG\xff" * 100)
-    flow.play()
+
+
+def taken_away(flow: Flow) -> None:
     flow.delete(KEY)
     flow.put("data/churn/c.csv", table(280, 4))
-    flow.play()
-    return flow
 
 
 def outcome(flow: Flow) -> Any:
@@ -151,15 +146,21 @@ def outcome(flow: Flow) -> Any:
     return (statuses(flow), last["dataset_version"], last["status"], model.get("active_run"))
 
 
-UNDISTURBED = grown(World())
+TOLD = Rehearsal(
+    Flow(),
+    [
+        begun,
+        lambda flow: flow.put(KEY, table(300, 3)),
+        lambda flow: flow.put("data/churn/b.csv", b"\x00\x01\x02PNG\xff" * 100),
+        taken_away,
+    ],
+)
 
 
-@pytest.mark.parametrize("number", range(1, len(UNDISTURBED.world.effects) + 1, 9))
+@pytest.mark.parametrize("number", TOLD.numbers[::9])
 def test_a_crash_after_any_effect_changes_nothing(number: int) -> None:
-    world = World(crash_after=number)
-    found = outcome(grown(world))
-    assert world.crash_after is None
-    assert found == outcome(UNDISTURBED), world.effects[number - 1]
+    flow = TOLD.broken_off(number)
+    assert outcome(flow) == outcome(TOLD.flow), flow.world.effects[number - 1]
 
 
 def test_the_same_content_under_two_keys_counts_twice_and_is_said() -> None:
