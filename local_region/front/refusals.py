@@ -80,6 +80,10 @@ def refuse_idle(backend: str, operation: str, request: Incoming) -> None:
         from local_region.stores.subscriptions import refuse_unread  # it imports moto, which must find its settings
 
         refuse_unread(request.body(_BODY))
+    if backend == "logs" and operation in {"FilterLogEvents", "StartQuery"}:
+        from local_region.stores import log_reading
+
+        log_reading.refuse_unread(operation, request.body(_BODY))
 
 
 def _refuse_untold(operation: str, request: Incoming) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -114,3 +115,23 @@ def test_an_expression_that_cannot_be_read_is_the_callers_mistake(table: Any) ->
         with pytest.raises(ClientError) as caught:
             table.put_item(TableName=TABLE, Item={"pk": {"S": "x"}}, ConditionExpression=expression)
         assert caught.value.response["Error"]["Code"] == "ValidationException"
+
+
+def test_logs_are_filtered_by_pattern_and_by_streams_prefix(region: RunningRegion) -> None:
+    logs, now = region.client("logs"), int(time.time() * 1000)
+    logs.create_log_group(logGroupName="/filtered")
+    for stream, messages in {
+        "a/1": ['{"level": "ERROR", "n": 3}', "plain"],
+        "b/1": ['{"level": "ERROR", "n": 5}'],
+    }.items():
+        logs.create_log_stream(logGroupName="/filtered", logStreamName=stream)
+        events = [{"timestamp": now, "message": message} for message in messages]
+        logs.put_log_events(logGroupName="/filtered", logStreamName=stream, logEvents=events)
+
+    def found(**asked: str) -> list[str]:
+        return [event["message"] for event in logs.filter_log_events(logGroupName="/filtered", **asked)["events"]]
+
+    assert found(logStreamNamePrefix="a/") == ['{"level": "ERROR", "n": 3}', "plain"]
+    assert found(logStreamNamePrefix="c/") == []
+    assert found(filterPattern='{ $.level = "ERR*" && $.n > 3 }') == ['{"level": "ERROR", "n": 5}']
+    assert found(filterPattern="?plain ?nothing", logStreamNamePrefix="a") == ["plain"]

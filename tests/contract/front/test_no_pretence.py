@@ -63,9 +63,19 @@ CASES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
     "a subscription by a pattern that isn't read": (
         "logs",
         lambda c: c.put_subscription_filter(
-            logGroupName="g", filterName="f", filterPattern="?a ?b", destinationArn=FUNCTION
+            logGroupName="g", filterName="f", filterPattern="[a, b]", destinationArn=FUNCTION
         ),
         "PutSubscriptionFilter with the filter pattern",
+    ),
+    "a read by a pattern that isn't read": (
+        "logs",
+        lambda c: c.filter_log_events(logGroupName="g", filterPattern="[a, b]"),
+        "FilterLogEvents with the filter pattern",
+    ),
+    "a query that counts": (
+        "logs",
+        lambda c: c.start_query(logGroupName="g", startTime=0, endTime=1, queryString="stats count(*) by bin(5m)"),
+        "StartQuery with the command stats",
     ),
     "a contributor insights rule": (
         "cloudwatch",

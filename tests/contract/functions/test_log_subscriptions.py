@@ -140,7 +140,7 @@ def test_a_function_that_may_not_be_called_is_refused_as_aws_does(running: Runni
     ("asked", "named"),
     [
         ({"destinationArn": "arn:aws:kinesis:us-east-1:123456789012:stream/s"}, "kinesis"),
-        ({"destinationArn": FUNCTION, "filterPattern": "?a ?b"}, "filter pattern"),
+        ({"destinationArn": FUNCTION, "filterPattern": "[a, b]"}, "filter pattern"),
         ({"destinationArn": FUNCTION, "applyOnTransformedLogs": True}, "applyOnTransformedLogs"),
     ],
 )
