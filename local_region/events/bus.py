@@ -98,6 +98,7 @@ class EventBusService:
             "PutEvents": self._put_events,
             "PutTargets": self._put_targets,
             "PutRule": self._put_rule,
+            "ListRules": self._list_rules,
             "TestEventPattern": self._test_event_pattern,
         }
 
@@ -277,6 +278,20 @@ class EventBusService:
         if self._started:
             self._scheduler.wake()
         return {"RuleArn": rule.arn}
+
+    def _list_rules(self, request: AwsRequest) -> Json:
+        """moto's rules as DescribeRule has them; a list of them has no ``CreatedBy``."""
+        params = request.params
+        bus, prefix = params.get("EventBusName"), params.get("NamePrefix")
+        rules, token = _moto(
+            self._backend.list_rules,
+            prefix=prefix,
+            event_bus_arn=bus,
+            next_token=params.get("NextToken"),
+            limit=params.get("Limit"),
+        )
+        shown = [{name: value for name, value in rule.describe().items() if name != "CreatedBy"} for rule in rules]
+        return {"Rules": shown, **({"NextToken": token} if token else {})}
 
     def _test_event_pattern(self, request: AwsRequest) -> Json:
         pattern = _moto(moto_events.EventPattern.load, request.params["EventPattern"])

@@ -13,6 +13,7 @@ from typing import Any
 from botocore.utils import parse_timestamp
 from werkzeug.datastructures import MultiDict
 
+from local_region.front import sqs_checks
 from local_region.front.request import Incoming
 from local_region.front.validation import violations
 from local_region.ports import AwsError, Json
@@ -46,10 +47,11 @@ def refuse_malformed(backend: str, operation: str, request: Incoming) -> None:
         return
     params = _parsed(model.operation_model(operation), request)
     if backend == "sqs":
-        # Its values are checked by moto, in SQS's own words.
+        # Its other values are checked by moto, in SQS's own words.
         missing = next((name for name in shape.required_members if params.get(name) in (None, "")), None)
         if missing is not None:
             raise AwsError("MissingParameter", f"The request must contain the parameter {missing}.")
+        sqs_checks.refuse(operation, params)
         return
     message = violations(params, shape)
     if message is not None:

@@ -44,7 +44,10 @@ def _unpack(method: Callable[[Json], Json]) -> Callable[[AwsRequest], Json]:
 
 
 def _page(items: list[Json], params: Json, size: int = 50) -> tuple[list[Json], str | None]:
-    start = int(params.get("Marker") or 0)
+    marker = str(params.get("Marker") or 0)
+    if not marker.isdigit():
+        raise invalid("The provided pagination token is invalid.")
+    start = int(marker)
     end = start + int(params.get("MaxItems") or size)
     return items[start:end], str(end) if end < len(items) else None
 
@@ -63,13 +66,26 @@ class Operations:
     def _find(self, params: Json) -> Function:
         return self._service.registry.find(params["FunctionName"], params.get("Qualifier"))
 
+    def _to_change(self, params: Json) -> Function:
+        """The function, if it is still the one that the caller has seen (``RevisionId``)."""
+        function = self._find(params)
+        if params.get("RevisionId") not in (None, function.revision):
+            raise AwsError(
+                "PreconditionFailedException",
+                "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to "
+                "retrieve the latest Revision Id",
+                412,
+                {"Type": "User"},
+            )
+        return function
+
     def Invoke(self, params: Json) -> Json:
         function = self._find(params)
         payload = _bytes(params.get("Payload"))
         _check_json(payload)
         kind = params.get("InvocationType") or "RequestResponse"
         if kind == "DryRun":
-            return {"StatusCode": 204}
+            return {"StatusCode": 204, "Payload": b""}
         if kind == "Event":
             self._service.queue(function, payload)
             return {"StatusCode": 202, "Payload": b""}
@@ -113,7 +129,7 @@ class Operations:
         return describe.configuration(self._service.registry.find(name))
 
     def UpdateFunctionCode(self, params: Json) -> Json:
-        function = self._find(params)
+        function = self._to_change(params)
         if params.get("Publish"):
             raise invalid("The local region has no function versions: Publish is not supported.")
         if params.get("DryRun"):
@@ -124,7 +140,7 @@ class Operations:
         return describe.configuration(self._service.registry.find(spec.name))
 
     def UpdateFunctionConfiguration(self, params: Json) -> Json:
-        function = self._find(params)
+        function = self._to_change(params)
         return describe.configuration(self._service.configure(function, _changed(function.spec, params)))
 
     def DeleteFunction(self, params: Json) -> Json:
@@ -145,6 +161,16 @@ class Operations:
 
     def ListFunctions(self, params: Json) -> Json:
         return _listing("Functions", [describe.configuration(f) for f in self._service.registry.all()], params)
+
+    def ListVersionsByFunction(self, params: Json) -> Json:
+        """``$LATEST`` alone: none can be published here."""
+        function = self._find(params)
+        only = {**describe.configuration(function), "FunctionArn": f"{function.arn}:$LATEST"}
+        return _listing("Versions", [only], params)
+
+    def ListAliases(self, params: Json) -> Json:
+        self._find(params)
+        return {"Aliases": []}
 
     def PutFunctionConcurrency(self, params: Json) -> Json:
         function = self._find(params)
@@ -267,6 +293,13 @@ class Operations:
         if found is None:
             raise no_invoke_config(function)
         return self._invoke_config(function, found)
+
+    def ListFunctionEventInvokeConfigs(self, params: Json) -> Json:
+        function = self._find(params)
+        found = self._service.registry.invoke_config(function.spec.name)
+        return _listing(
+            "FunctionEventInvokeConfigs", [self._invoke_config(function, found)] if found is not None else [], params
+        )
 
     def DeleteFunctionEventInvokeConfig(self, params: Json) -> Json:
         self._service.delete_invoke_config(self._find(params).arn)

@@ -108,7 +108,15 @@ def install() -> None:
         _guarded(queue, "delete_message", _nobody)
         _guarded(backend, "change_message_visibility", _queue_arn_of)
         _guarded(backend, "purge_queue", _nobody)
+        described: Any = vars(queue)["attributes"].fget
+        setattr(queue, "attributes", property(lambda self: _whole_seconds(described(self))))  # noqa: B010
         backend.receive_message = _receive(backend.receive_message)  # type: ignore[method-assign]
+
+
+def _whole_seconds(attributes: dict[str, Any]) -> dict[str, Any]:
+    """moto's times have fractions; SQS's are whole seconds, and clients read them as such."""
+    times = {name: int(value) for name, value in attributes.items() if name.endswith("Timestamp")}
+    return {**attributes, **times}
 
 
 def listen(queue_arn: str, listener: Callable[[], None]) -> None:

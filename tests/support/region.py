@@ -25,6 +25,8 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from tests.support.shapes import watch
+
 ROOT = Path(__file__).resolve().parents[2]
 START_SECONDS = 60.0
 _TAIL = 60
@@ -65,7 +67,8 @@ class RunningRegion:
     _clients: dict[str, Any] = field(default_factory=dict)
 
     def client(self, service: str, **settings: Any) -> Any:
-        """A boto3 client onto the region as its owner; cached unless it gets settings of its own."""
+        """A boto3 client onto the region as its owner; cached unless it gets settings of its own. An answer that
+        isn't of its output shape is an AssertionError."""
         if not settings and service in self._clients:
             return self._clients[service]
         config = settings.pop("config", Config(retries={"max_attempts": 0}))
@@ -78,6 +81,7 @@ class RunningRegion:
             config=config,
             **settings,
         )
+        watch(client)
         if not settings:
             self._clients[service] = client
         return client
