@@ -64,5 +64,5 @@ def test_its_invoke_configs_are_listed(client: Any) -> None:
 
 
 def test_a_token_that_is_none_is_refused(client: Any) -> None:
-    with pytest.raises(ClientError, match="InvalidParameterValueException.*pagination token"):
+    with pytest.raises(ClientError, match=r"InvalidParameterValueException.*pagination token"):
         client.list_functions(Marker="none")
