@@ -66,12 +66,13 @@ class MotoGate:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
         from local_region.front import bucket_policies, moto_memory, s3_pages
-        from local_region.stores import log_reading
+        from local_region.stores import log_reading, metric_reading
 
         bucket_policies.install()
         moto_memory.install()
         s3_pages.install()
         log_reading.install()
+        metric_reading.install()
         self._dispatcher = DomainDispatcherApplication(create_backend_app)
         self._create = create_backend_app
         self._names = frozenset(list_of_moto_modules())

@@ -146,7 +146,7 @@ class _Watched:
                 at = _aware(datum.timestamp)
                 named = tuple(sorted((dimension.name, dimension.value) for dimension in datum.dimensions))
                 series = self._kept.setdefault((datum.namespace, datum.name, named), [])
-                entry = (at, datum.unit, _sample(datum, at))
+                entry = (at, datum.unit, sample(datum, at))
                 if series and at < series[-1][0]:  # a client gave a time of its own
                     bisect.insort(series, entry, key=lambda each: each[0])
                 else:
@@ -176,7 +176,7 @@ def _aware(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-def _sample(datum: Any, at: datetime) -> Sample:
+def sample(datum: Any, at: datetime) -> Sample:
     """From moto's single value or its summed up ones."""
     if hasattr(datum, "value"):
         return Sample(at, 1, datum.value, datum.value, datum.value)

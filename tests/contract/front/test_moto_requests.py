@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -135,3 +136,24 @@ def test_logs_are_filtered_by_pattern_and_by_streams_prefix(region: RunningRegio
     assert found(logStreamNamePrefix="c/") == []
     assert found(filterPattern='{ $.level = "ERR*" && $.n > 3 }') == ['{"level": "ERROR", "n": 5}']
     assert found(filterPattern="?plain ?nothing", logStreamNamePrefix="a") == ["plain"]
+
+
+def test_metrics_have_percentiles_and_math(region: RunningRegion) -> None:
+    cloudwatch, now = region.client("cloudwatch"), datetime.now(UTC)
+    data = [{"MetricName": "latency", "Value": value, "Timestamp": now} for value in (1.0, 2.0, 9.0)]
+    cloudwatch.put_metric_data(Namespace="Read", MetricData=data)
+    window = {"StartTime": now - timedelta(hours=1), "EndTime": now + timedelta(hours=1)}
+    (point,) = cloudwatch.get_metric_statistics(
+        Namespace="Read", MetricName="latency", Period=86400, ExtendedStatistics=["p50"], **window
+    )["Datapoints"]
+    assert point["ExtendedStatistics"] == {"p50": 2.0}
+
+    def read(expression: str) -> Any:
+        metric = {"Metric": {"Namespace": "Read", "MetricName": "latency"}, "Period": 86400, "Stat": "Maximum"}
+        queries = [{"Id": "a", "MetricStat": metric}, {"Id": "b", "Expression": expression}]
+        return cloudwatch.get_metric_data(MetricDataQueries=queries, **window)["MetricDataResults"]
+
+    assert [one["Values"] for one in read("a * 2")] == [[9.0], [18.0]]
+    with pytest.raises(ClientError, match="GetMetricData with the expression") as caught:
+        read("SUM(METRICS())")
+    assert caught.value.response["Error"]["Code"] == "NotImplemented"
