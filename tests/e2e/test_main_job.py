@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import random
+import re
 import sys
 import threading
 import time
@@ -378,6 +379,9 @@ def test_what_sluice_shows_of_a_live_model(application: Application, tumours: tu
     record = json.dumps(dict(zip(header[:-1], rows[0][:-1], strict=True)))
     assert rows[0][-1] in application.sluice("predict", "tumours", "-", stdin=record).stdout
     assert "Object Created" in application.sluice("events", "--last", "1000").stdout
+    calls = application.sluice("calls", "tumours", "--last", "1000").stdout
+    assert re.search(r"\tStartTraining\tCreateTrainingJob\t[a-z]+-tumours-\w+\tok\n", calls)
+    assert re.search(r"\tDeployModel\tCreateEndpoint\t[a-z]+-tumours\tok\n", calls)
     assert "[0]" in application.sluice("logs", "job", "--since", "1h", "--raw").stdout
     assert "REPORT" in application.sluice("logs", "ingest_data", "--since", "1h").stdout
     assert "nothing to change" in application.sluice("deploy").stdout
