@@ -174,8 +174,20 @@ class Process(Protocol):
     def memory_mb(self) -> float: ...  # peak resident set size
 
 
-class Processes(Protocol):
+class Spawner(Protocol):
     def spawn(self, spec: ProcessSpec) -> Process: ...
+
+
+class Loader(Spawner, Protocol):
+    """A worker whose entry has ended well, and which forks workers with all that the entry left in memory."""
+
+    def loaded(self, timeout: float) -> bool | None: ...  # False: it ended instead; None: its entry still runs
+    def lines(self) -> Iterator[str]: ...  # of its own output, as Process.lines
+    def close(self) -> None: ...  # ends it and its workers; at once
+
+
+class Processes(Spawner, Protocol):
+    def load(self, spec: ProcessSpec) -> Loader: ...  # returns at once; what was spawned from it has spec's family
 
 
 class Identities(Protocol):

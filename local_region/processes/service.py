@@ -12,10 +12,10 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from local_region.ports import Process, ProcessSpec
 from local_region.processes import wire
@@ -108,39 +108,34 @@ def _peak_kb(pid: int) -> int:
     return 0
 
 
+class _Owned(Protocol):
+    """The process at a link's other end."""
+
+    pid: int
+
+    def kill(self) -> None: ...
+    def wait(self, timeout: float | None = None) -> int | None: ...
+
+
 class ZygoteLink:
     """The region's end of one zygote: requests go out under a lock, a thread takes in what it reports."""
 
-    def __init__(self, family: str) -> None:
+    def __init__(self, family: str, control: socket.socket, process: _Owned) -> None:
         self.family = family
         self._ids = itertools.count(1)
         self._lock = threading.Lock()
         self._waiting: dict[int, tuple[Future[Worker], int, str]] = {}
         self.workers: dict[int, Worker] = {}
         self.closed = False
+        self.ready = threading.Event()  # or closed
         self._used = time.monotonic()
-        ours, theirs = socket.socketpair()
-        self._socket = ours
-        environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
-        # A BLAS that starts threads when it is imported can't be forked safely.
-        environment |= {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
-        # OpenMP reads this when it is loaded, so it has to stand before the fork. Threads that spin while they wait
-        # fight over two cores: a fit of 76 small rounds took 1.8 to 5.5 s on a busy machine, and .05 s like this.
-        environment |= {"OMP_WAIT_POLICY": "PASSIVE"}
-        command = [sys.executable, "-m", "local_region.processes.zygote"]
-        command += ["--family", family, "--control", str(theirs.fileno())]
-        with theirs:
-            self._process = subprocess.Popen(
-                command,
-                pass_fds=[theirs.fileno()],
-                stdin=subprocess.DEVNULL,
-                cwd=_ROOT,
-                env=environment,
-            )
-        self.pid = self._process.pid
+        self._socket = control
+        self._process = process
+        self.pid = process.pid
         threading.Thread(target=self._listen, name=f"zygote-{family}", daemon=True).start()
 
-    def spawn(self, spec: ProcessSpec) -> Worker:
+    def spawn(self, spec: ProcessSpec, control: socket.socket | None = None) -> Worker:
+        """With ``control``, a worker that becomes a zygote at the other end of it."""
         reader, writer = os.pipe()
         future: Future[Worker] = Future()
         number = next(self._ids)
@@ -159,7 +154,7 @@ class ZygoteLink:
                     raise wire.Closed("the zygote has ended")
                 self._used = time.monotonic()
                 self._waiting[number] = (future, reader, spec.entry)
-                wire.send(self._socket, request, writer)
+                wire.send(self._socket, request, [writer] if control is None else [writer, control.fileno()])
         except (wire.Closed, ValueError):
             self._waiting.pop(number, None)
             os.close(reader)
@@ -173,8 +168,10 @@ class ZygoteLink:
             if not self.closed and pid in self.workers:
                 wire.send(self._socket, {"op": "signal", "pid": pid, "signal": int(number)})
 
-    def close(self) -> None:
-        """End the zygote and, with it, all its workers."""
+    def close(self, kill: bool = False) -> None:
+        """End the zygote and, with it, all its workers. One that still loads hears of it late, unless killed."""
+        if kill:
+            self._process.kill()
         with contextlib.suppress(OSError):  # it has ended by itself
             self._socket.shutdown(socket.SHUT_RDWR)
         self._process.wait()
@@ -190,7 +187,8 @@ class ZygoteLink:
 
     def _take(self, message: dict[str, Any]) -> None:
         if "ready" in message:
-            log.debug("the %s zygote (%d) loaded its modules in %s s", self.family, self.pid, message["ready"])
+            log.debug("the %s zygote (%d) was ready in %s s", self.family, self.pid, message["ready"])
+            self.ready.set()
         elif "id" in message:
             with self._lock:
                 future, reader, entry = self._waiting.pop(message["id"])
@@ -224,6 +222,7 @@ class ZygoteLink:
             self.closed = True
             workers, self.workers = self.workers, {}
             waiting, self._waiting = self._waiting, {}
+        self.ready.set()
         self._process.wait()
         for worker in workers.values():
             worker.ended(-signal.SIGKILL, 0)
@@ -233,21 +232,67 @@ class ZygoteLink:
         self._socket.close()
 
 
+def _start(family: str) -> ZygoteLink:
+    """A family's zygote: a Python process of its own."""
+    environment = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    # A BLAS that starts threads when it is imported can't be forked safely.
+    environment |= {"OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "PYTHONUNBUFFERED": "1"}
+    # OpenMP reads this when it is loaded, so it has to stand before the fork. Threads that spin while they wait
+    # fight over two cores: a fit of 76 small rounds took 1.8 to 5.5 s on a busy machine, and .05 s like this.
+    environment |= {"OMP_WAIT_POLICY": "PASSIVE"}
+    ours, theirs = socket.socketpair()
+    command = [sys.executable, "-m", "local_region.processes.zygote"]
+    command += ["--family", family, "--control", str(theirs.fileno())]
+    with theirs:
+        process = subprocess.Popen(
+            command, pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL, cwd=_ROOT, env=environment
+        )
+    return ZygoteLink(family, ours, process)
+
+
+class LoadedProcess:
+    """``ports.Loader``."""
+
+    def __init__(self, link: ZygoteLink, worker: Worker, forget: Callable[[LoadedProcess], None]) -> None:
+        self.link, self._worker, self._forget = link, worker, forget
+
+    def loaded(self, timeout: float) -> bool | None:
+        return not self.link.closed if self.link.ready.wait(timeout) else None
+
+    def lines(self) -> Iterator[str]:
+        return self._worker.lines()
+
+    def spawn(self, spec: ProcessSpec) -> Worker:
+        """``ProcessError`` when it has ended."""
+        try:
+            return self.link.spawn(spec)
+        except (wire.Closed, TimeoutError) as error:
+            raise ProcessError(f"no worker could be forked from process {self.link.pid}: {error}") from error
+
+    def close(self) -> None:
+        self.link.close(kill=True)
+        self._forget(self)
+
+
 class ZygoteProcesses:
     """``ports.Processes``: a zygote for each family, started when first needed."""
 
     def __init__(self) -> None:
         self._links: dict[str, ZygoteLink] = {}
+        self._loaded: set[LoadedProcess] = set()
         self._lock = threading.Lock()
         self._stopped = False
 
     def spawn(self, spec: ProcessSpec) -> Process:
         """``ProcessError`` when the zygote can't be started or answers no more."""
+        return self._spawn(spec)
+
+    def _spawn(self, spec: ProcessSpec, control: socket.socket | None = None) -> Worker:
         try:
             try:
-                return self.warm(spec.family).spawn(spec)
+                return self.warm(spec.family).spawn(spec, control)
             except wire.Closed:  # it ended, idle, since it was looked up
-                return self.warm(spec.family).spawn(spec)
+                return self.warm(spec.family).spawn(spec, control)
         except (wire.Closed, TimeoutError) as error:
             raise ProcessError(f"no {spec.family} worker could be forked: {error}") from error
 
@@ -259,15 +304,33 @@ class ZygoteProcesses:
                 raise ProcessError(f"no {family} worker is started any more: the region ends")
             link = self._links.get(family)
             if link is None or link.closed:
-                link = self._links[family] = ZygoteLink(family)
+                link = self._links[family] = _start(family)
             return link
+
+    def load(self, spec: ProcessSpec) -> LoadedProcess:
+        """A worker that runs ``spec``'s entry and then forks others. ``ProcessError`` as ``spawn``."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                worker = self._spawn(spec, theirs)
+        except ProcessError:
+            ours.close()
+            raise
+        made = LoadedProcess(ZygoteLink(spec.family, ours, worker), worker, self._loaded.discard)
+        with self._lock:
+            if not self._stopped:
+                self._loaded.add(made)
+                return made
+        made.close()
+        raise ProcessError(f"no {spec.family} worker is started any more: the region ends")
 
     def running(self) -> list[dict[str, Any]]:
         """What runs now, for people: ``{pid, family, entry, peak_mb}``, zygotes included."""
         with self._lock:
             links = [link for link in self._links.values() if not link.closed]
+            loaded = [each.link for each in self._loaded]
         rows = [{"pid": link.pid, "family": link.family, "entry": "zygote"} for link in links]
-        for link in links:
+        for link in links + loaded:
             for worker in list(link.workers.values()):
                 row = {"pid": worker.pid, "family": worker.family, "entry": worker.entry}
                 rows.append({**row, "peak_mb": round(worker.memory_mb(), 1)})
@@ -277,5 +340,8 @@ class ZygoteProcesses:
         with self._lock:
             self._stopped = True
             links, self._links = list(self._links.values()), {}
+            loaded = list(self._loaded)
+        for each in loaded:
+            each.close()
         for link in links:
             link.close()

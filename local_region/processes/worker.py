@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Callable
 from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -20,9 +21,12 @@ _MAX_STATUS = 255
 _LIBC = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
 
 
-def become(message: dict[str, Any], output: int, parent: int, alive: int) -> NoReturn:
+def become(
+    message: dict[str, Any], output: int, parent: int, alive: int, then: Callable[[], int] | None = None
+) -> NoReturn:
     """Turn this fresh fork into the worker of ``message`` (see ``zygote``). ``output`` becomes stdout and stderr,
-    ``alive`` is a pipe that ends with the zygote, whose process is ``parent``.
+    ``alive`` is a pipe that ends with the zygote, whose process is ``parent``; ``then`` is what a worker goes on with
+    whose entry ended well; it returns the status.
     """
     status = 1
     try:
@@ -31,6 +35,8 @@ def become(message: dict[str, Any], output: int, parent: int, alive: int) -> NoR
         _redirect(output)
         _enter(message)
         status = _run(message["entry"], list(message["argv"]))
+        if status == 0 and then is not None:
+            status = then()
     except BaseException:  # noqa: BLE001 - this is the process's outermost frame; what happened goes to its output
         traceback.print_exc()
     finally:

@@ -7,6 +7,10 @@ no lock in an unknown state. Requests and reports (``wire``) travel over the inh
   → ``{"id", "pid"}``, and when the worker ends ``{"pid", "exit", "peak_kb"}``
 * ``{"op": "signal", "pid", "signal"}``: to the worker, unless it has ended (so a number used again is never hit)
 
+A spawn request with a second descriptor makes a worker that becomes a zygote itself, with that as its control, once its
+entry has ended well: what the entry left in memory is then there in each of *its* workers. It says
+``{"ready": seconds}`` first. A worker whose entry left a second thread ends instead.
+
 When the region goes, however that happens, the socket ends; then the zygote kills its workers and goes too. Should the
 zygote itself be killed, the kernel kills the workers (Linux), or a pipe that ends tells them (elsewhere).
 """
@@ -24,6 +28,8 @@ import socket
 import sys
 import time
 from collections.abc import Iterable
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn
 
 from local_region.processes import worker
@@ -72,6 +78,9 @@ _SKIPPED = {
     "sklearn": ("pandas", "pyarrow", "polars", "matplotlib"),
 }
 
+#: exit status of a worker that should have become a zygote and has more than one thread: a fork copies only one of them
+_THREADED = 3
+
 
 class Zygote:
     """Forks workers, reaps them, and reports both."""
@@ -107,25 +116,26 @@ class Zygote:
             self._end()
 
     def _serve(self) -> None:
-        message, output = receive(self._control)
+        message, descriptors = receive(self._control)
         if message["op"] == "spawn":
-            if output is None:
+            if not descriptors:
                 raise ValueError("a spawn request comes with the worker's output")
-            pid = self._fork(message, output)
-            os.close(output)
+            pid = self._fork(message, *descriptors)
+            for descriptor in descriptors:
+                os.close(descriptor)
             self._workers.add(pid)
             send(self._control, {"id": message["id"], "pid": pid})
         elif message["op"] == "signal" and message["pid"] in self._workers:
             os.kill(message["pid"], message["signal"])
 
-    def _fork(self, message: dict[str, Any], output: int) -> int:
+    def _fork(self, message: dict[str, Any], output: int, control: int | None = None) -> int:
         parent = os.getpid()
         pid = os.fork()
         if pid == 0:
-            self._become_worker(message, output, parent)
+            self._become_worker(message, output, control, parent)
         return pid
 
-    def _become_worker(self, message: dict[str, Any], output: int, parent: int) -> NoReturn:
+    def _become_worker(self, message: dict[str, Any], output: int, control: int | None, parent: int) -> NoReturn:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
@@ -133,7 +143,8 @@ class Zygote:
         self._control.close()
         for descriptor in (self._wake_read, self._wake_write, self._alive_write):
             os.close(descriptor)
-        worker.become(message, output, parent, self._alive_read)
+        then = None if control is None else partial(_go_on, control, time.perf_counter())
+        worker.become(message, output, parent, self._alive_read, then)
 
     def _reap(self) -> None:
         while self._workers:
@@ -196,6 +207,28 @@ def _describe(services: Iterable[str]) -> None:
         )
 
 
+def _serve(control: socket.socket, started: float) -> None:
+    """Fork workers until the region closes ``control``. ``started``: when loading began, by ``perf_counter``."""
+    gc.collect()
+    # What is loaded now is never collected, so a worker's garbage collector doesn't touch (and copy) shared pages.
+    gc.freeze()
+    with contextlib.suppress(Closed):  # the region went while we were loading
+        send(control, {"ready": round(time.perf_counter() - started, 3)})
+        Zygote(control).run()
+
+
+def _go_on(control: int, started: float) -> int:
+    """A worker whose entry has ended well becomes a zygote, if it may. Returns its exit status."""
+    tasks = Path("/proc/self/task")
+    threads = len(list(tasks.iterdir())) if tasks.is_dir() else None
+    if threads != 1:
+        many = f"it has {threads} threads" if threads else "this system doesn't tell its threads"
+        print(f"This process can't fork workers safely: {many}.", file=sys.stderr)
+        return _THREADED
+    _serve(socket.socket(fileno=control), started)
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="local_region.processes.zygote")
     parser.add_argument("--family", required=True, choices=sorted(PRELOADED))
@@ -206,14 +239,7 @@ def main(arguments: list[str] | None = None) -> None:
     started = time.perf_counter()
     _preload(PRELOADED[options.family], _SKIPPED[options.family])
     _describe(DESCRIBED[options.family])
-    gc.collect()
-    # What is loaded now is never collected, so a worker's garbage collector doesn't touch (and copy) shared pages.
-    gc.freeze()
-    try:
-        send(control, {"ready": round(time.perf_counter() - started, 3)})
-        Zygote(control).run()
-    except Closed:
-        pass  # the region went while we were loading
+    _serve(control, started)
     # At once: some native modules complain at length when an interpreter that froze their objects is torn down.
     os._exit(0)
 
