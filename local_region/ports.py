@@ -174,19 +174,17 @@ class Process(Protocol):
     def memory_mb(self) -> float: ...  # peak resident set size
 
 
-class Spawner(Protocol):
-    def spawn(self, spec: ProcessSpec) -> Process: ...
+class Loader(Protocol):
+    """A worker that, once its entry has ended well, forks workers with all that the entry left in memory."""
 
-
-class Loader(Spawner, Protocol):
-    """A worker whose entry has ended well, and which forks workers with all that the entry left in memory."""
-
+    def spawn(self, spec: ProcessSpec) -> Process | None: ...  # None when it has ended
     def loaded(self, timeout: float) -> bool | None: ...  # False: it ended instead; None: its entry still runs
     def lines(self) -> Iterator[str]: ...  # of its own output, as Process.lines
     def close(self) -> None: ...  # ends it and its workers; at once
 
 
-class Processes(Spawner, Protocol):
+class Processes(Protocol):
+    def spawn(self, spec: ProcessSpec) -> Process: ...
     def load(self, spec: ProcessSpec) -> Loader: ...  # returns at once; what was spawned from it has spec's family
 
 

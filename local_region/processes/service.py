@@ -262,12 +262,11 @@ class LoadedProcess:
     def lines(self) -> Iterator[str]:
         return self._worker.lines()
 
-    def spawn(self, spec: ProcessSpec) -> Worker:
-        """``ProcessError`` when it has ended."""
+    def spawn(self, spec: ProcessSpec) -> Worker | None:
         try:
             return self.link.spawn(spec)
-        except (wire.Closed, TimeoutError) as error:
-            raise ProcessError(f"no worker could be forked from process {self.link.pid}: {error}") from error
+        except (wire.Closed, ProcessError):  # before it was asked, or before it answered
+            return None
 
     def close(self) -> None:
         self.link.close(kill=True)

@@ -32,6 +32,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+from local_region.hidden import hidden
 from local_region.processes import worker
 from local_region.processes.wire import Closed, receive, send
 
@@ -177,14 +178,9 @@ class Zygote:
 
 def _preload(names: Iterable[str], skipped: Iterable[str]) -> None:
     """Import ``names`` as if ``skipped`` weren't installed; later imports find them all the same."""
-    hidden = [name for name in skipped if name not in sys.modules]
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type] # None makes an import fail (import system docs)
-    try:
+    with hidden(skipped):
         for name in names:
             importlib.import_module(name)
-    finally:
-        for name in hidden:
-            del sys.modules[name]
 
 
 def _describe(services: Iterable[str]) -> None:

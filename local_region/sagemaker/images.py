@@ -29,6 +29,8 @@ class Container:
     metrics: Sequence[Definition] = ()
     #: ``module:function`` that checks hyperparameters
     validator: str = ""
+    #: entry point that reads the channels and keeps them for training processes forked from it, if there is one
+    load: str = ""
 
     def validate(self, hyperparameters: Mapping[str, str]) -> None:
         """What the training process would do first. Raises ``containers.common.errors.UserError``."""
@@ -56,6 +58,7 @@ XGBOOST = Container(
     "local_region.containers.xgboost.serve:main",
     metrics=BUILT_IN["xgboost"],
     validator="local_region.containers.xgboost.hyperparameters:validate",
+    load="local_region.containers.xgboost.train:load",
 )
 #: by the repository of SageMaker's first-party registries
 _CONTAINERS = {

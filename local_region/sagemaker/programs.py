@@ -103,6 +103,17 @@ def training(
     return ProcessSpec(LAUNCH, command, whole, folder, "xgboost")
 
 
+def loading(region: Region, request: Json, folder: Path, environ: Mapping[str, str]) -> tuple[ProcessSpec, str] | None:
+    """The process that reads the channels in ``folder`` for training processes forked from it, and the entry of those;
+    None for a job whose program reads its channels itself: a script, an own image, several hosts."""
+    image = request["AlgorithmSpecification"]["TrainingImage"]
+    container = images.container_of(image)
+    alone = request["ResourceConfig"].get("InstanceCount", 1) == 1
+    if container is None or not container.load or not alone or is_script(request) or _mapped(region, image):
+        return None
+    return ProcessSpec(container.load, ["load"], dict(environ), folder, container.train_family), container.train
+
+
 def serving(
     region: Region, image: str, folder: Path, environ: Mapping[str, str], role: str | None, say: Say, check: Check
 ) -> ProcessSpec:

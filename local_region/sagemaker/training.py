@@ -8,7 +8,7 @@ from local_region.ports import AwsError, AwsRequest, Json, Region
 from local_region.sagemaker import images, programs
 from local_region.sagemaker.jobs import Jobs
 from local_region.sagemaker.records import Record, invalid, listed, refuse, refuse_members, tags_of
-from local_region.sagemaker.training_run import TrainingRun, Watcher
+from local_region.sagemaker.training_run import Siblings, TrainingRun
 
 Prepared = tuple[Record, TrainingRun]
 _REFUSED = (
@@ -37,11 +37,8 @@ class TrainingJobs(Jobs[TrainingRun]):
         run.start()
         return {"TrainingJobArn": record.arn}
 
-    def prepare(
-        self, params: Json, tuning_arn: str | None = None, watcher: Watcher | None = None, beside: int = 1
-    ) -> Prepared:
-        """A job that is there but not started. ``tuning_arn`` and ``watcher``: of the tuning job that it is for;
-        ``beside``: how many of its jobs run at a time."""
+    def prepare(self, params: Json, siblings: Siblings | None = None) -> Prepared:
+        """A job that is there but not started. ``siblings``: of one that a tuning job makes."""
         check(params, self._region)
         config, now = self._region.config, self._region.clock.now()
         name = params["TrainingJobName"]
@@ -63,9 +60,9 @@ class TrainingJobs(Jobs[TrainingRun]):
             "EnableInterContainerTrafficEncryption": params.get("EnableInterContainerTrafficEncryption", False),
             "EnableManagedSpotTraining": params.get("EnableManagedSpotTraining", False),
         }
-        if tuning_arn is not None:
-            record.state["TuningJobArn"] = tuning_arn
-        run = TrainingRun(self._region, record, watcher, beside)
+        if siblings is not None:
+            record.state["TuningJobArn"] = siblings.tuning_arn
+        run = TrainingRun(self._region, record, siblings)
         self.enter(record, run, lambda: _taken(arn))
         return record, run
 

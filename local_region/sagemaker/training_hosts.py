@@ -18,7 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from local_region.ports import Process, Region
+from local_region.ports import Process, ProcessSpec, Region
 from local_region.sagemaker import programs, sources
 from local_region.sagemaker.output import LogLines, escape
 from local_region.sagemaker.records import Record
@@ -31,6 +31,9 @@ _LOCALHOST = "localhost"
 
 #: what libraries read before they take all cores: OpenMP's (LightGBM, XGBoost, scikit-learn, PyTorch), then joblib's
 _THREADS = ("OMP_NUM_THREADS", "LOKY_MAX_CPU_COUNT")
+
+#: starts a process; the second argument may raise to end a long preparation
+Spawn = Callable[[ProcessSpec, Callable[[], None]], Process]
 
 
 class Host:
@@ -54,10 +57,14 @@ def _failed_at(host: Host) -> float:
 class Hosts:
     """All hosts of a job. One host is the common case and costs nothing extra."""
 
-    def __init__(self, region: Region, record: Record, folder: Path, beside: int = 1) -> None:
-        """``beside``: how many jobs like this one run at a time, itself among them."""
+    def __init__(
+        self, region: Region, record: Record, folder: Path, beside: int = 1, spawn: Spawn | None = None
+    ) -> None:
+        """``beside``: how many jobs like this one run at a time, itself among them. ``spawn``: how processes start, if
+        not as the region's do."""
         self._region, self._record, self._folder = region, record, folder
         self._beside = beside
+        self._spawn: Spawn = spawn or (lambda spec, _check: region.processes.spawn(spec))
         count = record.request["ResourceConfig"].get("InstanceCount", 1)
         self._rendezvous = folder / "rendezvous"
         self._rendezvous.mkdir()
@@ -97,7 +104,7 @@ class Hosts:
             for name, content in files.items():
                 (host.folder / "input/config" / f"{name}.json").write_text(json.dumps(content))
 
-    def _environment(self, host: Host) -> dict[str, str]:
+    def environment(self, host: Host) -> dict[str, str]:
         region = self._region.config.region_name
         shared = {}
         if len(self.all) > 1:
@@ -135,13 +142,13 @@ class Hosts:
         for host in self.all:
             stream = f"{self._record.name}/{host.name}-{epoch}"
             say = partial(_say, self._region, stream)
-            environ = self._environment(host)
+            environ = self.environment(host)
             try:
                 spec = programs.training(self._region, self._record.request, host.folder, environ, say, check)
             except programs.CantRun as error:
                 say(str(error))
                 raise
-            host.process = self._region.processes.spawn(spec)
+            host.process = self._spawn(spec, check)
             host.output = LogLines(self._region, host.process, GROUP, stream, listener)
 
     def wait(self, timeout: float) -> bool:

@@ -8,6 +8,7 @@ import re
 import shutil
 import threading
 import time
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,7 +18,7 @@ from local_region.sagemaker import archives, images, programs, sources
 from local_region.sagemaker.events import publish
 from local_region.sagemaker.records import Record
 from local_region.sagemaker.serving import work_folder
-from local_region.sagemaker.training_hosts import Host, Hosts
+from local_region.sagemaker.training_hosts import Host, Hosts, Spawn
 
 log = logging.getLogger(__name__)
 #: what SageMaker gives a container between SIGTERM and SIGKILL
@@ -47,11 +48,23 @@ class Watcher(Protocol):
     def ended(self, job: str) -> None: ...  # the record says how
 
 
+@dataclass(frozen=True)
+class Siblings:
+    """What the training jobs of a tuning job have together. ``beside``: how many run at a time; ``spawn``: how their
+    processes start."""
+
+    tuning_arn: str
+    watcher: Watcher
+    beside: int
+    spawn: Spawn
+
+
 class TrainingRun:
     """``stop`` is StopTrainingJob; ``abandon`` ends it without a word, because the region goes."""
 
-    def __init__(self, region: Region, record: Record, watcher: Watcher | None = None, beside: int = 1) -> None:
-        self._region, self._record, self._watcher, self._beside = region, record, watcher, beside
+    def __init__(self, region: Region, record: Record, siblings: Siblings | None = None) -> None:
+        self._region, self._record, self._siblings = region, record, siblings
+        self._watcher = siblings.watcher if siblings else None
         self._stopping, self._abandoned = threading.Event(), False
         self._hosts: Hosts | None = None
         self._metrics: dict[str, tuple[float, datetime]] = {}
@@ -150,7 +163,8 @@ class TrainingRun:
         with self._record.lock:
             self._record.state["TrainingStartTime"] = self._region.clock.now()
         self._enter("Downloading", "Downloading input data")
-        hosts = self._hosts = Hosts(self._region, self._record, folder, self._beside)
+        together = (self._siblings.beside, self._siblings.spawn) if self._siblings else ()
+        hosts = self._hosts = Hosts(self._region, self._record, folder, *together)
         channels = request.get("InputDataConfig") or []
         for channel in channels:
             hosts.download(channel, self._raise_if_stopped)

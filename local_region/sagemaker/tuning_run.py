@@ -20,8 +20,9 @@ from local_region.ports import Json, Region
 from local_region.sagemaker import tuning_checks
 from local_region.sagemaker.events import publish
 from local_region.sagemaker.records import Record
+from local_region.sagemaker.shared_channels import SharedChannels
 from local_region.sagemaker.training import TrainingJobs
-from local_region.sagemaker.training_run import TrainingRun
+from local_region.sagemaker.training_run import Siblings, TrainingRun
 from local_region.sagemaker.tuning_search import Earlier, Search
 
 log = logging.getLogger(__name__)
@@ -86,6 +87,9 @@ class TuningRun:
             strategy, ranges, self._maximize, self._most, seed, self._resources, earlier
         )
         self._search: Search | None = None
+        shared = tuning_checks.training_request(record.name, self._definition, {}, {})
+        self._channels = SharedChannels(region, record.name, shared, self._parallel)
+        self._siblings = Siblings(record.arn, self, self._parallel, self._channels.spawn)
         self.trials: dict[str, Trial] = {}
         self._changed = threading.Condition(threading.RLock())
         self._stopping, self._abandoned, self._exhausted = False, False, False
@@ -236,6 +240,7 @@ class TuningRun:
 
     def _run(self) -> None:
         status, reason = "Completed", ""
+        self._channels.start()
         try:
             with self._changed:
                 self._search = self._make_search()
@@ -248,6 +253,8 @@ class TuningRun:
             log.exception("tuning job %s failed within the region", self._record.name)
             status, reason = "Failed", f"InternalServerError: {type(error).__name__}: {error}"
             self._stop_trials()
+        finally:
+            self._channels.close()
         with self._changed:
             self._count()
             state: Json = {"HyperParameterTuningEndTime": self._region.clock.now()}
@@ -295,7 +302,7 @@ class TuningRun:
         number, values = asked
         name = f"{self._record.name}-{len(self.trials) + 1:03d}-{secrets.token_hex(4)}"
         request = tuning_checks.training_request(name, self._definition, values, self._record.tags)
-        record, run = self._jobs.prepare(request, self._record.arn, self, self._parallel)
+        record, run = self._jobs.prepare(request, self._siblings)
         trial = self.trials[name] = Trial(number, values, record, run)
         try:
             self._count()

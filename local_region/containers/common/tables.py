@@ -26,7 +26,7 @@ DELIMITERS = (b",", b"\t", b";", b"|", b" ")
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass
+@dataclass(eq=False)  # one is another only if it is the same
 class Table:
     """Features as a dense matrix, as a scipy CSR matrix or as its parts (data, indices, indptr, columns)."""
 

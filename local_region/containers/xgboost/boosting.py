@@ -13,6 +13,7 @@ import xgboost as xgb
 from local_region.containers.common import tables
 from local_region.containers.common.errors import AlgorithmError, UserError
 from local_region.containers.common.hosts import Cluster
+from local_region.containers.common.kept import KEPT
 from local_region.containers.xgboost import distributed
 from local_region.containers.xgboost.content import Kind
 from local_region.containers.xgboost.folds import HeldOut, folds
@@ -137,11 +138,13 @@ class Job:
             files += found
         if not files:
             return None
-        table = self._table(files)
+        how = (self._kind, self._values.get("csv_weights") == 1)
+        table, kept = KEPT.read(how, files, lambda: self._table(files))
         if table.rows == 0:
             raise UserError("Got input data without labels. Please check the input data set.")
         check_labels(table.labels, self._objective, self._values.get("num_class"))
-        print(f"Read {table.rows} rows from {len(files)} file(s) of {' and '.join(channels)}", flush=True)
+        once = " (once for all training jobs of the tuning job)" if kept else ""
+        print(f"Read {table.rows} rows from {len(files)} file(s) of {' and '.join(channels)}{once}", flush=True)
         return table
 
     def _table(self, files: list[Path]) -> tables.Table:
@@ -156,6 +159,14 @@ class Job:
 
     def _matrix(self, table: tables.Table, like: xgb.DMatrix | None = None, columns: int = 0) -> xgb.DMatrix:
         """A DMatrix; quantized at once where only histograms are needed: a byte a cell instead of eight."""
+        of = (table, like, columns, self._quantized(), self._bins)
+        return KEPT.made(of, lambda: self._new_matrix(table, like, columns))
+
+    @property
+    def _bins(self) -> int:
+        return int(self._params.get("max_bin") or 256)
+
+    def _new_matrix(self, table: tables.Table, like: xgb.DMatrix | None, columns: int) -> xgb.DMatrix:
         keywords: dict[str, Any] = {"label": table.labels, "weight": table.weights, "qid": table.groups}
         keywords["nthread"] = self._params.get("nthread")  # else jobs side by side wait for each other's cores
         if not isinstance(table.features, np.ndarray):
@@ -163,8 +174,7 @@ class Job:
             sparse.resize((table.rows, max(sparse.shape[1], columns)))
             return xgb.DMatrix(sparse, **keywords)
         if self._quantized():
-            bins = self._params.get("max_bin") or 256
-            return xgb.QuantileDMatrix(table.features, ref=like, max_bin=bins, **keywords)
+            return xgb.QuantileDMatrix(table.features, ref=like, max_bin=self._bins, **keywords)
         return xgb.DMatrix(table.features, **keywords)
 
     def _quantized(self) -> bool:
@@ -181,7 +191,17 @@ class Job:
             if table is not None:
                 self._fit_table(table, member)
 
-    def _fit_table(self, table: tables.Table, member: distributed.Member) -> None:
+    def load(self) -> None:
+        """Read the channels and make their matrices, for processes that are forked from this one."""
+        self._params["nthread"] = 1  # OpenMP's other threads would not be there after the fork
+        with KEPT.keeping():
+            if "_kfold" in self._values:
+                self._folded()
+            elif (table := self._read(["train"])) is not None:
+                self._matrices(table, distributed.Member())
+
+    def _matrices(self, table: tables.Table, member: distributed.Member) -> list[tuple[xgb.DMatrix, str]]:
+        """Of the train channel, and of the validation channel if there is one."""
         train = self._matrix(table, columns=member.width(_width(table), isinstance(table.features, np.ndarray)))
         evals = [(train, "train")]
         if "validation" in self._channels:
@@ -194,8 +214,12 @@ class Job:
                     f"The validation channel has {validation.num_col()} features, the train channel {train.num_col()}."
                 )
             evals.append((validation, "validation"))
+        return evals
+
+    def _fit_table(self, table: tables.Table, member: distributed.Member) -> None:
+        evals = self._matrices(table, member)
         path = self._base / "model" / MODEL_NAME
-        booster = self._boost(train, evals, path, speaks=member.first)
+        booster = self._boost(evals[0][0], evals, path, speaks=member.first)
         if member.first:
             save(booster, path)
 
@@ -239,12 +263,16 @@ class Job:
             save_best=self._params.get("booster") != "gblinear",  # a linear model can't be cut back to a round
         )
 
-    def _cross_validate(self) -> None:
-        count, rounds = self._values["_kfold"], self._values.get("_num_cv_round", 1)
-        table = self._read(self._channels)
+    def _folded(self) -> tuple[tables.Table, xgb.DMatrix]:
+        """What cross validation divides: the rows of all channels."""
+        count, table = self._values["_kfold"], self._read(self._channels)
         if table is None or table.rows < count:
             raise UserError(f"_kfold={count} takes at least {count} rows; there are {table.rows if table else 0}.")
-        whole = self._matrix(table)
+        return table, self._matrix(table)
+
+    def _cross_validate(self) -> None:
+        count, rounds = self._values["_kfold"], self._values.get("_num_cv_round", 1)
+        table, whole = self._folded()
         classes = self._objective.startswith(("binary:", "multi:"))
         held_out = HeldOut(table.labels, rounds, classes)
         dealt = folds(table.labels, count, rounds, classes, self._values.get("seed", 0))

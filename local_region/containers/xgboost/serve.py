@@ -14,10 +14,11 @@ from pathlib import Path
 from local_region.containers.common import serving
 from local_region.containers.common.errors import UnknownType, UserError
 from local_region.containers.common.http import Answer
-from local_region.containers.xgboost import selectable
+from local_region.containers.xgboost import COMPANIONS, selectable
 from local_region.containers.xgboost.content import kind_of
 from local_region.containers.xgboost.model import Model, load
 from local_region.containers.xgboost.payload import ACCEPTED, encode, parse
+from local_region.hidden import hidden
 
 _TYPES = {"text/csv": b"text/csv; charset=utf-8"}
 
@@ -52,7 +53,8 @@ def _load(folder: Path, environ: Mapping[str, str]) -> Scoring:
 def main(argv: Sequence[str]) -> int:
     """Serve until SIGTERM. Exit status 1 when the model can't be loaded."""
     del argv  # the container contract's "serve" has no arguments
-    return serving.run(_load)
+    with hidden(COMPANIONS):
+        return serving.run(_load)
 
 
 if __name__ == "__main__":

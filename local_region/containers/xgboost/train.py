@@ -13,13 +13,18 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from local_region.containers.common.errors import UserError
 from local_region.containers.common.hosts import cluster
 from local_region.containers.common.training import read_json, run
+from local_region.containers.xgboost import COMPANIONS
 from local_region.containers.xgboost.content import kind_of
 from local_region.containers.xgboost.hyperparameters import validate
+from local_region.hidden import hidden
+
+if TYPE_CHECKING:
+    from local_region.containers.xgboost import boosting
 
 CHANNELS = ("train", "validation", "code")
 #: parts of XGBoost's messages that say that the data or the settings are wrong, not the algorithm
@@ -44,7 +49,16 @@ CUSTOMER_ERRORS = (
 def main(argv: Sequence[str]) -> int:
     """Train as the folder says. Returns the exit status."""
     del argv  # the container contract's "train" has no arguments
-    return run(train)
+    with hidden(COMPANIONS):
+        return run(train)
+
+
+def load(argv: Sequence[str]) -> int:
+    """Read the channels as the folder says, for the training processes that are forked from this one. Returns the exit
+    status. The hyperparameters are those that all of them have; ``num_round`` may be missing."""
+    del argv
+    with hidden(COMPANIONS):
+        return run(_load)
 
 
 def check_channels(channels: Mapping[str, Mapping[str, Any]]) -> None:
@@ -62,7 +76,15 @@ def check_channels(channels: Mapping[str, Mapping[str, Any]]) -> None:
 
 def train(base: Path) -> None:
     """Check everything that can be checked, read the channels, boost, save."""
-    values = validate(read_json(base / "input/config/hyperparameters.json"))
+    _job(base, read_json(base / "input/config/hyperparameters.json")).run()
+
+
+def _load(base: Path) -> None:
+    _job(base, {"num_round": "1", **read_json(base / "input/config/hyperparameters.json")}).load()
+
+
+def _job(base: Path, hyperparameters: Mapping[str, str]) -> boosting.Job:
+    values = validate(hyperparameters)
     channels = read_json(base / "input/config/inputdataconfig.json")
     check_channels(channels)
     kind = kind_of(channels["train"].get("ContentType"))
@@ -75,7 +97,7 @@ def train(base: Path) -> None:
     if keep:
         signal.signal(signal.SIGTERM, _end_now)
     names = [name for name in ("train", "validation") if name in channels]
-    boosting.Job(values, kind, base, names, keep, cluster(base)).run()
+    return boosting.Job(values, kind, base, names, keep, cluster(base))
 
 
 def _end_now(_signal: int, _frame: FrameType | None) -> None:
