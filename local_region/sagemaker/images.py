@@ -49,6 +49,7 @@ def _built_in(name: str, module: str) -> Container:
         "xgboost",
         BUILT_IN[name],
         f"{package}:ALGORITHM.validate",
+        f"{package}:load",
     )
 
 

@@ -86,6 +86,14 @@ class Bench:
         )["TrainingJobSummaries"]
         return found
 
+    def log_of(self, job: str) -> list[str]:
+        logs, group = self.region.client("logs"), "/aws/sagemaker/TrainingJobs"
+        (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/")["logStreams"]
+        found = logs.get_log_events(
+            logGroupName=group, logStreamName=stream["logStreamName"], startFromHead=True, limit=100
+        )
+        return [event["message"] for event in found["events"]]
+
 
 def number(name: str, low: str, high: str, scaling: str = "Auto") -> Json:
     return {"Name": name, "MinValue": low, "MaxValue": high, "ScalingType": scaling}
@@ -130,6 +138,10 @@ def test_a_bayesian_search_lists_its_jobs_and_names_the_best(bench: Bench) -> No
         "validation:auc"
     ] == pytest.approx(value(found[0]))
     assert bench.sm.list_tags(ResourceArn=trained["TrainingJobArn"])["Tags"] == tags
+    for trial in found:  # exact and histogram trees: the rows were read once, matrices are made as each needs them
+        read = [line for line in bench.log_of(trial["TrainingJobName"]) if line.startswith("Read ")]
+        assert [line.partition(" rows")[0] for line in read] == ["Read 400", "Read 169"]
+        assert all(line.endswith("(once for all training jobs of the tuning job)") for line in read)
     first = bench.sm.list_training_jobs_for_hyper_parameter_tuning_job(HyperParameterTuningJobName=name, MaxResults=3)
     rest = bench.trials(name, MaxResults=3, NextToken=first["NextToken"])
     assert {each["TrainingJobName"] for each in (*first["TrainingJobSummaries"], *rest)} == {

@@ -13,6 +13,7 @@ from local_region.containers.common import tables
 from local_region.containers.common.content import CSV, RECORDIO, parse_header
 from local_region.containers.common.errors import UserError
 from local_region.containers.common.hosts import Cluster
+from local_region.containers.common.kept import KEPT, ONCE
 
 
 def check(channels: Mapping[str, Mapping[str, Any]], algorithm: Algorithm) -> None:
@@ -48,6 +49,14 @@ def read(folder: Path, name: str, channel: Mapping[str, Any], algorithm: Algorit
     if not files:
         return None
     size = _label_size(name, channel, algorithm)
+    how = (size, algorithm.only_float32)
+    data, kept = KEPT.read(how, files, lambda: _rows(files, name, size, algorithm))
+    once = ONCE if kept else ""
+    print(f"Read {data.rows} rows of {data.width} features from {len(files)} file(s) of {name}{once}", flush=True)
+    return data
+
+
+def _rows(files: list[Path], name: str, size: int | None, algorithm: Algorithm) -> Data:
     if size is None:
         features, labels = tables.read_recordio(files, algorithm.only_float32)
         _check_finite(features, labels, name)
@@ -56,9 +65,6 @@ def read(folder: Path, name: str, channel: Mapping[str, Any], algorithm: Algorit
         labels = heads[:, 0] if size else None
     if not features.shape[0]:
         raise UserError(f"The {name} channel holds no row.")
-    print(
-        f"Read {features.shape[0]} rows of {features.shape[1]} features from {len(files)} file(s) of {name}", flush=True
-    )
     return Data(features, labels)
 
 

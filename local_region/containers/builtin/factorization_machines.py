@@ -203,4 +203,4 @@ def _step(terms: Mapping[str, _Adam], rows: Any, labels: Array, values: Mapping[
 
 
 ALGORITHM = FactorizationMachines()
-train, serve = training.entry(ALGORITHM), serving.entry(ALGORITHM)
+load, train, serve = training.loading(ALGORITHM), training.entry(ALGORITHM), serving.entry(ALGORITHM)

@@ -102,4 +102,4 @@ class KMeans(Algorithm):
 
 
 ALGORITHM = KMeans()
-train, serve = training.entry(ALGORITHM), serving.entry(ALGORITHM)
+load, train, serve = training.loading(ALGORITHM), training.entry(ALGORITHM), serving.entry(ALGORITHM)

@@ -174,4 +174,4 @@ class KNN(Algorithm):
 
 
 ALGORITHM = KNN()
-train, serve = training.entry(ALGORITHM), serving.entry(ALGORITHM)
+load, train, serve = training.loading(ALGORITHM), training.entry(ALGORITHM), serving.entry(ALGORITHM)

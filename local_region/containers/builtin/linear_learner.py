@@ -301,4 +301,4 @@ def _chosen(value: Any, auto: bool) -> bool:
 
 
 ALGORITHM = LinearLearner()
-train, serve = training.entry(ALGORITHM), serving.entry(ALGORITHM)
+load, train, serve = training.loading(ALGORITHM), training.entry(ALGORITHM), serving.entry(ALGORITHM)

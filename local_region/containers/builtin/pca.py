@@ -91,4 +91,4 @@ class PCA(Algorithm):
 
 
 ALGORITHM = PCA()
-train, serve = training.entry(ALGORITHM), serving.entry(ALGORITHM)
+load, train, serve = training.loading(ALGORITHM), training.entry(ALGORITHM), serving.entry(ALGORITHM)

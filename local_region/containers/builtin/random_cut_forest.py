@@ -132,4 +132,4 @@ def _depths(tree: Any) -> Array:
 
 
 ALGORITHM = RandomCutForest()
-train, serve = training.entry(ALGORITHM), serving.entry(ALGORITHM)
+load, train, serve = training.loading(ALGORITHM), training.entry(ALGORITHM), serving.entry(ALGORITHM)

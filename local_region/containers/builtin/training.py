@@ -12,12 +12,26 @@ from local_region.containers.builtin.algorithm import Algorithm, Data, Job, mode
 from local_region.containers.common import training
 from local_region.containers.common.errors import UserError
 from local_region.containers.common.hosts import cluster
+from local_region.containers.common.kept import KEPT
 from local_region.containers.common.training import read_json
 
 
 def entry(algorithm: Algorithm) -> Callable[[Sequence[str]], int]:
     """``train`` of a module: the container contract's "train", which has no arguments of interest."""
     return lambda argv: training.run(functools.partial(_train_in_its_share, algorithm))  # noqa: ARG005
+
+
+def loading(algorithm: Algorithm) -> Callable[[Sequence[str]], int]:
+    """``load`` of a module: reads the channels for the training processes that are forked from this one."""
+    return lambda argv: training.run(functools.partial(_load, algorithm))  # noqa: ARG005
+
+
+def _load(algorithm: Algorithm, base: Path) -> None:
+    settings = read_json(base / "input/config/inputdataconfig.json")
+    channels.check(settings, algorithm)
+    with KEPT.keeping():
+        for name, channel in settings.items():
+            channels.read(base / "input/data", name, channel, algorithm)
 
 
 def _train_in_its_share(algorithm: Algorithm, base: Path) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 Value = TypeVar("Value")
+#: what a training job's log says of channels that it found
+ONCE = " (once for all training jobs of the tuning job)"
 
 
 class Kept:

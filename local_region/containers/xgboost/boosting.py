@@ -13,7 +13,7 @@ import xgboost as xgb
 from local_region.containers.common import tables
 from local_region.containers.common.errors import AlgorithmError, UserError
 from local_region.containers.common.hosts import Cluster
-from local_region.containers.common.kept import KEPT
+from local_region.containers.common.kept import KEPT, ONCE
 from local_region.containers.xgboost import distributed
 from local_region.containers.xgboost.content import Kind
 from local_region.containers.xgboost.folds import HeldOut, folds
@@ -143,7 +143,7 @@ class Job:
         if table.rows == 0:
             raise UserError("Got input data without labels. Please check the input data set.")
         check_labels(table.labels, self._objective, self._values.get("num_class"))
-        once = " (once for all training jobs of the tuning job)" if kept else ""
+        once = ONCE if kept else ""
         print(f"Read {table.rows} rows from {len(files)} file(s) of {' and '.join(channels)}{once}", flush=True)
         return table
 

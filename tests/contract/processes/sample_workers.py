@@ -72,3 +72,22 @@ def stay(arguments: list[str]) -> int:
     print("ready", flush=True)
     time.sleep(0 if "brief" in arguments else 600)
     return 0
+
+
+HELD: list[str] = []
+
+
+def hold(arguments: list[str]) -> int:
+    """For a process that others are forked from."""
+    if "slowly" in arguments:
+        print("reading", flush=True)
+        time.sleep(600)
+    if "thread" in arguments:
+        threading.Thread(target=time.sleep, args=(600,), daemon=True).start()
+    HELD.extend(arguments)
+    return int("badly" in arguments)
+
+
+def show(_arguments: list[str]) -> int:
+    print(json.dumps(HELD))
+    return 0

@@ -212,3 +212,59 @@ def test_however_the_region_ends_its_workers_end(number: signal.Signals) -> None
     finally:
         parent.kill()
         parent.communicate()
+
+
+# workers that others are forked from
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="this system doesn't tell a process's threads")
+def test_what_an_entry_left_in_memory_is_there_in_workers_forked_from_it(processes: ZygoteProcesses) -> None:
+    loader = processes.load(spec("hold", "the", "data"))
+    assert loader.loaded(30) is True
+    for _ in range(2):
+        worker = loader.spawn(spec("show"))
+        assert worker is not None
+        assert list(worker.lines()) == ['["the", "data"]']
+        assert worker.wait(10) == 0
+    seen = loader.spawn(spec("report", "0", ONE="1"))
+    assert seen is not None
+    told = json.loads(next(seen.lines()))
+    assert (told["environment"], told["descriptors"], told["threads"]) == ({"ONE": "1"}, [0, 1, 2], 1)
+    assert "sample_workers:hold" in {row["entry"] for row in processes.running()}
+    stays = loader.spawn(spec("stay"))
+    assert stays is not None
+    loader.close()
+    assert stays.wait(10) == -signal.SIGKILL
+    wait_for(lambda: not alive(stays.pid), 10, "the end of the worker's process")
+    assert loader.spawn(spec("show")) is None
+    assert "sample_workers:hold" not in {row["entry"] for row in processes.running()}
+
+
+@pytest.mark.parametrize(("how", "said"), [("thread", "can't fork workers safely: it has 2 threads"), ("badly", None)])
+def test_nothing_is_forked_from_a_process_that_has_failed_or_has_threads(
+    processes: ZygoteProcesses, how: str, said: str | None
+) -> None:
+    loader = processes.load(spec("hold", how))
+    lines = list(loader.lines())
+    assert loader.loaded(30) is False
+    assert loader.spawn(spec("show")) is None
+    assert said is None or any(said in line for line in lines)
+
+
+def test_a_process_that_still_loads_can_be_closed(processes: ZygoteProcesses) -> None:
+    loader = processes.load(spec("hold", "slowly"))
+    assert next(loader.lines()) == "reading"
+    assert loader.loaded(0) is None
+    loader.close()
+    assert loader.loaded(10) is False
+
+
+def test_the_end_of_all_ends_loaded_processes_and_their_workers() -> None:
+    made = ZygoteProcesses()
+    loader = made.load(spec("hold"))
+    assert loader.loaded(30)
+    worker = loader.spawn(spec("stay"))
+    assert worker is not None
+    made.stop()
+    assert worker.wait(10) == -signal.SIGKILL
+    wait_for(lambda: not alive(worker.pid), 10, "the end of the worker's process")

@@ -22,6 +22,7 @@ from local_region.sagemaker.jobs import Jobs, Run
 from local_region.sagemaker.records import Record, invalid
 from local_region.sagemaker.serving import Server, StartFailure
 from local_region.sagemaker.training_hosts import Hosts
+from local_region.sagemaker.training_run import Siblings, Watcher
 from local_region.sagemaker.transform_instance import proposed_limits
 from local_region.sagemaker.tuning_run import TuningRun
 from tests.support.region import wait_for
@@ -139,19 +140,18 @@ class Trials:
     def __init__(self) -> None:
         self.made: list[tuple[Record, FakeTrial]] = []
 
-    def prepare(self, request: Any, tuning_arn: str, watcher: TuningRun, beside: int) -> tuple[Record, FakeTrial]:
-        del tuning_arn
-        assert beside == 5, "each has its share of the cores"
+    def prepare(self, request: Any, siblings: Siblings) -> tuple[Record, FakeTrial]:
+        assert siblings.beside == 5, "each has its share of the cores"
         if len(self.made) == 2:
             raise RuntimeError("no third one")
         record = Record(request["TrainingJobName"], "arn", request, NOW, NOW)
         record.state = {"TrainingJobStatus": "InProgress", "TrainingJobArn": "arn", "CreationTime": NOW}
-        self.made.append((record, FakeTrial(record, watcher)))
+        self.made.append((record, FakeTrial(record, siblings.watcher)))
         return self.made[-1]
 
 
 class FakeTrial(FakeRun):
-    def __init__(self, record: Record, watcher: TuningRun) -> None:
+    def __init__(self, record: Record, watcher: Watcher) -> None:
         super().__init__()
         self.record, self.watcher = record, watcher
 
