@@ -83,8 +83,15 @@ def has_empty(block: bytes, delimiter: bytes) -> bool:
 
 def parse_block(block: bytes, delimiter: bytes, dtype: type = np.float32) -> npt.NDArray[Any]:
     """Numbers of a block of whole CSV lines, as rows × columns. ``ValueError`` when a cell is no number."""
-    if has_empty(block, delimiter):
-        block = fill_empty(block, delimiter)
+    try:
+        return _numbers(block, delimiter, dtype)
+    except ValueError:  # an empty cell is none either; looking for one first would take half as long as parsing
+        if not has_empty(block, delimiter):
+            raise
+    return _numbers(fill_empty(block, delimiter), delimiter, dtype)
+
+
+def _numbers(block: bytes, delimiter: bytes, dtype: type) -> npt.NDArray[Any]:
     separator = None if delimiter == b" " else delimiter.decode()
     return np.loadtxt(block.decode("latin-1").splitlines(), dtype=dtype, delimiter=separator, comments=None, ndmin=2)
 
