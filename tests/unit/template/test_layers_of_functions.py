@@ -42,8 +42,13 @@ class Module:
     definitions: dict[str, ast.AST] = field(default_factory=dict)
 
 
-def imports(node: ast.AST) -> Iterator[tuple[str, str | None, str]]:
+@cache
+def imports(node: ast.AST) -> tuple[tuple[str, str | None, str], ...]:
     """(module, name imported from it, the name that it gets) of every import in ``node``."""
+    return tuple(_imports(node))
+
+
+def _imports(node: ast.AST) -> Iterator[tuple[str, str | None, str]]:
     for found in ast.walk(node):
         if isinstance(found, ast.Import):
             for alias in found.names:
@@ -52,6 +57,18 @@ def imports(node: ast.AST) -> Iterator[tuple[str, str | None, str]]:
             assert found.level == 0 and found.module is not None, "imports are absolute"
             for alias in found.names:
                 yield found.module, alias.name, alias.asname or alias.name
+
+
+@cache
+def uses(node: ast.AST) -> tuple[tuple[str, str | None], ...]:
+    """(name, attribute of it) of every name that is used in ``node``."""
+    found: list[tuple[str, str | None]] = []
+    for used in ast.walk(node):
+        if isinstance(used, ast.Attribute) and isinstance(used.value, ast.Name):
+            found.append((used.value.id, used.attr))
+        elif isinstance(used, ast.Name):
+            found.append((used.id, None))
+    return tuple(dict.fromkeys(found))
 
 
 @cache
@@ -75,6 +92,7 @@ def read(path: Path) -> Module:
     return module
 
 
+@cache
 def file_of(name: str) -> Path | None:
     """The file of a module of our own package."""
     base = SOURCE.joinpath(*name.split("."))
@@ -122,14 +140,11 @@ class Walk:
         for found, part, given in imports(node):
             self._import(found, part, path)
             bound[given] = (found, part)
-        for used in ast.walk(node):
-            if isinstance(used, ast.Attribute) and isinstance(used.value, ast.Name) and used.value.id in bound:
-                self._into(bound[used.value.id], used.attr)
-            elif isinstance(used, ast.Name):
-                if used.id in bound:
-                    self._into(bound[used.id], None)
-                else:
-                    self._follow(path, used.id)
+        for name, attribute in uses(node):
+            if name in bound:
+                self._into(bound[name], attribute)
+            elif attribute is None:
+                self._follow(path, name)
 
     def _into(self, target: tuple[str, str | None], attribute: str | None) -> None:
         name, part = target
