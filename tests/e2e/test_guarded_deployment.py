@@ -90,10 +90,10 @@ def logged(application: Application, number: int) -> int:
 
 def until(application: Application, found: Callable[[], bool], what: str) -> None:
     """The region's clock goes on until it is so; the minutes' ticks come on the way."""
-    for _ in range(12):
+    for _ in range(6):
         if found():
             return
-        application.sluice("clock", "+1m")
+        application.sluice("clock", "+2m")
     eventually(found, 20, what)
 
 
