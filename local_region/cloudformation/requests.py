@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -32,8 +33,20 @@ _REFUSED = (
 )
 
 
+_NAME = re.compile(r"[a-zA-Z][-a-zA-Z0-9]{0,127}")
+
+
 class TransformFailure(TemplateError):
     """A transform said no: a change set becomes FAILED with this, CreateStack and UpdateStack raise it."""
+
+
+def check_name(name: str) -> None:
+    """``ValidationError`` for what no stack may be called. botocore's model doesn't say it."""
+    if not _NAME.fullmatch(name):
+        raise validation_error(
+            f"1 validation error detected: Value '{name}' at 'stackName' failed to satisfy constraint: "
+            "Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*"
+        )
 
 
 def refuse_unsupported(params: Json) -> None:
@@ -97,6 +110,8 @@ def read_parameter(region: Region, name: str) -> str:
 
 def definition(region: Region, params: Json, stack: Stack | None) -> Definition:
     """Load, bind, transform and check what ``params`` asks for. ``TemplateError`` when it can't be deployed."""
+    if stack is None:
+        check_name(params["StackName"])
     text = template_text(region, params, stack)
     raw = load(text)
     check_sections(raw)

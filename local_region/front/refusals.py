@@ -93,6 +93,8 @@ def _refuse_untold(operation: str, request: Incoming) -> None:
         raise not_implemented("sns", f"Subscribe with the protocol {form.get('Protocol')}{hint}")
     if operation == "Publish" and "PhoneNumber" in form:
         raise not_implemented("sns", "Publish to a PhoneNumber")
+    if operation == "Publish" and not form.get("Message"):
+        raise AwsError("InvalidParameter", "Invalid parameter: Empty message")
 
 
 def _refuse_idle_s3(request: Incoming) -> None:

@@ -59,6 +59,16 @@ class Jobs(Generic[AnyRun]):
         self.run_of(record).stop()
         return {}
 
+    def delete_record(self, record: Record) -> Json:
+        """Forget a job that has ended; its name is free again, its artifacts stay. ``ResourceInUse`` before that."""
+        with record.lock:
+            status = record.state[self._status]
+        if status in ("InProgress", "Stopping"):
+            text = f"The {self._called} {record.name} is in status {status}: only one that has ended can be deleted."
+            raise AwsError("ResourceInUse", text)
+        self.leave(record)
+        return {}
+
     def summaries(self, request: AwsRequest, name: str, keys: Sequence[str]) -> tuple[list[Json], Json]:
         """A List operation's page: of each record ``name`` and those of ``keys`` that it has; and the next token."""
         page, token = listed(request.params, self.table.all(), lambda record: str(record.state[self._status]))

@@ -58,6 +58,9 @@ class ProcessingJobs(Jobs[ProcessingRun]):
     def stop_job(self, request: AwsRequest) -> Json:
         return self.stop_record(self._get(request.params["ProcessingJobName"]))
 
+    def delete(self, request: AwsRequest) -> Json:
+        return self.delete_record(self._get(request.params["ProcessingJobName"]))
+
 
 def _check(params: Json) -> None:
     refuse_members(params, ("ExperimentConfig",), "CreateProcessingJob")

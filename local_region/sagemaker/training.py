@@ -83,6 +83,12 @@ class TrainingJobs(Jobs[TrainingRun]):
     def stop_job(self, request: AwsRequest) -> Json:
         return self.stop_record(self.table.get(request.params["TrainingJobName"], _missing))
 
+    def delete(self, request: AwsRequest) -> Json:
+        def missing() -> AwsError:
+            return AwsError("ResourceNotFound", "Requested resource not found.")
+
+        return self.delete_record(self.table.get(request.params["TrainingJobName"], missing))
+
 
 def with_metrics(algorithm: Json) -> Json:
     """An AlgorithmSpecification with the image's own MetricDefinitions, if it has none."""

@@ -302,6 +302,9 @@ def test_unsupported_is_refused_by_name_before_anything_is_made(region: RunningR
     template["Resources"]["V"] = {"Type": "AWS::S3::Bucket", "Properties": {"ReplicationConfiguration": {}}}  # type: ignore[dict-item]
     with pytest.raises(ClientError, match=r"Resource V .*property ReplicationConfiguration is not supported"):
         client.create_stack(StackName="never", TemplateBody=json.dumps(template))
+    for wrong in ("1stack", "a_stack", "a" * 129):
+        with pytest.raises(ClientError, match=f"ValidationError.*Value '{wrong}' at 'stackName'"):
+            client.create_stack(StackName=wrong, TemplateBody='{"Resources": {"Q": {"Type": "AWS::SQS::Queue"}}}')
     with pytest.raises(ClientError, match="Stack with id never does not exist"):
         client.describe_stacks(StackName="never")
 

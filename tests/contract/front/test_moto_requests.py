@@ -53,6 +53,12 @@ CASES: dict[str, tuple[str, Callable[[Any], Any], str, str]] = {
         "MissingParameter",
         "must contain the parameter MessageBody",
     ),
+    "a notice of nothing": (
+        "sns",
+        lambda c: c.publish(TopicArn="arn:aws:sns:us-east-1:123456789012:t", Message=""),
+        "InvalidParameter",
+        "Invalid parameter: Empty message",
+    ),
     "a parameter of no type": (
         "ssm",
         lambda c: c.put_parameter(Name="/a", Value="v", Type="Text"),

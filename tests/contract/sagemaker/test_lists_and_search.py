@@ -107,6 +107,20 @@ def test_all_pages_are_the_whole_list_once(jobs: SageMakerService) -> None:
     assert seen == [f"churn-{number:02d}" for number in reversed(range(25))]
 
 
+def test_a_job_that_has_ended_can_be_deleted(jobs: SageMakerService) -> None:
+    job(jobs, "runs", 30, "InProgress")
+    with pytest.raises(AwsError, match="in status InProgress") as caught:
+        call(jobs, "DeleteTrainingJob", TrainingJobName="runs")
+    assert caught.value.code == "ResourceInUse"
+    call(jobs, "DeleteTrainingJob", TrainingJobName="churn-03")
+    with pytest.raises(AwsError) as caught:
+        call(jobs, "DeleteTrainingJob", TrainingJobName="churn-03")
+    assert caught.value.code == "ResourceNotFound"
+    with pytest.raises(AwsError, match="not found"):
+        call(jobs, "DescribeTrainingJob", TrainingJobName="churn-03")
+    job(jobs, "churn-03", 31)  # the name is free again
+
+
 @pytest.mark.parametrize("other", [{"NameContains": "price"}, {"SortBy": "Name"}, {"StatusEquals": "Failed"}])
 def test_a_token_is_of_its_query(jobs: SageMakerService, other: dict[str, Any]) -> None:
     token = call(jobs, "ListTrainingJobs", MaxResults=3)["NextToken"]
