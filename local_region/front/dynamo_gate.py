@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from local_region.front.dynamo_checks import KeySchema, refuse
@@ -19,6 +20,7 @@ from local_region.ports import AwsError, Json
 
 _BODY = 32 * 1024 * 1024
 _TOKEN_SECONDS = 600.0
+_EXAMPLES: Mapping[str, Any] = {"L": [], "M": {}, "SS": ["0"], "NS": ["0"], "BS": ["0"], "BOOL": True, "NULL": True}
 
 
 class DynamoGate:
@@ -80,12 +82,20 @@ def _digest(params: Mapping[str, Any]) -> str:
 
 def _parse(expression: str, names: Mapping[str, str], values: Mapping[str, Any]) -> None:
     """``ValueError`` for an expression that moto's parser fails on. What it refuses itself it says itself."""
+    kinds = tuple(sorted((name, next(iter(value))) for name, value in values.items()))
+    _readable(expression, tuple(sorted(names.items())), kinds)
+
+
+@lru_cache(maxsize=1024)
+def _readable(expression: str, names: tuple[tuple[str, str], ...], kinds: tuple[tuple[str, str], ...]) -> None:
+    """Programs send the same few expressions with other values: each is tried once, with a value of each type."""
     from moto.core.exceptions import ServiceException
     from moto.dynamodb.comparisons import create_condition_expression_parser
     from werkzeug.exceptions import HTTPException
 
+    values = {name: {kind: _EXAMPLES.get(kind, "0")} for name, kind in kinds}
     try:
-        create_condition_expression_parser(expression, dict(names), dict(values)).parse()
+        create_condition_expression_parser(expression, dict(names), values).parse()
     except (ServiceException, HTTPException):
         return
     except (AssertionError, IndexError, KeyError) as error:
