@@ -15,16 +15,15 @@ from botocore.exceptions import ClientError
 from local_region.cloudformation.errors import ResourceFailure, TemplateError
 from local_region.cloudformation.failures import FAILURES, StackFailure, failed_to, is_gone, reason_of
 from local_region.cloudformation.graph import order
-from local_region.cloudformation.intrinsics import resolve, text_of
+from local_region.cloudformation.intrinsics import resolve
+from local_region.cloudformation.outputs import outputs
 from local_region.cloudformation.planning import (
     changed_properties,
     pseudo_parameters,
     replacement_of,
-    resolve_outputs,
 )
 from local_region.cloudformation.resources import handler_of
 from local_region.cloudformation.resources.base import Env, Handler
-from local_region.cloudformation.resources.functions import reachable
 from local_region.cloudformation.scope import Made, StackScope
 from local_region.cloudformation.stacks import Definition, Event, Stack, StackResource, Stacks
 from local_region.cloudformation.template import Resource
@@ -135,7 +134,7 @@ class Deployment:
                 needs = tuple(need for need in active[name].needs() if need in active)
                 scope.made[name] = self._bring(active[name], properties, needs).made
         with self._failing_outputs():
-            stack.outputs = self._outputs(scope)
+            stack.outputs = outputs(scope, stack, self._stacks, self._region.config.endpoint)
             stack.imports = scope.imported
 
     @contextmanager
@@ -260,28 +259,6 @@ class Deployment:
 
         self._journal.append((name, undo))
         return item
-
-    def _outputs(self, scope: StackScope) -> list[Json]:
-        answer = []
-        for name, spec in resolve_outputs(scope):
-            value = reachable(text_of(spec["Value"]), self._region.config.endpoint)
-            output: Json = {"OutputKey": name, "OutputValue": value}
-            if "Description" in spec:
-                output["Description"] = str(spec["Description"])
-            if "Export" in spec:
-                export = output["ExportName"] = text_of(spec["Export"]["Name"])
-                owner = next((item for item in self._stacks.living() if export in item.exports()), self._stack)
-                if owner is not self._stack:
-                    raise TemplateError(f"Export with name {export} is already exported by stack {owner.name}")
-            answer.append(output)
-        for export, old_value in self._stack.exports().items():
-            users = self._stacks.importers(export)
-            kept = next((item["OutputValue"] for item in answer if item.get("ExportName") == export), None)
-            if users and kept != old_value:
-                raise TemplateError(
-                    f"Export {export} cannot be {'deleted' if kept is None else 'updated'} as it is in use by {users[0]}"
-                )
-        return answer
 
     # -- removing -----------------------------------------------------------------------------------------------
 

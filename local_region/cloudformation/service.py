@@ -8,24 +8,17 @@ it (``hold_seconds``), because most end sooner and clients' waiters poll only ev
 
 from __future__ import annotations
 
-import json
 import logging
 import threading
 from collections.abc import Callable, Mapping
 
 from local_region.cloudformation import answers
 from local_region.cloudformation.deployment import Deployment
-from local_region.cloudformation.errors import no_such_stack, template_errors, validation_error
-from local_region.cloudformation.loading import load
+from local_region.cloudformation.errors import template_errors, validation_error
 from local_region.cloudformation.planning import check_capabilities, check_expand, plan
-from local_region.cloudformation.requests import (
-    TransformFailure,
-    definition,
-    refuse_unsupported,
-    template_text,
-)
+from local_region.cloudformation.requests import TransformFailure, definition, refuse_unsupported
 from local_region.cloudformation.stacks import Change, ChangeSet, Definition, Stack, Stacks
-from local_region.cloudformation.summaries import summarized, validated
+from local_region.cloudformation.templates import Templates
 from local_region.ports import AwsError, AwsRequest, Json, Region
 
 _LOG = logging.getLogger(__name__)
@@ -61,6 +54,7 @@ class CloudFormationService:
         return self._known
 
     def operations(self) -> Mapping[str, Callable[[AwsRequest], Json]]:
+        templates = Templates(self._region, lambda: self._stacks)
         handlers: tuple[Callable[[Json], Json], ...] = (
             self.create_stack,
             self.update_stack,
@@ -76,9 +70,9 @@ class CloudFormationService:
             self.describe_stack_resource,
             self.list_stack_resources,
             self.list_stacks,
-            self.get_template,
-            self.get_template_summary,
-            self.validate_template,
+            templates.get_template,
+            templates.get_template_summary,
+            templates.validate_template,
             self.list_exports,
             self.list_imports,
         )
@@ -318,38 +312,6 @@ class CloudFormationService:
         return AwsError(
             "InvalidChangeSetStatus", f"ChangeSet [{change_set.id}] cannot be {verb} in its current {state}"
         )
-
-    # -- templates ----------------------------------------------------------------------------------------------
-
-    def get_template(self, params: Json) -> Json:
-        if params.get("ChangeSetName"):
-            _, change_set = self._stacks.change_set(params["ChangeSetName"], params.get("StackName"))
-            wanted = change_set.definition
-        else:
-            wanted = self._stacks.get(params.get("StackName")).definition
-        stages = ["Original", "Processed"]
-        if wanted is None:
-            return {"StagesAvailable": stages}
-        processed = params.get("TemplateStage") == "Processed"
-        return {
-            "TemplateBody": json.dumps(wanted.template.raw) if processed else wanted.text,
-            "StagesAvailable": stages,
-        }
-
-    def get_template_summary(self, params: Json) -> Json:
-        with template_errors():
-            if params.get("StackName"):
-                stack = self._stacks.get(params["StackName"])
-                if stack.definition is None:
-                    raise no_such_stack(stack.name)
-                raw = stack.definition.raw
-            else:
-                raw = load(template_text(self._region, params, None))
-            return summarized(raw)
-
-    def validate_template(self, params: Json) -> Json:
-        with template_errors():
-            return validated(load(template_text(self._region, params, None)))
 
     # -- helpers ------------------------------------------------------------------------------------------------
 
