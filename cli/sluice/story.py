@@ -227,7 +227,9 @@ def describe_step(run: Json, entry: Json) -> list[Line]:
     if status == "training":
         search = run.get("tuning")
         what = f"tuning {search['job']}: {search['strategy']}, up to {search['max_jobs']} jobs" if search else ""
-        return [Line("done", "data set ready" + rows_of(run)), Line("work", what or f"training {job_of(run)}".rstrip())]
+        notes = [Line("note", str(note)) for note in run.get("notes") or []]  # which columns are not used, and why
+        ready = Line("done", "data set ready" + rows_of(run))
+        return [ready, *notes, Line("work", what or f"training {job_of(run)}".rstrip())]
     if status == "evaluating":
         trained = f"trained: the best is {job_of(run)}" if run.get("tuning") else "trained"
         return [Line("done", trained), Line("work", "evaluating: predicting the rows held out")]

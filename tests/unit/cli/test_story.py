@@ -46,12 +46,17 @@ def test_from_the_file_to_the_endpoint() -> None:
     ]
     assert story.status.startswith("waiting for the run")
     training = run(
-        "training", steps=("preparing", "training"), training_job="p-m-1", rows={"train": 1400, "holdout": 300}
+        "training",
+        steps=("preparing", "training"),
+        training_job="p-m-1",
+        rows={"train": 1400, "holdout": 300},
+        notes=["id is not used: it differs in nearly every row."],
     )
     lines = texts(story, Snapshot(detail, [upload()], [training], percent=40))
     assert lines == [
         "preparing the data set",
         "data set ready: 1,400 train, 300 holdout rows",
+        "id is not used: it differs in nearly every row.",
         "training p-m-1",
         "training 40 %",
     ]

@@ -60,3 +60,11 @@ def test_a_version_that_may_only_guess_says_so(low: float, warned: bool) -> None
     verdict = judge("auc", {"auc": Estimate(0.66, low, 0.8)}, None, Evaluation(), None)
     assert verdict.accepted and "first version and no minimum" in verdict.reason
     assert ("no better than guessing, which has AUC 0.5" in verdict.reason) is warned
+
+
+@pytest.mark.parametrize(("rare", "warned"), [(1, True), (9, True), (10, False)])
+def test_few_rows_of_a_class_are_told(rare: int, warned: bool) -> None:
+    classes = {"no": 736 - rare, "yes": rare}
+    verdict = judge("auc", METRICS, None, Evaluation(), None, classes=classes)
+    assert verdict.accepted
+    assert (f"of the 736 rows held out only {rare} have 'yes', by which AUC says little" in verdict.reason) is warned

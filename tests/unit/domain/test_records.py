@@ -120,6 +120,10 @@ def test_csv_by_name_in_any_order() -> None:
     ("body", "found"),
     [
         (b"age,plan,active\n", [(None, "since", "missing from the header")]),
+        (
+            b"age;plan;active;since\n1;x;true;2026-01-31\n",
+            [(None, "", "the fields of CSV are separated by commas here; the header has ';'")],
+        ),
         (b"age,plan,active,since,sinec\n1,a,true,,\n", [(None, "sinec", "unknown field; did you mean 'since'?")]),
         (b"age,plan,active,since,age\n", [(None, "age", "twice in the header")]),
         (b"age,plan,active,since\n1,a,true\n", [(0, "", "3 fields, but the header has 4")]),

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from sluicegate.domain.settings import Evaluation
 
 
+#: an interval over fewer rows of a class than these is narrower than what is known
+_ENOUGH = 10
 #: what a model that knows nothing of the features reaches; it decides nothing and is told
 _GUESSING = {"auc": 0.5, "r2": 0.0}
 
@@ -19,7 +21,7 @@ _GUESSING = {"auc": 0.5, "r2": 0.0}
 @dataclass(frozen=True)
 class Check:
     """One question that was asked (``minimum``, ``champion``), or what else a person should know (``first``,
-    ``guessing``: always passed).
+    ``guessing``, ``few``: always passed).
     """
 
     name: str
@@ -56,11 +58,13 @@ def judge(
     evaluation_settings: Evaluation,
     champion_version: int | None,
     why_not: str = "",
+    classes: Mapping[str, int] | None = None,
 ) -> Verdict:
     """The verdict on a challenger.
 
     ``metrics`` are the challenger's over the holdout, ``comparison`` its paired difference to the champion in
-    ``metric`` (None when there is no champion or it can't be compared; ``why_not`` says why).
+    ``metric`` (None when there is no champion or it can't be compared; ``why_not`` says why). ``classes``: of a binary
+    problem, how many of the rows held out each class has.
 
     * A minimum holds for the value itself (a ceiling for metrics where lower is better).
     * Not worse than the champion: refused when even the favourable end of the 95 % interval of the difference lies more
@@ -89,6 +93,12 @@ def judge(
     guess = _GUESSING.get(metric)
     if guess is not None and value.low <= guess:
         checks.append(Check("guessing", True, f"it may be no better than guessing, which has {shown} {_number(guess)}"))
+
+    name, rows = min((classes or {}).items(), key=lambda found: found[1], default=("", _ENOUGH))
+    if rows < _ENOUGH:
+        held_out = sum((classes or {}).values())
+        detail = f"of the {held_out:,} rows held out only {rows} have {name!r}, by which {shown} says little"
+        checks.append(Check("few", True, detail))
 
     failed = [check.detail for check in checks if not check.passed]
     if failed:

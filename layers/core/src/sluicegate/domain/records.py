@@ -277,6 +277,9 @@ def _check_csv(records: Records, header: Sequence[str], schema: Schema, limits: 
 
 
 def _check_header(header: Sequence[str], columns: Mapping[str, Column], extra_names: frozenset[str]) -> None:
+    for separator in (";", "\t", "|"):
+        if len(columns) > 1 and len(header) == 1 and separator in header[0] and header[0] not in columns:
+            raise _whole(f"the fields of CSV are separated by commas here; the header has {separator!r}")
     errors = [
         FieldError(None, name, "missing from the header")
         for name, column in columns.items()

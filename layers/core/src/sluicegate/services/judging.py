@@ -55,6 +55,7 @@ class _Found:
     report: dict[str, Any]
     threshold: float | None = None
     labels: Floats | None = None
+    classes: Mapping[str, int] | None = None  # of a binary problem: how many of the rows each class has
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ class Judge:
                 raise Unreadable("Evaluation failed", f"The predictions can't be measured: {error}.") from error
             model = importance.Trained(run, document, algorithms.of(settings), self._artifact(run), copy)
             goes_by = importance.describe(self._storage, model, problem, metric, found.labels, folder)
-        verdict = judge(metric, found.metrics, found.comparison, settings.evaluation, champion, found.why_not)
+        verdict = judge(
+            metric, found.metrics, found.comparison, settings.evaluation, champion, found.why_not, found.classes
+        )
         shown = {name: estimate.to_json() for name, estimate in found.metrics.items()}
         report = reporting.describe(self._registry, run, document, settings, now) | {
             "problem": problem.to_json(),
@@ -126,7 +129,11 @@ class Judge:
             "figures": supervised(problem, labels, predictions, older),
             "prediction_distribution": _spread(predicted(problem, predictions)),
         }
-        return _Found(len(labels), metrics, comparison, why_not, report, labels=labels)
+        classes = None
+        if problem.kind == "binary":
+            positive = int((labels > 0.5).sum())
+            classes = dict(zip(problem.classes, (len(labels) - positive, positive), strict=True))
+        return _Found(len(labels), metrics, comparison, why_not, report, labels=labels, classes=classes)
 
     def _without_target(
         self, run: RunItem, document: dict[str, Any], settings: ModelSettings, problem: Problem, folder: Path
