@@ -24,8 +24,9 @@ from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
 from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFound, Refused, Transient, UserError
-from sluicegate.ports import Change, PackageSpec, TrainingSpec, TransformSpec
+from sluicegate.ports import Change, PackageSpec, TransformSpec
 from sluicegate.ports_serving import AlarmSpec, Instances, Serverless, VariantSpec
+from tests.support.jobs import TRAINING
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/sluicegate-churn/3"
@@ -202,21 +203,7 @@ def sagemaker() -> Any:
 
 @pytest.mark.parametrize("spot", [False, True])
 def test_a_training_job_as_sagemaker_takes_it(sagemaker: Any, spot: bool) -> None:
-    image = "683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5"
-    spec = TrainingSpec(
-        name="sluicegate-churn-1f2e3d4c",
-        image=image,
-        hyperparameters={"num_round": "10"},
-        train_uri="s3://b/train/",
-        validation_uri="s3://b/validation/",
-        output_uri="s3://b/artifacts/churn",
-        instance_type="ml.m5.large",
-        instance_count=1,
-        volume_gb=30,
-        max_runtime_seconds=3600,
-        spot=spot,
-        tags={"sluicegate:model": "churn"},
-    )
+    spec = replace(TRAINING, spot=spot)
     with Stubber(sagemaker) as stub:  # it checks every parameter against SageMaker's model
         stub.add_response("create_training_job", {"TrainingJobArn": "arn:aws:sagemaker:us-east-1:1:training-job/a"})
         SageMakerJobs(sagemaker, ROLE).create_training_job(spec)

@@ -14,32 +14,19 @@ from botocore.stub import Stubber
 from sluicegate.adapters.jobs import SageMakerJobs
 from sluicegate.adapters.prices import PriceList
 from sluicegate.domain.errors import AlreadyExists, NotFound, Refused
-from sluicegate.ports import TrainingSpec, Trial, TuningSpec
+from sluicegate.ports import Trial, TuningSpec
+from tests.support.jobs import TRAINING
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 ARN = "arn:aws:sagemaker:us-east-1:123456789012"
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-TRIAL = TrainingSpec(
-    name="unused",
-    image="683313688378.dkr.ecr.us-east-1.amazonaws.com/sagemaker-xgboost:3.0-5",
-    hyperparameters={"num_round": "10"},
-    train_uri="s3://b/train/",
-    validation_uri="s3://b/validation/",
-    output_uri="s3://b/artifacts/churn",
-    instance_type="ml.m5.large",
-    instance_count=1,
-    volume_gb=30,
-    max_runtime_seconds=3600,
-    spot=True,
-    tags={"sluicegate:model": "churn"},
-)
 ETA = {"Name": "eta", "MinValue": "0.1", "MaxValue": "0.3", "ScalingType": "Auto"}
 
 
 def spec(**changed: Any) -> TuningSpec:
     fields: dict[str, Any] = {
         "name": "sluicegate-T1f2e3d4c-churn",
-        "trial": TRIAL,
+        "trial": TRAINING,
         "strategy": "Bayesian",
         "metric": "validation:auc",
         "direction": "Maximize",
@@ -87,7 +74,7 @@ def test_a_tuning_job_is_made_as_asked(sagemaker: Any) -> None:
     assert definition["AlgorithmSpecification"].keys() == {"TrainingImage", "TrainingInputMode"}
     assert "Environment" not in definition, "a built-in has none"
     stub.add_response("create_hyper_parameter_tuning_job", answer)
-    script = replace(TRIAL, environment={"SLUICEGATE_ENTRY_POINT": "train.py"})
+    script = replace(TRAINING, environment={"SLUICEGATE_ENTRY_POINT": "train.py"})
     SageMakerJobs(client, ROLE).create_tuning_job(spec(trial=script, definitions={"validation:auc": "auc=([0-9.]+)"}))
     definition = sent["TrainingJobDefinition"]
     (defined,) = definition["AlgorithmSpecification"]["MetricDefinitions"]

@@ -139,13 +139,19 @@ def test_a_window_of_days_moves_and_a_moved_window_is_another_data_set() -> None
     assert "1 upload of the last 30 days (1 older left out)" in moved["history"][0]["message"]
 
 
-def test_a_window_of_rows_takes_the_last_rows_of_the_file_at_its_edge() -> None:
+def beyond_its_window() -> Flow:
+    """440 rows in two files; the last 300 are learned from."""
     flow = Flow()
     flow.put("models/churn/model.yaml", b"retrain: {window: {rows: 300}}\n")
     flow.put("data/churn/a.csv", table(240))
     flow.play()
     flow.put("data/churn/b.csv", table(200, 2))
     flow.play()
+    return flow
+
+
+def test_a_window_of_rows_takes_the_last_rows_of_the_file_at_its_edge() -> None:
+    flow = beyond_its_window()
     run = last_run(flow)
     assert sum(run["rows"].values()) == 300
     assert run["window"] == {"rows": 300, "uploads_left_out": 0, "rows_left_out": 140}
@@ -180,12 +186,7 @@ def test_lineage_leads_both_ways_and_tells_what_was_withdrawn() -> None:
 
 
 def test_lineage_as_a_tree() -> None:
-    flow = Flow()
-    flow.put("models/churn/model.yaml", b"retrain: {window: {rows: 300}}\n")
-    flow.put("data/churn/a.csv", table(240))
-    flow.play()
-    flow.put("data/churn/b.csv", table(200, 2))
-    flow.play()
+    flow = beyond_its_window()
     catalog = Catalog(flow.registry)
     lines = version_tree(catalog.lineage("churn", 2))
     assert lines[0].startswith("churn version 2 (live)")
