@@ -7,6 +7,7 @@ checked here.
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -56,6 +57,18 @@ def refuse_malformed(backend: str, operation: str, request: Incoming) -> None:
     message = violations(params, shape)
     if message is not None:
         raise AwsError(_CODES[backend], message)
+    if "AssumeRolePolicyDocument" in params:
+        _refuse_no_policy(params["AssumeRolePolicyDocument"])
+
+
+def _refuse_no_policy(document: str) -> None:
+    """A role's trust, of which moto keeps any text. (What it says is not looked at: the region has one account.)"""
+    try:
+        read = json.loads(document)
+    except ValueError:
+        read = None
+    if not isinstance(read, dict):
+        raise AwsError("MalformedPolicyDocument", "This policy contains invalid Json")
 
 
 def _parsed(operation: Any, request: Incoming) -> Json:

@@ -16,12 +16,14 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlencode
 
+from local_region.front.errors import not_implemented
 from local_region.front.request import Incoming
 from local_region.front.s3_digests import refuse_altered
 from local_region.ports import AwsError
 
 _BUCKET = re.compile(r"(?!\d+\.\d+\.\d+\.\d+$)(?!xn--)(?!.*\.\.)[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _RANGE = re.compile(r"bytes=(\d+)-(\d+)")
+_SUSPENDED = re.compile(rb">\s*Suspended\s*<")
 _OBJECT = re.compile(rb"<(?:\w+:)?Object[\s>]")
 #: bytes of a key, of all metadata together, keys of a page and of a DeleteObjects
 _KEY_BYTES, _METADATA_BYTES, _PAGE, _DELETED = 1024, 2048, 1000, 1000
@@ -73,6 +75,11 @@ class S3Checks:
         plain = not set(query) - {"x-id"}
         if request.method == "PUT" and bucket and plain and not _BUCKET.fullmatch(bucket):
             raise AwsError("InvalidBucketName", "The specified bucket is not valid.")
+        known = self._backend.buckets.get(bucket)
+        keeps = request.method == "PUT" and "versioning" in query and known is not None and known.is_versioned
+        if keeps and _SUSPENDED.search(request.body(_XML_BYTES)):
+            # moto would drop all of a key's versions with the next write or deletion of it
+            raise not_implemented("s3", "PutBucketVersioning with the status Suspended for a bucket with versions")
         deleting = request.method == "POST" and "delete" in query
         if deleting and len(_OBJECT.findall(request.body(_XML_BYTES))) > _DELETED:
             raise _malformed()

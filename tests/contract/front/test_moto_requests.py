@@ -47,6 +47,12 @@ CASES: dict[str, tuple[str, Callable[[Any], Any], str, str]] = {
         "ValidationError",
         "Member must not be null",
     ),
+    "a role trusted by no JSON": (
+        "iam",
+        lambda c: c.create_role(RoleName="r", AssumeRolePolicyDocument="{"),
+        "MalformedPolicyDocument",
+        "This policy contains invalid Json",
+    ),
     "a message without a body": (
         "sqs",
         lambda c: c.send_message(QueueUrl="http://localhost/123456789012/q", MessageBody=""),

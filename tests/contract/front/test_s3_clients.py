@@ -179,6 +179,15 @@ def test_parts_go_together_in_order_and_come_back_one_by_one(s3: Any, bucket: st
     s3.abort_multipart_upload(**upload)
 
 
+def test_versions_are_not_given_up(s3: Any) -> None:
+    name = f"versions-{uuid.uuid4().hex[:12]}"
+    s3.create_bucket(Bucket=name)
+    for status in ("Suspended", "Enabled"):  # nothing is lost by the first: there are no versions yet
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": status})
+    suspended = {"Bucket": name, "VersioningConfiguration": {"Status": "Suspended"}}
+    assert refused(lambda: s3.put_bucket_versioning(**suspended)) == (501, "NotImplemented")
+
+
 def test_uploads_under_way_are_listed_by_pages(s3: Any, bucket: str) -> None:
     before = datetime.now(UTC) - timedelta(seconds=2)
     keys = ["u/a", "u/a", "u/b", "u/c+d/1", "u/c+d/2"]
