@@ -58,7 +58,7 @@ def deviations(response: Mapping[str, Any], operation: OperationModel) -> Iterat
     payload = shape.serialization.get("payload")
     if payload is not None:
         shape = shape.members[payload]
-        if not isinstance(shape, StructureShape) or getattr(shape, "is_eventstream", False):
+        if not isinstance(shape, StructureShape) or shape.serialization.get("eventstream"):
             return
     if protocol in {"json", "rest-json"}:
         yield from _json(json.loads(body or b"{}"), shape, "")
