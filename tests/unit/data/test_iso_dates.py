@@ -28,7 +28,8 @@ from sluicegate.domain.schema import Column, Problem, Schema
 from sluicegate.domain.settings import ModelSettings
 
 FORMATS = [
-    "%d/%m/%Y", "%m/%d/%Y %I:%M %p", "%d.%m.%y", "%Y%m%d", "%d/%m/%Y %H:%M:%S.%f%z", "%Y年%m月%d日 %H:%M",
+    "%d/%m/%Y", "%m/%d/%Y %I:%M %p", "%d.%m.%y", "%Y%m%d", "%d/%m/%Y %H:%M:%S.%f%z", "%d %b %Y",
+    "%b %d, %Y %H:%M", "%Y年%m月%d日 %H:%M",
     "epoch_seconds", "epoch_milliseconds",
 ]  # fmt: skip
 Read = Callable[..., UploadReading]
@@ -60,11 +61,12 @@ def column(reading: UploadReading, name: str) -> list[Any]:
 
 moments = st.datetimes(datetime(1000, 1, 1), datetime(9999, 12, 30), timezones=st.just(UTC))
 near = st.from_regex(r"[0-9]{1,2}[/.][0-9]{1,2}[/.][0-9]{2,4}( [0-9]{1,2}:[0-9]{2}( [AaPp]\.?M)?)?", fullmatch=True)
+named = st.from_regex(r"[0-9]{1,2} ([Jj]une?|SEPT|mar|May)\.? [0-9]{4}", fullmatch=True)
 numbers = st.integers(-(10**16), 10**16).map(str) | st.floats(-1e13, 1e13).map(repr)
 
 
 @settings(max_examples=60)
-@given(st.sampled_from(FORMATS), st.lists(moments, max_size=4), st.lists(near | numbers, max_size=12))
+@given(st.sampled_from(FORMATS), st.lists(moments, max_size=4), st.lists(near | named | numbers, max_size=12))
 def test_a_table_and_a_row_read_the_same(
     connection: duckdb.DuckDBPyConnection, text: str, given: list[datetime], others: list[str]
 ) -> None:

@@ -28,6 +28,12 @@ from sluicegate.domain.settings_reader import parse_settings
         ("%Y%m%d%H%M%S", "20251231235959", "2025-12-31T23:59:59"),
         ("%Y年%m月%d日", "2025年12月31日", "2025-12-31"),
         ("%d/%m/%Y %H:%M:%S.%f%z", "31/12/2025 23:59:59.5+02:00", "2025-12-31T23:59:59.5+02:00"),
+        ("%d %b %Y", "3 Nov 2026", "2026-11-3"),
+        ("%B %d, %Y %I:%M %p", "sept. 3, 2026 2:05 PM", "2026-09-3T14:05"),
+        ("%d%b%y", "1MAY26", "2026-05-1"),
+        ("%d-%b-%Y", "3-November-2026", "2026-11-3"),
+        ("%d %b %Y", "3 Novel 2026", "3 Novel 2026"),
+        ("%d %b %Y", "31 Feb 2026", "31 Feb 2026"),
         ("epoch_seconds", "1735689600", "2025-01-01T00:00:00.000"),
         ("epoch_seconds", "-1.5", "1969-12-31T23:59:59.000"),
         ("epoch_milliseconds", "1735689600123", "2025-01-01T00:00:00.123"),
@@ -49,7 +55,8 @@ def test_what_a_format_reads(text: str, value: str, iso: str) -> None:
     [
         ("", "no format of a date"),
         ("DD/MM/YYYY", "no format of a date; accepted are %Y %y"),
-        ("%d %b %Y", "%b is none of"),
+        ("%d %j %Y", "%j is none of"),
+        ("%d %b %m %Y", "the month is %m (a number), %b or %B"),
         ("%d/%m", "the year is %Y"),
         ("%Y-%m", "%d is missing"),
         ("%d/%d/%Y", "%d is there twice"),
@@ -70,8 +77,8 @@ def test_what_is_no_format(text: str, said: str) -> None:
 def test_settings_name_the_mistake() -> None:
     assert parse_settings('features: {dates: {when: "%d/%m/%Y"}}').features.declared("when") == "date"
     with pytest.raises(SettingsError) as caught:
-        parse_settings('features: {dates: {when: "%d %b"}, types: {at: number}}')
-    assert caught.value.detail.startswith('features.dates.when: given "%d %b": %b is none of %Y %y')
+        parse_settings('features: {dates: {when: "%d %j"}, types: {at: number}}')
+    assert caught.value.detail.startswith('features.dates.when: given "%d %j": %j is none of %Y %y')
     with pytest.raises(SettingsError, match=r"features: .*dates\.when: types says that it is a category"):
         parse_settings('features: {dates: {when: "%d/%m/%Y"}, types: {when: category}}')
 
@@ -79,6 +86,9 @@ def test_settings_name_the_mistake() -> None:
 @pytest.mark.parametrize(
     ("values", "formats"),
     [
+        (["3 Nov 2026", "28 Feb 2025"], ["%d %b %Y"]),
+        (["Nov 3, 2026", "February 28, 2025"], ["%b %d, %Y"]),
+        (["03-Nov-26 14:05"], ["%d-%b-%y %H:%M"]),
         (["31/12/2025", "01/02/2025"], ["%d/%m/%Y"]),
         (["12/31/2025 2:05 PM", "1/2/2025 12:00 AM"], ["%m/%d/%Y %I:%M %p"]),
         (["01/02/2025", "02/03/2025"], ["%d/%m/%Y", "%m/%d/%Y"]),

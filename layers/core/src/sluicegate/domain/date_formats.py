@@ -1,4 +1,4 @@
-"""Dates that are not written as ISO 8601: ``31/12/2025``, ``12/31/2025 2:05 PM``, ``20251231``, seconds since 1970.
+"""Dates that are not written as ISO 8601: ``31/12/2025``, ``12/31/2025 2:05 PM``, ``3 Nov 2026``, seconds since 1970.
 
 Which of them a column holds is declared (``features.dates`` in model.yaml), never guessed. A format is turned into
 patterns and what to write in their place, so that a value becomes the same moment as ISO 8601 for a row in Python and
@@ -6,6 +6,7 @@ for a table in DuckDB; ``domain.dates`` reads that. Directives are those of C's 
 
 ==========  ===============================================================================
 %d %m       day, month; one digit or two, two where no separator stands beside them
+%b %B       month by its English name, short or whole, in any case: Nov, Sept., november
 %Y %y       year of four digits; of two: 69 to 99 are 1969 to 1999, 00 to 68 are 2000 to 2068 (POSIX, ``strptime``)
 %H %M %S    hour from 0 to 23, minute, second
 %f          a fraction of a second, up to nine digits
@@ -33,13 +34,18 @@ EPOCHS = {"epoch_seconds": 1_000, "epoch_milliseconds": 1}  # milliseconds in a 
 EPOCH_BOUNDS = (-62_135_596_800_000, 253_402_300_799_999)
 EPOCH_PATTERN = r"([+-]?[0-9]{1,15})(?:\.[0-9]*)?"
 LONGEST = 60
-_ACCEPTED = "%Y %y %m %d %H %I %M %S %f %p %z, epoch_seconds and epoch_milliseconds"
+_ACCEPTED = "%Y %y %m %b %B %d %H %I %M %S %f %p %z, epoch_seconds and epoch_milliseconds"
 # an hour of 24 and an offset of a day are times to DuckDB and none to Python
 _ZONE = r"(Z|[+-](?:[01][0-9]|2[0-3])(?::?[0-5][0-9])?)"
 #: a pattern, and what is written for it: None for its own group
 _Choice = tuple[str, str | None]
+_NO_DIGITS = ("%p", "%z", "%b", "%B")
 _PM: list[_Choice] = [(f"0?{hour}" if hour < 10 else str(hour), str(hour % 12 + 12)) for hour in range(1, 13)]
 _AM: list[_Choice] = [("12", "00"), ("(0?[1-9]|1[01])", None)]
+_MONTHS: tuple[str, ...] = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _EXAMPLE = datetime(2026, 1, 31, 14, 5, 9)
 
 
@@ -111,9 +117,9 @@ def date_format(text: str) -> DateFormat:
 
     >>> date_format("%d.%m.%Y").rewrites
     (('([0-9]{1,2})\\\\.([0-9]{1,2})\\\\.([0-9]{4})', '\\\\3-\\\\2-\\\\1'),)
-    >>> date_format("%d %b %Y")
+    >>> date_format("%d %j %Y")
     Traceback (most recent call last):
-    ValueError: %b is none of %Y %y %m %d %H %I %M %S %f %p %z, epoch_seconds and epoch_milliseconds
+    ValueError: %j is none of %Y %y %m %b %B %d %H %I %M %S %f %p %z, epoch_seconds and epoch_milliseconds
     """
     if text in EPOCHS:
         return DateFormat(text, unit=EPOCHS[text])
@@ -148,9 +154,11 @@ def _check(directives: Sequence[str]) -> None:
     has = set(directives)
     if not has:
         raise ValueError(f'no format of a date; accepted are {_ACCEPTED}, such as "%d/%m/%Y"')
-    for wanted in ("%d", "%m"):
-        if wanted not in has:
+    for wanted, others in (("%d", {"%d"}), ("%m", {"%m", "%b", "%B"})):
+        if not has & others:
             raise ValueError(f"{wanted} is missing: a date has a day, a month and a year")
+    if len(has & {"%m", "%b", "%B"}) > 1:
+        raise ValueError("the month is %m (a number), %b or %B (a name), one of them")
     if len(has & {"%Y", "%y"}) != 1:
         raise ValueError("the year is %Y (of four digits) or %y (of two), one of them")
     if len(has & {"%H", "%I"}) > 1 or ("%I" in has) != ("%p" in has):
@@ -167,12 +175,15 @@ def _choices(pieces: Sequence[str], place: int) -> Iterator[_Choice]:
     """The patterns of a piece."""
     piece = pieces[place]
     beside = [pieces[at] for at in (place - 1, place + 1) if 0 <= at < len(pieces)]
-    width = "{2}" if any(other.startswith("%") and other not in ("%p", "%z") for other in beside) else "{1,2}"
+    width = "{2}" if any(other.startswith("%") and other not in _NO_DIGITS for other in beside) else "{1,2}"
     if piece == "%y":
         yield "(69|[7-9][0-9])", "19"
         yield "([0-5][0-9]|6[0-8])", "20"
     elif piece in ("%d", "%m"):
         yield f"([0-9]{width})", None
+    elif piece in ("%b", "%B"):
+        for number, name in enumerate(_MONTHS, start=1):
+            yield _named(name), f"{number:02d}"
     elif piece == "%H":
         yield f"({'[01][0-9]' if width == '{2}' else '[01]?[0-9]'}|2[0-3])", None
     elif piece == "%p":
@@ -180,6 +191,20 @@ def _choices(pieces: Sequence[str], place: int) -> Iterator[_Choice]:
     else:
         known = {"%Y": "([0-9]{4})", "%M": "([0-9]{2})", "%S": "([0-9]{2})", "%f": "([0-9]{1,9})", "%z": _ZONE}
         yield known.get(piece, re.escape(piece)), None
+
+
+def _named(month: str) -> str:
+    """A pattern of the month's name: its first three letters, with a point or the others.
+
+    >>> _named("May"), _named("June")
+    ('[Mm][Aa][Yy]\\\\.?', '[Jj][Uu][Nn](?:[Ee]|\\\\.)?')
+    """
+    letters = [f"[{letter.upper()}{letter.lower()}]" for letter in month]
+    short, rest = "".join(letters[:3]), "".join(letters[3:])
+    if not rest:
+        return rf"{short}\.?"
+    fourth = rf"|{letters[3]}\.?" if month == "September" else ""
+    return rf"{short}(?:{rest}|\.{fourth})?"
 
 
 def _rewrite(pieces: Sequence[str], chosen: Sequence[_Choice], half: str) -> tuple[str, str]:
@@ -192,7 +217,8 @@ def _rewrite(pieces: Sequence[str], chosen: Sequence[_Choice], half: str) -> tup
             group += 1
             own = f"\\{group}"
         written[piece] = f"{said}{own}" if piece == "%y" else said or own
-    iso = f"{written.get('%Y') or written.get('%y')}-{written['%m']}-{written['%d']}"
+    month = next(written[one] for one in ("%m", "%b", "%B") if one in written)
+    iso = f"{written.get('%Y') or written.get('%y')}-{month}-{written['%d']}"
     hour = written.get("%H") or written.get("%I")
     if hour:
         iso += f"T{hour}:{written['%M']}"
@@ -207,6 +233,7 @@ _TIMES = ("", " %H:%M", " %H:%M:%S", " %I:%M %p", " %I:%M:%S %p", "T%H:%M:%S")
 _CANDIDATES = (
     *(day.format(separator) + time for separator in "/.-" for day in _DAYS for time in _TIMES),
     *(f"%Y.%m.%d{time}" for time in _TIMES),
+    *(day + time for day in ("%d %b %Y", "%b %d, %Y", "%b %d %Y", "%d-%b-%Y", "%d-%b-%y") for time in _TIMES[:5]),
     "%Y%m%d",
     "%Y%m%d%H%M%S",
     "epoch_seconds",
@@ -215,7 +242,8 @@ _CANDIDATES = (
 #: what a value looks like that may be one of the candidates; numbers only where the years are likely
 LOOKS_LIKE = (
     r"[0-9]{1,4}[./-][0-9]{1,2}[./-][0-9]{1,4}([ T].*)?|(19|20)[0-9]{2}[01][0-9][0-3][0-9]([0-9]{6})?|"
-    r"1[0-9]{9}([0-9]{3})?"
+    r"1[0-9]{9}([0-9]{3})?|[0-9]{1,2}[ -][A-Za-z]{3,9}\.?[ -][0-9]{2,4}( .*)?|"
+    r"[A-Za-z]{3,9}\.? [0-9]{1,2},? [0-9]{4}( .*)?"
 )
 _TRIED = 20
 
