@@ -46,8 +46,8 @@ MOVES: dict[str, dict[str | None, tuple[str, ...]]] = {
         "pending_approval": ("approved", "rejected"),
         # an approved version that a newer decision overtakes is retired without having served
         "approved": ("deploying", "retired", "failed", "rejected"),
-        # a person may choose another version while this one still takes over
-        "deploying": ("live", "failed", "retired"),
+        # a person may choose another version, or say no to this one, while it still takes over
+        "deploying": ("live", "failed", "retired", "rejected"),
         "live": ("retired",),
         "rejected": (),
         # a person may bring them back, or forbid them for good

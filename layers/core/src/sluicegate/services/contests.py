@@ -40,6 +40,9 @@ class Contests:
         """A person's word: promote (the challenger in ``slot``), keep or stop. Raises ``CannotStart`` where there is
         nothing to decide, ``NotFound`` for an unknown model."""
         found = known(self._registry, model, self._registry.model(model).get("experiment"))
+        if found is not None and _said_before(found, kind, slot):
+            ring(self._bell, model, now)  # a first call may have ended before it
+            return found
         if found is None or found["status"] == "deciding":
             what = "has no experiment" if found is None else "has an experiment that is decided already"
             raise CannotStart("Nothing to decide", f"{model} {what}.")
@@ -93,6 +96,14 @@ def known(registry: RegistryReader, model: str, experiment: str | None) -> Exper
         return registry.experiment(model, experiment)
     except NotFound:
         return None
+
+
+def _said_before(found: ExperimentItem, kind: str, slot: str | None) -> bool:
+    """Whether a person decided just that, and it is being carried out."""
+    decision = found.get("decision")
+    if found["status"] != "deciding" or decision is None or decision["by"] == "experiment":
+        return False
+    return decision["kind"] == kind and slot in (None, decision["slot"])
 
 
 def _chosen(found: ExperimentItem, slot: str | None) -> tuple[str, int]:

@@ -13,7 +13,7 @@ from sluicegate.ports import Package, Packages, RolloutBell
 from sluicegate.services.experiment_steps import Steps
 from sluicegate.services.ledger import Ledger, Step, move_run, move_version, refusal
 from sluicegate.services.rollout import Rollout
-from sluicegate.services.wishes import moves, overtaken, wish
+from sluicegate.services.wishes import let_go, moves, overtaken, wish
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,10 @@ class Deploy:
         if version is None:
             return "ignored"
         if package.approval == "Rejected":
-            return self._rejected(model, package, now)
+            outcome = self._rejected(model, package, now)
+            if outcome == "rejected":
+                self._rollout.advance(model, now)  # one that was on its way in loses its share of the traffic at once
+            return outcome
         if version["status"] not in ("pending_approval", "approved", "deploying"):
             log.info("version %s of %s is %s: not deployed", package.version, model, version["status"])
             return "ignored"
@@ -94,24 +97,27 @@ class Deploy:
                 return None
             if (item.get("desired_at") or "") > decided:
                 newer = item.get("desired_version") or item.get("live_version") or 0
-                return Step(item["message"], changes=overtaken(self._registry, version, newer, now))
+                changes = overtaken(self._registry, version, newer, now)
+                return Step(item["message"], let_go(item, version), changes)
             fields, changes = wish(self._registry, item, version, decided, now, "Approved.")
             return Step(f"Version {package.version} is approved and will be deployed.", fields, changes)
 
         self._ledger.step(model, now, plan)
 
     def _rejected(self, model: str, package: Package, now: datetime) -> str:
-        """A person said no to a version that waits, or that served before. One that serves stays: the API tells why."""
+        """A person said no to a version that waits, is on its way in, or served before. One that serves stays: somebody
+        has to serve, and the API tells why."""
 
         def plan(item: ModelItem) -> Step | None:
             found = self._registry.version(model, package.version)
-            if found["status"] not in ("pending_approval", "approved", "retired", "failed"):
+            if found["status"] not in ("pending_approval", "approved", "deploying", "retired", "failed"):
                 log.info("version %s of %s is %s: not rejected", package.version, model, found["status"])
                 return None
             message = "Rejected in the model registry."
             run = self._registry.run(model, found["run"])
             fields: dict[str, Any] = {"active_run": None} if item.get("active_run") == found["run"] else {}
             if item.get("desired_version") == package.version:
+                # what SageMaker does already can't be called off: it arrives, and ``services.rollout`` takes it back
                 fields |= {"desired_version": item.get("live_version"), "settling": True}
             changes = moves(move_version(found, "rejected", now, message, reason=message))
             ended = "rejected" if found["status"] == "pending_approval" else "failed"

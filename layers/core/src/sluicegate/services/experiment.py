@@ -188,6 +188,8 @@ class Experiments:
             return _ended("stop", f"Version {other} takes the champion's place: somebody deployed it.", now)
         if item.get("sleep"):
             return _ended("stop", "The endpoint was put to sleep.", now)
+        if self._lanes.gone(found["model"]):
+            return _failed("The model's endpoint was deleted.", now)
         for lane in found["lanes"][1:]:
             version = self._registry.version(found["model"], lane["version"])
             if version["status"] != "approved":

@@ -280,7 +280,8 @@ class Steps:
         for lane in found["lanes"][1:]:
             if decision["kind"] != "promote" or lane["version"] != decision["version"]:
                 changes += self._lost(item, lane["version"], reason, error, now)
-        fields = {**self._alone(item, found)}
+        # what the lanes left behind is tidied up by the rollouts, as after every deployment
+        fields = {**self._alone(item, found), "settling": True}
         if item.get("experiment") == found["experiment"]:
             fields["experiment"] = None
         return Step(reason, fields, changes)

@@ -22,6 +22,7 @@ from sluicegate.ports import Change, Metrics, Registry, Storage
 from sluicegate.ports_serving import Alarms, AlarmSpec, Endpoints, EndpointState, Instances
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import tags
+from sluicegate.services.orders import Overtaken
 from sluicegate.services.prediction_shift import THRESHOLDS, PredictionShift, Shift
 from sluicegate.services.reading import reading
 from sluicegate.services.routing import variant_of
@@ -92,17 +93,13 @@ class Guards:
         try:
             return self._endpoints.config_variant(config) == wanted
         except NotFound:
-            self._registry.commit(
-                [
-                    Change(
-                        "version",
-                        version["model"],
-                        version["version"],
-                        set={"variant": wanted},
-                        status_in=("approved",),
-                    )
-                ]
+            change = Change(
+                *("version", version["model"], version["version"]), set={"variant": wanted}, status_in=("approved",)
             )
+            try:
+                self._registry.commit([change])
+            except Conflict:
+                raise Overtaken from None
             return True
 
     # watching

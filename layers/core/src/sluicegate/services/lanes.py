@@ -71,6 +71,10 @@ class Lanes:
         if busy:
             raise Transient(f"can't be deleted now: {', '.join(busy)}")
 
+    def gone(self, model: str) -> bool:
+        """Whether the model's own endpoint is not there: where a version is live and awake, somebody deleted it."""
+        return state_of(self._endpoints, names.endpoint(self._prefix, model)) is None
+
     def _versions(self, model: str, cause: str) -> list[int]:
         rollout = self._registry.model(model).get("rollout")
         if rollout is not None and rollout["id"] == cause:

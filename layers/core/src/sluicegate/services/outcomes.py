@@ -113,7 +113,8 @@ class Outcomes:
                 move_run(self._registry.run(model, version["run"]), "failed", now, reason, error=error, claim=None),
             ]
             fields |= released(item, version["run"])
-            message = f"Version {number} could not be deployed: {reason}"
+            refused = version["status"] == "rejected"  # on its way in: that was told
+            message = item.get("message") or "" if refused else f"Version {number} could not be deployed: {reason}"
             return Step(message, fields, [change for change in changes if change is not None], "failed")
 
         self._ledger.step(model, now, plan)

@@ -22,6 +22,7 @@ from sluicegate.services.guards import Guards
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import AGAIN, Ledger, Step, move_run, move_version
 from sluicegate.services.routing import CHAMPION, variant_of
+from sluicegate.services.wishes import let_go
 
 log = logging.getLogger(__name__)
 
@@ -216,9 +217,7 @@ class Ramp:
                 move_version(version, "retired", now, message),
                 move_run(run, "failed", now, message, error=error, claim=None),
             ]
-            fields = self._over(rollout, now)
-            if current.get("active_run") == version["run"]:
-                fields["active_run"] = None
+            fields = self._over(rollout, now) | let_go(current, version)
             return Step(current.get("message") or "", fields, [change for change in changes if change is not None])
 
         self._ledger.step(model, now, plan)

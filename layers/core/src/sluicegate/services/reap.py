@@ -1,4 +1,4 @@
-"""Endpoints that nobody calls are put to sleep (``idle_shutdown`` in model.yaml).
+"""Endpoints that nobody calls are put to sleep (``idle_shutdown`` in model.yaml). Those that are gone are told of.
 
 Looks at the application's own endpoints alone: by name, by tag, and by the endpoint config that it gave them.
 """
@@ -15,7 +15,7 @@ from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.domain.settings_sleep import kept_awake
 from sluicegate.domain.sleep import why_awake
 from sluicegate.ports import RolloutBell
-from sluicegate.ports_serving import Calls, Endpoints
+from sluicegate.ports_serving import Calls, Endpoints, EndpointState
 from sluicegate.services.costs import Costs
 from sluicegate.services.endpoint_states import state_of
 from sluicegate.services.ledger import Ledger
@@ -53,11 +53,18 @@ class Reap:
 
     def _one(self, item: ModelItem, now: datetime) -> bool:
         model = item["model"]
+        if why_awake(item) is not None:
+            return False
+        state = state_of(self._endpoints, names.endpoint(self._prefix, model))
+        if state is None:
+            log.warning("endpoint %s is gone: somebody deleted it", names.endpoint(self._prefix, model))
+            ring(self._bell, model, now)  # SageMaker may tell nobody of that; the rollouts look again before they act
+            return False
         settings = parse_settings(item.get("settings") or "")
-        if settings.idle_shutdown is None or kept_awake(settings.keep_awake, now) or why_awake(item) is not None:
+        if settings.idle_shutdown is None or kept_awake(settings.keep_awake, now):
             return False
         since = now - timedelta(seconds=duration_seconds(settings.idle_shutdown)) - LATE
-        if not self._is_idle(item, since, now):
+        if not self._is_idle(item, state, since, now):
             return False
         why = f"nobody has called it for {settings.idle_shutdown}."
         expect = {"live_version": item["live_version"], "awake_since": item.get("awake_since")}
@@ -68,15 +75,12 @@ class Reap:
             ring(self._bell, model, now)
         return done
 
-    def _is_idle(self, item: ModelItem, since: datetime, now: datetime) -> bool:
+    def _is_idle(self, item: ModelItem, state: EndpointState, since: datetime, now: datetime) -> bool:
         """Whether the live version's endpoint is ours, serves since before ``since``, and was not called after it."""
         model, live = item["model"], item["live_version"]
         serving = item.get("live")
         begun = [serving["since"] if serving else None, item.get("awake_since")]
         if live is None or any(text is not None and moment(text) > since for text in begun):
-            return False
-        state = state_of(self._endpoints, names.endpoint(self._prefix, model))
-        if state is None:
             return False
         ours = names.config_version(self._prefix, model, state.config) == live
         if not state.free or not ours or state.created is None or state.created > since:

@@ -18,6 +18,7 @@ from typing import Any
 from sluicegate.domain import names
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
 from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, stamp
+from sluicegate.domain.sleep import why_awake
 from sluicegate.ports import Change, Jobs, Metrics, Storage
 from sluicegate.ports_serving import Alarms, BlueGreen, Endpoints, EndpointState, Scaling
 from sluicegate.services.blueprint import Blueprint
@@ -31,6 +32,7 @@ from sluicegate.services.outcomes import Outcomes, released, settled
 from sluicegate.services.ramp import SWITCH, Ramp
 from sluicegate.services.routing import RoutingTable, variant_of
 from sluicegate.services.scaling import Scaler
+from sluicegate.services.sleeping import put_to_sleep, table_price
 from sluicegate.services.slumber import Slumber, Unwakeable
 from sluicegate.services.variants import serves
 
@@ -58,7 +60,7 @@ class Rollout:
         self._registry = ledger.registry
         self._storage = storage
         self._endpoints = endpoints
-        self._prefix = prefix
+        self._prefix, self._region = prefix, region
         self._blueprint = Blueprint(ledger.registry, storage, endpoints, jobs, prefix, region)
         self.lanes = Lanes(ledger.registry, endpoints, self._blueprint, prefix)
         self._guards = Guards(ledger.registry, storage, endpoints, alarms, metrics, self._blueprint, prefix)
@@ -83,7 +85,7 @@ class Rollout:
 
     def _advance(self, model: str, now: datetime, recover: bool) -> str:
         ramp = self._ramp.advance(model, now)
-        item = self._registry.model(model)  # before the endpoint is looked at, see above
+        item = seen = self._registry.model(model)  # before the endpoint is looked at, see above
         state = self._endpoint(model)
         if item.get("sleep") is not None:
             self._scaler.stop(item, now)  # the endpoint goes; it scales again when it is awake
@@ -99,7 +101,7 @@ class Rollout:
         item = self._registry.model(model)
         desired = item.get("desired_version")
         if desired is None or desired == item.get("live_version"):
-            return self._restore(item, state) or settled
+            return self._restore(item, state) or self._doze(seen, item, state, now) or settled
         version = self._registry.version(model, desired)
         try:
             if ramp == SWITCH:
@@ -156,9 +158,19 @@ class Rollout:
             return "nothing"
         try:
             self._endpoints.update(state.name, names.endpoint_config(self._prefix, model, live))
-        except Conflict as error:
-            log.info("endpoint %s is busy: %s", state.name, error)
+        except (Conflict, NotFound) as error:
+            log.info("endpoint %s is busy, or gone since it was looked at: %s", state.name, error)
         return "busy"
+
+    def _doze(self, seen: ModelItem, item: ModelItem, state: EndpointState | None, now: datetime) -> str | None:
+        """An endpoint that somebody deleted by hand sleeps: it costs nothing, the API says so, and a prediction wakes
+        it (decision 58). ``seen`` was read before the endpoint was looked for."""
+        if state is not None or why_awake(item) is not None:
+            return None
+        if item.get("revision") == seen.get("revision"):
+            who, why, expect = "SageMaker", "somebody deleted it in SageMaker.", {"revision": seen.get("revision")}
+            put_to_sleep(self._ledger, item["model"], now, who, why, table_price(self._region), expect)
+        raise Overtaken  # it sleeps now, or it changed since
 
     def undeployable(self, model: str, number: int, now: datetime, error: ErrorItem) -> None:
         """SageMaker would refuse it again: the version that serves goes on."""
@@ -211,9 +223,9 @@ class Rollout:
             else:
                 self._scaler.stop(item, now, keep=variant_of(version))
                 self._endpoints.update(name, config, self._watched(item, version, config, way, now))
-        except (AlreadyExists, Conflict) as error:
-            log.info("endpoint %s is busy: %s", name, error)
-            return "busy"  # it sends an event when it is free
+        except (AlreadyExists, Conflict, NotFound) as error:
+            log.info("endpoint %s is busy, or gone since it was looked at: %s", name, error)
+            return "busy"  # it sends an event when it is free, and the next minute looks again
         self._mark_deploying(model, number, now)
         return "deploying"
 

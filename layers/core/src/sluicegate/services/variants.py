@@ -103,7 +103,7 @@ class Variants:
         self._blueprint.make(config, model, variants)
         try:
             self._endpoints.update(state.name, config, keep=True)
-        except Conflict as error:
+        except (Conflict, NotFound) as error:
             log.info("endpoint %s is busy: %s", state.name, error)
             return "busy"
         return "ordered"
@@ -128,7 +128,10 @@ class Variants:
             own = variant_of(self._registry.version(model, lane["version"]))
             wanted[own if champion else names.lane_variant(lane["version"])] = shares.get(lane["slot"], 0.0)
         if any(abs(state.weights.get(name, 0.0) - weight) > _SAME for name, weight in wanted.items()):
-            self._endpoints.weigh(state.name, wanted)
+            try:
+                self._endpoints.weigh(state.name, wanted)
+            except NotFound:
+                log.info("endpoint %s was deleted since it was looked at", state.name)
 
     def drop(self, item: ModelItem, found: ExperimentItem, now: datetime) -> None:
         """The endpoint has one variant again, and the experiment's config is gone. Raises ``Transient`` while it is not
@@ -143,7 +146,7 @@ class Variants:
             self._scaler.stop(item, now, keep=variant_of(self._registry.version(model, live)))
             try:
                 self._endpoints.update(state.name, names.endpoint_config(self._prefix, model, live), keep=True)
-            except Conflict as error:
+            except (Conflict, NotFound) as error:
                 raise Transient(f"endpoint {state.name} is busy: {error}") from error
             raise Transient(f"endpoint {state.name} goes back to one variant")
         try:

@@ -23,6 +23,7 @@ def wish(
     """
     number = version["version"]
     changes: list[Change] = []
+    fields: dict[str, Any] = {"desired_version": number, "desired_at": decided}
     if version["status"] in ("pending_approval", "retired", "failed"):
         changes += moves(move_version(version, "approved", now, message, released=None))
     if version["status"] == "pending_approval":
@@ -32,7 +33,15 @@ def wish(
         older = registry.version(item["model"], wanted)
         if older["status"] == "approved":
             changes += overtaken(registry, older, number, now)
-    return {"desired_version": number, "desired_at": decided}, changes
+            fields |= let_go(item, older)
+    return fields, changes
+
+
+def let_go(item: ModelItem, version: VersionItem) -> dict[str, Any]:
+    """The model's attributes when ``version`` is overtaken: its run holds up no other, and ``services.rollout`` sees to
+    it that the next one is looked for."""
+    held = {"active_run": None} if item.get("active_run") == version["run"] else {}
+    return held | {"settling": True}
 
 
 def overtaken(registry: RegistryReader, version: VersionItem, newer: int, now: datetime) -> list[Change]:
