@@ -8,9 +8,10 @@ from functools import cache
 
 from sluicegate.services.experiment_terms import CannotStart
 from sluicegate.services.steer import NotPossible
+from tests.support.contest import MODEL
 from tests.support.fakes import World
 from tests.support.flow import table
-from tests.support.life import MODEL, Act, Happening, Life, Told
+from tests.support.life import Act, Happening, Life, Told
 
 YAML = f"models/{MODEL}/model.yaml"
 CANARY = b"deployment: {strategy: canary, percent: 10, bake: 10m}\n"
