@@ -58,13 +58,13 @@ def test_the_undisturbed_lives(life: str) -> None:
 @pytest.mark.parametrize(("life", "act"), ACTS)
 def test_broken_off_after_an_effect_and_delivered_again(life: str, act: str) -> None:
     every = [(moment, effect) for moment in moments(life, act) for effect in range(1, len(moment.effects) + 1)]
-    for number, (moment, effect) in enumerate(some(every, act, 12, 4)):
+    for number, (moment, effect) in enumerate(some(every, act, 20, 5)):
         same(broken_off(moment, effect, behind=bool(number % 2)), moment, life)
 
 
 @pytest.mark.parametrize(("life", "act"), ACTS)
 def test_delivered_three_times_and_when_all_is_over(life: str, act: str) -> None:
-    for moment in some(moments(life, act), act, 6, 4):
+    for moment in some(moments(life, act), act, 8, 5):
         same(repeated(moment), moment, life)
 
 
@@ -91,7 +91,7 @@ def test_two_deliveries_at_once(life: str, act: str) -> None:
         for call in range(1, moment.calls + 1)
         for other in others(moment)
     ]
-    for moment, call, other in some(every, act, 199, 59):
+    for moment, call, other in some(every, act, 299, 89):
         same(interrupted(moment, call, other), moment, life)
 
 
@@ -104,7 +104,7 @@ def test_whatever_happens_meanwhile_it_comes_to_rest_and_nothing_is_left(life: s
         for call in range(1, moment.calls + 1)
         for name in HAPPENINGS
     ]
-    for moment, call, name in some(every, act, 1499, 499):
+    for moment, call, name in some(every, act, 1999, 699):
         world = interrupted(moment, call, HAPPENINGS[name], lambda one: one.rests or shared(one))
         world.pending.append(("person", "decides", ("stop",)))  # if an experiment has come so far
         assert wrong(world) == [], f"{name} before call {call} of {moment.delivery}"
