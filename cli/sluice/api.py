@@ -22,7 +22,9 @@ class ApiError(CliError):
         detail = str(problem.get("detail") or "")
         lines = [f"{title} ({status}): {detail}" if detail else f"{title} ({status})"]
         for item in problem.get("errors") or []:
-            where = ", ".join(f"{name} {item[name]}" for name in ("record", "field") if item.get(name) is not None)
+            where = ", ".join(
+                f"{name} {item[name]}" for name in ("record", "field") if item.get(name) not in (None, "")
+            )
             lines.append(f"  {where}: {item.get('message', '')}" if where else f"  {item.get('message', '')}")
         super().__init__("\n".join(lines), str(problem.get("remedy") or ""))
 

@@ -48,6 +48,10 @@ class Outcome:
     version: int | None = None
 
 
+#: an upload is noticed within a second or two
+_PATIENCE_SECONDS = 5.0
+
+
 @dataclass
 class Story:
     """State of one watching."""
@@ -64,6 +68,23 @@ class Story:
     _trials_told: int = 0
     _cost_told: str = ""
     _way: Way = field(default_factory=Way)
+    _hinted: bool = False
+
+    def hint(self, seconds: float) -> list[Line]:
+        """What to say, once, when nothing has come within ``seconds``: the name may be mistyped."""
+        if self._hinted or not self._waits_for_file or seconds < _PATIENCE_SECONDS:
+            return []
+        self._hinted = True
+        return [
+            Line(
+                "note",
+                f"No file under data/{self.model}/ was noticed; still {self.status}. `sluice models` lists the models.",
+            )
+        ]
+
+    @property
+    def _waits_for_file(self) -> bool:
+        return self.status == f"waiting for a file under data/{self.model}/"
 
     def observe(self, now: Snapshot) -> list[Line]:
         """The lines that are new. Sets ``outcome`` when it is over, and ``status`` to what goes on."""

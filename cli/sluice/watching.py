@@ -80,7 +80,7 @@ def watch(target: Target, model: str, timeout: float) -> Outcome:
     api = Api(target.api_url, target.api_key, direct=target.is_local)
     progress = TrainingProgress(target)
     story, files = Story(model), BatchStory()
-    deadline = time.monotonic() + timeout
+    began = time.monotonic()
     with output.working(f"looking at {model}") as say:
         while True:
             for line in story.observe(snapshot(api, model, progress)):
@@ -89,12 +89,15 @@ def watch(target: Target, model: str, timeout: float) -> Outcome:
                 output.mark(line.mark, line.text)
             if story.outcome is not None:
                 break
-            if time.monotonic() >= deadline:
+            seconds = time.monotonic() - began
+            for line in story.hint(seconds):
+                output.mark(line.mark, line.text)
+            if seconds >= timeout:
                 raise CliError(
                     f"{model} is not live after {timeout:.0f} s; it is {story.status}.",
                     f"Watch on with `sluice watch {model}`; `sluice logs` shows what the functions say.",
                 )
-            say(f"{story.status}  ({time.monotonic() - deadline + timeout:.0f} s)")
+            say(f"{story.status}  ({seconds:.0f} s)")
             time.sleep(0.3 if target.is_local else 5.0)
     if story.search and story.search.get("trials"):
         output.plain("")

@@ -206,3 +206,15 @@ def test_a_preparation_in_a_processing_job_is_told_with_what_it_costs_and_then_t
     lines = texts(story, Snapshot(detail, [upload()], [training]))
     assert lines[0] == "data set ready"
     assert lines[-1] == "estimated at $0.7000, at most $1.40 (AWS's price list)"
+
+
+def test_who_waits_for_a_file_in_vain_is_told_once() -> None:
+    story = Story("churn")
+    story.observe(Snapshot(None))
+    assert story.hint(1.0) == []
+    (line,) = story.hint(6.0)
+    assert "No file under data/churn/ was noticed" in line.text
+    assert story.hint(60.0) == []
+    come = Story("churn")
+    come.observe(Snapshot(None, uploads=[upload("received", key="data/churn/a.csv")]))
+    assert come.hint(60.0) == []
