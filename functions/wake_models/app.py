@@ -1,4 +1,4 @@
-"""Asks for a run of each model whose schedule (retrain.schedule) has come."""
+"""Asks for a run of each model whose schedule (retrain.schedule) has come; tells again of jobs whose end was lost."""
 
 from __future__ import annotations
 
@@ -13,7 +13,11 @@ logger = Logger()
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, list[str]]:
-    woken = bootstrap.wake().look(bus_event(event).at)
+    now = bus_event(event).at
+    woken = bootstrap.wake().look(now)
     if woken:
         logger.info("schedules have come", extra={"models": woken})
-    return {"woken": woken}
+    told = bootstrap.lost_ends().look(now)
+    if told:
+        logger.info("the ends of jobs were told again", extra={"jobs": told})
+    return {"woken": woken, "told": told}

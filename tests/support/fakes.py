@@ -599,6 +599,10 @@ class FakeBell:
         self.world.say("bell", model)
         self.world.effect(f"ring {model}")
 
+    def ended(self, kind: str, job: str, status: str, now: datetime) -> None:
+        self.world.say("transform" if kind == "batch" else kind, job)
+        self.world.effect(f"tell {kind} {job} {status}")
+
 
 class FakeWorkspace:
     memory_limit_mb = 512

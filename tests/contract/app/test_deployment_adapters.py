@@ -193,6 +193,12 @@ def test_the_bell_is_an_event_of_the_models_time() -> None:
     assert (events.entry["Source"], events.entry["DetailType"]) == ("sluicegate", "Rollout Asked")
     assert json.loads(events.entry["Detail"]) == {"prefix": "sluicegate", "model": "churn"}
     assert events.entry["Time"] == NOW
+    EventBridgeBell(events, "sluicegate").ended("tuning", "sluicegate-T1", "Completed", NOW)
+    assert events.entry["DetailType"] == "SageMaker HyperParameter Tuning Job State Change"
+    assert json.loads(events.entry["Detail"]) == {
+        "HyperParameterTuningJobName": "sluicegate-T1",
+        "HyperParameterTuningJobStatus": "Completed",
+    }
     events.failed = 1
     with pytest.raises(Transient, match="full"):
         EventBridgeBell(events, "sluicegate").ring("churn", NOW)

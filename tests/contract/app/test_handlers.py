@@ -123,7 +123,7 @@ def test_a_schedule_that_has_come_asks_for_a_run(account: str) -> None:
     kept = {"settings": "retrain: {schedule: rate(1 day)}", "scheduled_for": "2026-01-02T03:04:05.000Z", "revision": 1}
     line = {"model": "churn", "state": "live", "message": "", "updated_at": "2026-01-01T00:00:00.000Z"}
     bootstrap.registry().commit([Change("model", "churn", "", set=kept | line)])
-    assert handler("wake_models")(sample("wake_models"), None) == {"woken": ["churn"]}
+    assert handler("wake_models")(sample("wake_models"), None) == {"woken": ["churn"], "told": []}
     assert bootstrap.registry().model("churn")["scheduled_for"] == "2026-01-03T03:04:05.000Z"
     (found,) = boto3.client("sqs").receive_message(QueueUrl=account, MaxNumberOfMessages=10)["Messages"]
     assert json.loads(found["Body"])["cause"] == "schedule:2026-01-02T03:04:05.000Z"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,8 @@ import pytest
 from moto.events.models import EventPattern
 
 from sluice.packaging import read_template
+from sluicegate.adapters.bell import EventBridgeBell
+from sluicegate.ports import JobKind
 
 ROOT = Path(__file__).resolve().parents[3]
 TEMPLATE = read_template(ROOT / "template.yaml")
@@ -92,18 +95,19 @@ def test_the_rules_may_leave_their_failures_whatever_the_stack_is_called() -> No
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": wanted}}
 
 
+def _filled(value: Any) -> Any:
+    if isinstance(value, dict):
+        known = {"Ref": {"DataBucket": "sluicegate-data", "NamePrefix": "sluicegate"}, "Fn::Sub": SUBSTITUTED}
+        for intrinsic, values in known.items():
+            if intrinsic in value:
+                return values[value[intrinsic]]
+        return {key: _filled(item) for key, item in value.items()}
+    return [_filled(item) for item in value] if isinstance(value, list) else value
+
+
 @pytest.mark.parametrize(("name", "rule"), RULES, ids=[name for name, _ in RULES])
 def test_a_sample_event_passes_its_rule_and_no_other(name: str, rule: dict[str, Any]) -> None:
-    def filled(value: Any) -> Any:
-        if isinstance(value, dict):
-            known = {"Ref": {"DataBucket": "sluicegate-data", "NamePrefix": "sluicegate"}, "Fn::Sub": SUBSTITUTED}
-            for intrinsic, values in known.items():
-                if intrinsic in value:
-                    return values[value[intrinsic]]
-            return {key: filled(item) for key, item in value.items()}
-        return [filled(item) for item in value] if isinstance(value, list) else value
-
-    pattern = EventPattern.load(json.dumps(filled(rule["Pattern"])))
+    pattern = EventPattern.load(json.dumps(_filled(rule["Pattern"])))
     for other, _ in RULES:
         folder = Path(FUNCTIONS[other]["CodeUri"]).name
         # a function with several rules has a sample for each
@@ -112,6 +116,37 @@ def test_a_sample_event_passes_its_rule_and_no_other(name: str, rule: dict[str, 
         # a decision about versions is one for rollouts and for experiments: the same ring wakes both
         mine = other == name or any(found["Pattern"] == rule["Pattern"] for one, found in RULES if one == other)
         assert passed is mine, f"the samples of {folder} and the rule of {name}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "job", "function"),
+    [
+        ("processing", "sluicegate-churn-1f2e3d4c-p", "FinishPreparationFunction"),
+        ("training", "sluicegate-churn-1f2e3d4c", "EvaluateModelFunction"),
+        ("tuning", "sluicegate-T1f2e3d4c-churn", "FollowTuningFunction"),
+        ("transform", "sluicegate-churn-1f2e3d4c", "RegisterModelFunction"),
+        ("batch", "sluicegate-churn-1f2e3d4ca-b", "FinishBatchFunction"),
+    ],
+)
+def test_an_end_that_is_told_again_wakes_whom_sagemakers_event_would_have_woken(
+    kind: JobKind, job: str, function: str
+) -> None:
+    class Events:
+        def put_events(self, Entries: list[dict[str, Any]]) -> dict[str, Any]:
+            self.entry = Entries[0]
+            return {}
+
+    events = Events()
+    EventBridgeBell(events, "sluicegate").ended(kind, job, "Stopped", datetime(2026, 1, 2, tzinfo=UTC))
+    told: Any = {
+        "source": events.entry["Source"],
+        "detail-type": events.entry["DetailType"],
+        "detail": json.loads(events.entry["Detail"]),
+    }
+    woken = {
+        name for name, rule in RULES if EventPattern.load(json.dumps(_filled(rule["Pattern"]))).matches_event(told)
+    }
+    assert woken == {function}
 
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))

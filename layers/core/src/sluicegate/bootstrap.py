@@ -49,6 +49,7 @@ from sluicegate.services.follow import Follow
 from sluicegate.services.ingest import Ingest
 from sluicegate.services.lanes import Lanes
 from sluicegate.services.ledger import Ledger
+from sluicegate.services.lost_ends import LostEnds
 from sluicegate.services.preparation import Preparation
 from sluicegate.services.processing import Processing
 from sluicegate.services.reap import Reap
@@ -148,6 +149,12 @@ def ingest() -> Ingest:
 @cache
 def wake() -> Wake:
     return Wake(ledger())
+
+
+@cache
+def lost_ends() -> LostEnds:
+    sagemaker = client("sagemaker")
+    return LostEnds(ledger(), SageMakerJobs(sagemaker, ""), SageMakerProcessing(sagemaker, ""), bell())
 
 
 @cache

@@ -339,6 +339,16 @@ class RolloutBell(Protocol):
     def ring(self, model: str, now: datetime) -> None: ...
 
 
+#: of a run, and the transform job of a batch
+JobKind = Literal["processing", "training", "tuning", "transform", "batch"]
+
+
+class JobBell(Protocol):
+    """Tells again that a job has ended (``status``), as SageMaker tells it."""
+
+    def ended(self, kind: JobKind, job: str, status: str, now: datetime) -> None: ...
+
+
 class Workspace(Protocol):
     """A folder on disk for one piece of work, empty at the start and gone at the end."""
 
