@@ -429,3 +429,21 @@ def test_no_name_of_a_tuning_job_is_taken_for_a_runs(model: str) -> None:
     assert (
         names.tuning_of_trial("sluicegate", names.training_job("sluicegate", f"{model[:30]}-001", "0a1b2c3d")) is None
     )
+
+
+def test_what_was_trained_is_noted_before_its_evaluation_can_end() -> None:
+    """A transform job may be over before the function that made it writes again; the version must not name another's
+    artifact then."""
+    flow = tuned()
+    create, noted = flow.jobs.create_transform_job, list[Any]()
+
+    def created(spec: TransformSpec) -> None:
+        noted.append((run_of(flow)["status"], run_of(flow)["training_job"], run_of(flow)["transform_jobs"]))
+        create(spec)
+
+    flow.jobs.create_transform_job = created  # type: ignore[method-assign]
+    flow.play()
+    (search,) = flow.jobs.tunings.values()
+    assert noted == [
+        ("evaluating", search.trials[1].name, [flow.jobs.transforms[name].name for name in flow.jobs.transforms])
+    ]

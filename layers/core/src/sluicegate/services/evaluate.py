@@ -97,11 +97,6 @@ class Evaluate:
         for spec in transforms[1:]:
             # a champion that was retired meanwhile, or tidied up by hand, has no SageMaker Model; its artifact stays
             self._make_model(before, spec.model_name, trained_by(before, self._prefix), learned)
-        for spec in transforms:
-            try:
-                self._jobs.create_transform_job(spec)
-            except AlreadyExists:
-                log.info("transform job %s is there already", spec.name)
         jobs = [spec.name for spec in transforms]
 
         def plan(_: ModelItem) -> Step | None:
@@ -118,7 +113,14 @@ class Evaluate:
             )
             return None if moved is None else Step(f"Evaluating run {run['run']}.", changes=[moved])
 
+        # Noted first: a transform job may end before we would come to it, and whoever goes on then has to know what
+        # was trained.
         self._ledger.step(model, now, plan)
+        for spec in transforms:
+            try:
+                self._jobs.create_transform_job(spec)
+            except AlreadyExists:
+                log.info("transform job %s is there already", spec.name)
 
     def _make_model(self, run: RunItem, name: str, job: str, algorithm: Algorithm) -> None:
         serving_model.make(self._jobs, self._storage, self._region, self._prefix, run, name, job, algorithm)
