@@ -10,7 +10,7 @@ import pytest
 
 from sluicegate.domain import names, source
 from sluicegate.domain.tunables import Objective
-from sluicegate.ports import Trial, TuningJob
+from sluicegate.ports import TransformSpec, Trial, TuningJob
 from sluicegate.services.follow import best_of
 from tests.support.fakes import FakePrices
 from tests.support.flow import Flow, table
