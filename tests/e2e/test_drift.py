@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import Random
 from typing import Any
 
@@ -31,7 +31,7 @@ def test_what_customers_send_has_moved_away_from_training(application: Applicati
     assert len(answered) == 600
     eventually(lambda: application.keys(f"prediction-log/{MODEL}/"), 30, "the prediction log is in the bucket")
     # now is the event's time: the look of tomorrow, some minutes after midnight
-    tomorrow = (datetime.now(UTC) + timedelta(days=1)).replace(hour=0, minute=11, second=0, microsecond=0)
+    tomorrow = (application.now() + timedelta(days=1)).replace(hour=0, minute=11, second=0, microsecond=0)
     aws = application.client("lambda")
     names = [item["FunctionName"] for item in aws.list_functions()["Functions"]]
     [name] = [item for item in names if "WatchDrift" in item]

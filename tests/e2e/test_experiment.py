@@ -11,7 +11,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -47,7 +47,7 @@ def table(rows: int, seed: int) -> str:
 
 def judge(app: Application, later: timedelta) -> Any:
     """The schedule comes, so much later: now is the event's time, and customers need not wait for the clock."""
-    at = (datetime.now(UTC) + later).isoformat(timespec="seconds").replace("+00:00", "Z")
+    at = (app.now() + later).isoformat(timespec="seconds").replace("+00:00", "Z")
     event = {"id": "later", "time": at, "detail-type": "Scheduled Event", "detail": {}}
     stack = {"StackName": app.target.stack_name, "LogicalResourceId": "JudgeExperimentFunction"}
     found = app.client("cloudformation").describe_stack_resource(**stack)["StackResourceDetail"]
