@@ -23,6 +23,7 @@ from sluicegate.domain.lifecycle import is_terminal
 from sluicegate.domain.sleep_items import waits_for_waking
 from sluicegate.services.costs import Costs
 from sluicegate.services.experiment_terms import CannotStart
+from sluicegate.services.lost_ends import LostEnds
 from sluicegate.services.reap import Reap
 from sluicegate.services.sleep_orders import SleepOrders
 from sluicegate.services.sleeping import table_price
@@ -82,7 +83,8 @@ class Life(Contest):
             bell = FakeBell(self.world)
             return str(Reap(self.ledger(), self.endpoints, self.calls, costs, bell, PREFIX).look(now))
         if kind == "schedule":
-            return str(Wake(self.ledger()).look(now))
+            told = LostEnds(self.ledger(), self.jobs, self.jobs, FakeBell(self.world)).look(now)
+            return str(Wake(self.ledger()).look(now) + told)
         if kind == "person":
             try:
                 return str(getattr(self, f"person_{identity}")(*about))
