@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from typing import IO, Any
-from urllib.parse import unquote, urlencode
+from urllib.parse import urlencode
 
 from local_region.front.moto_gate import SPOOL_BYTES, MotoGate
 from local_region.front.request import Incoming
+from local_region.front.streams import blocks
 from local_region.ports import AwsError, ObjectStore
 
 Streamed = tuple[int, list[tuple[str, str]], Iterator[bytes]]
@@ -31,7 +32,7 @@ class Downloads:
         """The answer, or None for moto to give it. Permissions have been checked already."""
         if request.scope.access_key_id is None or request.scope.service != "s3":
             return None
-        bucket, _, key = unquote(request.raw_path).lstrip("/").partition("/")
+        bucket, key = request.bucket_and_key
         if not bucket or not key:
             return None
         asked = set(request.query) - {_PART}
@@ -116,9 +117,4 @@ def _answer(headers: list[tuple[str, str]], content: IO[bytes], wanted: tuple[in
 def _chunks(content: IO[bytes], first: int, count: int) -> Iterator[bytes]:
     with content:
         content.seek(first)
-        while count > 0:
-            data = content.read(min(_CHUNK, count))
-            if not data:
-                return
-            count -= len(data)
-            yield data
+        yield from blocks(content, count, _CHUNK)

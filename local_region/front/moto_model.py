@@ -8,13 +8,12 @@ checked here.
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
-from botocore.utils import parse_timestamp
 from werkzeug.datastructures import MultiDict
 
 from local_region.front import sqs_checks
+from local_region.front.members import members
 from local_region.front.request import Incoming
 from local_region.front.validation import violations
 from local_region.ports import AwsError, Json
@@ -43,10 +42,11 @@ def refuse_malformed(backend: str, operation: str, request: Incoming) -> None:
     model = get_service_model(backend)
     if operation not in model.operation_names:
         return  # it is refused by name elsewhere
-    shape = model.operation_model(operation).input_shape
+    described = model.operation_model(operation)
+    shape = described.input_shape
     if shape is None:
         return
-    params = _parsed(model.operation_model(operation), request)
+    params = _parsed(described, request)
     if backend == "sqs":
         # Its other values are checked by moto, in SQS's own words.
         missing = next((name for name in shape.required_members if params.get(name) in (None, "")), None)
@@ -72,30 +72,7 @@ def _refuse_no_policy(document: str) -> None:
 
 
 def _parsed(operation: Any, request: Incoming) -> Json:
-    from moto.core.parse import PROTOCOL_PARSERS
-
     protocol = "json" if request.header("X-Amz-Target") else "query"
-    parser = PROTOCOL_PARSERS[protocol](operation, timestamp_parser=_timestamp)
     body = request.body(_BODY)
     values: MultiDict[str, str] = request.form(_BODY) if protocol == "query" else MultiDict()
-    try:
-        params: Json = parser.parse(
-            {
-                "method": request.method,
-                "values": values,
-                "headers": request.header_view,
-                "body": body or b"{}",
-                "url_path": request.path,
-                "url_params": {},
-            }
-        )
-    except (ValueError, TypeError, AttributeError, KeyError) as error:
-        # moto's parsers assume well-typed input; which member is ill-typed they don't tell
-        detail = f"The request is not one that {operation.name} can read: {error}"
-        raise AwsError("SerializationException", detail) from error
-    return params
-
-
-def _timestamp(value: Any) -> datetime:
-    parsed: datetime = parse_timestamp(value)
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    return members(operation, protocol, request, values, body or b"{}")

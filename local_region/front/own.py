@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import logging
 import threading
-from datetime import UTC, datetime
-from typing import Any
 
-from botocore.utils import parse_timestamp
-from moto.core.parse import PROTOCOL_PARSERS
 from moto.core.serialize import get_serializer_class
 from werkzeug.datastructures import MultiDict
 
 from local_region.front.errors import Answer, not_implemented, render
+from local_region.front.members import members
 from local_region.front.models import ServiceDescription
 from local_region.front.recent import RecentCalls
 from local_region.front.request import Incoming
@@ -24,7 +21,6 @@ log = logging.getLogger(__name__)
 #: what AWS answers when a member breaks the model
 _VALIDATION_CODE = {"cloudformation": "ValidationError", "apigateway": "BadRequestException"}
 #: the code under which AWS answers when it can't read a request at all
-_UNREADABLE = "SerializationException"
 #: the largest request body that one of these services takes (Lambda's zip upload is 50 MB, base64)
 MAX_BODY = 96 * 1024 * 1024
 
@@ -88,31 +84,14 @@ class OwnService:
                 self._calls.note(self.name, operation, params, principal, failure)
 
     def _parse(self, request: Incoming, operation: str, labels: dict[str, str]) -> Json:
-        description = self.description
-        protocol = description.protocol
-        parser = PROTOCOL_PARSERS[protocol](description.operation(operation), timestamp_parser=_timestamp)
+        protocol = self.description.protocol
         values: MultiDict[str, str] = MultiDict(request.query_pairs)
         body = b""
         if protocol in {"query", "ec2"}:
             values = request.form(MAX_BODY)
         else:
             body = request.body(MAX_BODY)
-        try:
-            params: Json = parser.parse(
-                {
-                    "method": request.method,
-                    "values": values,
-                    "headers": request.header_view,
-                    "body": body,
-                    "url_path": request.path,
-                    "url_params": labels,
-                }
-            )
-        except (ValueError, TypeError, AttributeError, KeyError) as error:
-            # moto's parsers assume well-typed input; which member is ill-typed they don't tell
-            detail = f"The request is not one that {operation} can read: {error}"
-            raise AwsError(_UNREADABLE, detail) from error
-        return params
+        return members(self.description.operation(operation), protocol, request, values, body, labels)
 
     def _check(self, operation: str, params: Json) -> None:
         message = violations(params, self.description.operation(operation).input_shape)
@@ -135,8 +114,3 @@ class OwnService:
             if member.serialization.get("location") == "statusCode" and result.get(name) is not None:
                 status = int(result[name])
         return status, headers, content
-
-
-def _timestamp(value: Any) -> datetime:
-    parsed: datetime = parse_timestamp(value)
-    return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from functools import cached_property
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 from werkzeug.datastructures import EnvironHeaders, MultiDict
 
@@ -39,6 +39,12 @@ class Incoming:
         """The path as it was sent, percent-encoded."""
         raw: str = self.environ.get("RAW_URI") or self.path
         return raw.partition("?")[0] or "/"
+
+    @property
+    def bucket_and_key(self) -> tuple[str, str]:
+        """What S3's path-style addresses name, decoded; "" for what isn't named."""
+        bucket, _, key = unquote(self.raw_path).lstrip("/").partition("/")
+        return bucket, key
 
     @cached_property
     def query_pairs(self) -> list[tuple[str, str]]:

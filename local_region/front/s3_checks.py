@@ -47,7 +47,7 @@ class S3Checks:
     @contextmanager
     def writing(self, request: Incoming) -> Iterator[None]:
         """Alone with the key that this request writes; others read meanwhile."""
-        bucket, key = _named(request)
+        bucket, key = request.bucket_and_key
         if not key or request.method not in {"PUT", "POST", "DELETE"}:
             yield
             return
@@ -57,7 +57,7 @@ class S3Checks:
     def refuse(self, request: Incoming) -> None:
         """``AwsError`` in S3's words. Call it within ``writing``."""
         _refuse_expired(request)
-        bucket, key = _named(request)
+        bucket, key = request.bucket_and_key
         if request.method == "POST" and "uploadId" in request.query and not request.content_length:
             raise _malformed()
         if len(key.encode("utf-8", "surrogateescape")) > _KEY_BYTES:
@@ -181,11 +181,6 @@ class S3Checks:
         if bucket not in self._backend.buckets:
             return None
         return self._backend.get_object(bucket, key, version_id=version)
-
-
-def _named(request: Incoming) -> tuple[str, str]:
-    bucket, _, key = unquote(request.raw_path).lstrip("/").partition("/")
-    return bucket, key
 
 
 def _same(wanted: str, etag: str) -> bool:

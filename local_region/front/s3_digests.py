@@ -10,10 +10,11 @@ import base64
 import binascii
 import hashlib
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from typing import IO, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 from local_region.front.request import Incoming
+from local_region.front.streams import blocks
 from local_region.ports import AwsError
 
 _BLOCK = 1024 * 1024
@@ -58,9 +59,12 @@ def refuse_altered(request: Incoming) -> None:
     if not wanted:
         return
     hashes = [make() for _, make, _ in wanted]
-    for block in _blocks(request.environ["wsgi.input"], request.content_length):
+    body, size = request.environ["wsgi.input"], request.content_length
+    for block in blocks(body, size, _BLOCK):
         for one in hashes:
             one.update(block)
+    if size:
+        body.seek(0)  # for moto to read
     for (called, _, digest), one in zip(wanted, hashes, strict=True):
         if one.digest() == digest:
             continue
@@ -98,16 +102,3 @@ def _decoded(text: str, size: int) -> bytes | None:
     except (ValueError, binascii.Error):
         return None
     return digest if len(digest) == size else None
-
-
-def _blocks(file: IO[bytes], size: int) -> Iterator[bytes]:
-    """The first ``size`` bytes; the file is at its start again afterwards, for moto to read."""
-    left = size
-    while left > 0:
-        block = file.read(min(_BLOCK, left))
-        if not block:
-            break
-        left -= len(block)
-        yield block
-    if size:
-        file.seek(0)

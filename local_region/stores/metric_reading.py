@@ -14,13 +14,13 @@ import ast
 import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from local_region.alarms.evaluation import STATISTICS, Sample, statistic
 from local_region.front.errors import not_implemented
 from local_region.ports import AwsError, Json
-from local_region.stores.metrics import sample
+from local_region.stores.metrics import aware, sample
 
 _MOST_POINTS = 1440
 _PERCENTILE = re.compile(r"p(100(\.0+)?|\d{1,2}(\.\d+)?)")
@@ -58,7 +58,7 @@ def read_statistics(data: Iterable[Any], params: Mapping[str, Any]) -> list[Json
     names = [*(params.get("Statistics") or []), *(params.get("ExtendedStatistics") or [])]
     if not names:
         raise AwsError("InvalidParameterCombination", "Must specify either Statistics or ExtendedStatistics")
-    start, end, period = _aware(params["StartTime"]), _aware(params["EndTime"]), int(params["Period"])
+    start, end, period = aware(params["StartTime"]), aware(params["EndTime"]), int(params["Period"])
     if start >= end:
         raise AwsError("InvalidParameterValue", "The parameter StartTime must be less than the parameter EndTime.")
     asked = int((end - start).total_seconds() // period)
@@ -84,7 +84,7 @@ def read_statistics(data: Iterable[Any], params: Mapping[str, Any]) -> list[Json
 
 def read_data(data: Iterable[Any], queries: Sequence[Json], start: datetime, end: datetime, scan_by: str) -> list[Json]:
     """The ``MetricDataResults`` of GetMetricData."""
-    start, end = _aware(start), _aware(end)
+    start, end = aware(start), aware(end)
     if start >= end:
         raise AwsError("ValidationError", "The parameter EndTime must be greater than StartTime.")
     kept = list(data)
@@ -129,7 +129,7 @@ def _of(data: Iterable[Any], metric: Mapping[str, Any], unit: str | None) -> lis
     """The values of exactly this metric, with their units."""
     wanted = sorted((one["Name"], one["Value"]) for one in metric.get("Dimensions") or [])
     return [
-        (sample(datum, _aware(datum.timestamp)), datum.unit)
+        (sample(datum, aware(datum.timestamp)), datum.unit)
         for datum in data
         if (datum.name, datum.namespace) == (metric["MetricName"], metric["Namespace"])
         and sorted((one.name, one.value) for one in datum.dimensions) == wanted
@@ -207,7 +207,3 @@ def _combined(
         if operation is not operator.truediv or other != 0:
             found[at] = operation(one, other)
     return found
-
-
-def _aware(at: datetime) -> datetime:
-    return at if at.tzinfo else at.replace(tzinfo=UTC)

@@ -143,7 +143,7 @@ class _Watched:
         self._kept_seen += len(new)
         for datum in new:
             if (datum.namespace, datum.name) in self.names:
-                at = _aware(datum.timestamp)
+                at = aware(datum.timestamp)
                 named = tuple(sorted((dimension.name, dimension.value) for dimension in datum.dimensions))
                 series = self._kept.setdefault((datum.namespace, datum.name, named), [])
                 entry = (at, datum.unit, sample(datum, at))
@@ -172,7 +172,7 @@ class _Watched:
         return found + [s for _, unit, s in pending if s.at >= since and key.unit in (None, unit)]
 
 
-def _aware(at: datetime) -> datetime:
+def aware(at: datetime) -> datetime:
     return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import re
 from collections.abc import Callable
@@ -16,6 +15,7 @@ from sluicegate.data.ingest import UploadReading, read_upload
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import Column, Schema
 from sluicegate.domain.settings import ModelSettings
+from tests.support.readings import rejected, types
 
 Read = Callable[..., UploadReading]
 
@@ -41,16 +41,6 @@ def read(tmp_path: Path) -> Read:
 
 def rows(reading: UploadReading) -> list[tuple[Any, ...]]:
     return duckdb.connect().execute(f"FROM '{reading.parquet}'").fetchall()
-
-
-def rejected(reading: UploadReading) -> list[dict[str, str]]:
-    assert reading.rejects is not None
-    with reading.rejects.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def types(reading: UploadReading) -> dict[str, str]:
-    return {column.name: column.type for column in reading.schema.columns}
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
 import json
 from collections.abc import Callable
@@ -18,6 +17,7 @@ from sluicegate.data.ingest import UploadReading, read_upload
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import Column, Schema
 from sluicegate.domain.settings import ModelSettings
+from tests.support.readings import rejected, types
 
 Read = Callable[..., UploadReading]
 
@@ -51,16 +51,6 @@ def rows(reading: UploadReading) -> list[dict[str, Any]]:
         cursor = connection.execute(f"FROM '{reading.parquet}'")
         names = [item[0] for item in cursor.description or ()]
         return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
-
-
-def rejected(reading: UploadReading) -> list[dict[str, str]]:
-    assert reading.rejects is not None
-    with reading.rejects.open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def types(reading: UploadReading) -> dict[str, str]:
-    return {column.name: column.type for column in reading.schema.columns}
 
 
 RECORDS = [

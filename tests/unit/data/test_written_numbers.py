@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from sluicegate.data.rejects import NO_VALUE
 from sluicegate.domain.number_formats import NumberFormat
 from sluicegate.domain.schema import BLANK
 from sluicegate.domain.settings import Features, ModelSettings
+from tests.support.readings import rejected, types
 
 Read = Callable[..., UploadReading]
 
@@ -42,16 +42,6 @@ def read(tmp_path: Path) -> Read:
 def rows(reading: UploadReading) -> list[tuple[Any, ...]]:
     with duckdb.connect() as opened:
         return opened.execute(f"FROM '{reading.parquet}'").fetchall()
-
-
-def rejected(reading: UploadReading) -> list[dict[str, str]]:
-    assert reading.rejects is not None
-    with reading.rejects.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
-
-
-def types(reading: UploadReading) -> dict[str, str]:
-    return {column.name: column.type for column in reading.schema.columns}
 
 
 _FORMS = [

@@ -11,9 +11,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 
 from sluicegate.domain.errors import NotFound
-from sluicegate.domain.items import BatchItem, ErrorItem, RunItem, moment
+from sluicegate.domain.items import ErrorItem, RunItem, moment
 from sluicegate.ports import Job, JobBell, JobKind, Jobs, ProcessingJobs, TuningJob
 from sluicegate.services.batch import Batches
 from sluicegate.services.ledger import AGAIN, Ledger
@@ -52,41 +53,39 @@ class LostEnds:
         return [job for jobs in found.values() for job in jobs]
 
     def _one(self, model: str, now: datetime) -> list[str]:
-        told = []
+        told: list[str] = []
         active = self._registry.model(model).get("active_run")
         if active:
-            told += self._run(self._registry.run(model, active), now)
+            run = self._registry.run(model, active)
+            kind, names = _waits_for(run)
+            fail = partial(self._ledger.fail_run, model, active, now)
+            told += self._look_for(kind, names, run["updated_at"], now, fail)
         for batch in self._registry.batches(model):
-            if batch["status"] == "predicting":
-                told += self._batch(batch, now)
+            if batch["status"] == "predicting" and (job := batch.get("transform_job")):
+                give_up = partial(Batches(self._registry).fail, batch, now)
+                told += self._look_for("batch", [job], batch["updated_at"], now, give_up)
         return told
 
-    def _run(self, run: RunItem, now: datetime) -> list[str]:
-        kind, names = _waits_for(run)
-        age = now - moment(run["updated_at"])
+    def _look_for(
+        self, kind: JobKind, names: Sequence[str], since: str, now: datetime, fail: Callable[[ErrorItem], object]
+    ) -> Sequence[str]:
+        """The jobs that whoever waits for ``names`` since then was told of; ``fail`` ends its waiting, when one of them
+        is gone."""
+        age = now - moment(since)
         try:
             job = self._over(kind, names, age)
         except NotFound as error:
             if age < UNSTARTED:
                 return []
-            log.warning("run %s of %s waits for a job that is gone: %s", run["run"], run["model"], error)
-            self._ledger.fail_run(run["model"], run["run"], now, _gone(_WHAT[kind], names, AGAIN))
-            return list(names)
-        return self._tell(kind, job, now)
-
-    def _batch(self, batch: BatchItem, now: datetime) -> list[str]:
-        names = [name] if (name := batch.get("transform_job")) else []
-        age = now - moment(batch["updated_at"])
-        try:
-            job = self._over("batch", names, age)
-        except NotFound as error:
-            if age < UNSTARTED:
-                return []
-            log.warning("batch %s of %s waits for a job that is gone: %s", batch["batch"], batch["model"], error)
-            remedy = "drop the file again for another attempt."
-            Batches(self._registry).fail(batch, now, _gone(_WHAT["batch"], names, remedy))
+            log.warning("a %s job that is waited for is gone: %s", kind, error)
+            fail(_gone(kind, names))
             return names
-        return self._tell("batch", job, now)
+        if job is None:
+            return []
+        name, status = job
+        log.warning("nobody told of the end of %s job %s, which is %s", kind, name, status)
+        self._bell.ended(kind, name, status, now)
+        return [name]
 
     def _over(self, kind: JobKind, names: Sequence[str], age: timedelta) -> tuple[str, str] | None:
         """Name and status of the first of the jobs, when all of them are over. Raises ``NotFound`` when one is gone."""
@@ -101,14 +100,6 @@ class LostEnds:
         }
         found = [ask[kind](name) for name in names]
         return (found[0].name, found[0].status) if all(job.over for job in found) else None
-
-    def _tell(self, kind: JobKind, job: tuple[str, str] | None, now: datetime) -> list[str]:
-        if job is None:
-            return []
-        name, status = job
-        log.warning("nobody told of the end of %s job %s, which is %s", kind, name, status)
-        self._bell.ended(kind, name, status, now)
-        return [name]
 
 
 def _waits_for(run: RunItem) -> tuple[JobKind, list[str]]:
@@ -125,9 +116,10 @@ def _waits_for(run: RunItem) -> tuple[JobKind, list[str]]:
     return "training", []
 
 
-def _gone(what: str, names: Sequence[str], remedy: str) -> ErrorItem:
+def _gone(kind: JobKind, names: Sequence[str]) -> ErrorItem:
+    remedy = "drop the file again for another attempt." if kind == "batch" else AGAIN
     return ErrorItem(
-        title=f"{what} failed",
+        title=f"{_WHAT[kind]} failed",
         detail=f"SageMaker doesn't know {' and '.join(names)}: somebody deleted it before its end was heard of.",
         remedy=remedy[0].upper() + remedy[1:],
     )
