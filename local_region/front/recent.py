@@ -15,15 +15,32 @@ _KEPT = 1000
 _READS = re.compile("Describe|List|Search|BatchDescribe")
 
 
-class RecentEvents:
-    """``ports.EventBus`` that remembers what passes, numbered from 1, and hands it on to the real bus."""
+class _Recent:
+    """What happened last, numbered from 1 and with the region's time."""
 
     def __init__(self, clock: Clock) -> None:
-        self.bus: EventBus | None = None
         self._clock = clock
-        self._events: deque[dict[str, Any]] = deque(maxlen=_KEPT)
+        self._kept: deque[dict[str, Any]] = deque(maxlen=_KEPT)
         self._number = 0
         self._lock = threading.Lock()
+
+    def _add(self, what: dict[str, Any]) -> None:
+        with self._lock:
+            self._number += 1
+            self._kept.append({"number": self._number, "time": self._clock.now().isoformat(), **what})
+
+    def after(self, number: int) -> list[dict[str, Any]]:
+        """Those with a higher number, oldest first; at most the last thousand."""
+        with self._lock:
+            return [one for one in self._kept if one["number"] > number]
+
+
+class RecentEvents(_Recent):
+    """``ports.EventBus`` that remembers what passes and hands it on to the real bus."""
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.bus: EventBus | None = None
 
     def publish(self, source: str, detail_type: str, detail: Json, resources: Sequence[str] = ()) -> None:
         self.note(source, detail_type, detail, resources)
@@ -32,58 +49,26 @@ class RecentEvents:
         self.bus.publish(source, detail_type, detail, resources)
 
     def note(self, source: str, detail_type: str, detail: Any, resources: Sequence[str]) -> None:
-        with self._lock:
-            self._number += 1
-            self._events.append(
-                {
-                    "number": self._number,
-                    "time": self._clock.now().isoformat(),
-                    "source": source,
-                    "detail-type": detail_type,
-                    "resources": list(resources),
-                    "detail": detail,
-                }
-            )
-
-    def after(self, number: int) -> list[dict[str, Any]]:
-        """The events with a higher number, oldest first; at most the last thousand."""
-        with self._lock:
-            return [event for event in self._events if event["number"] > number]
+        self._add({"source": source, "detail-type": detail_type, "resources": list(resources), "detail": detail})
 
 
-class RecentCalls:
-    """The calls of one service that were meant to change something, numbered from 1: what CloudTrail shows on AWS."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._calls: deque[dict[str, Any]] = deque(maxlen=_KEPT)
-        self._number = 0
-        self._lock = threading.Lock()
+class RecentCalls(_Recent):
+    """The calls of one service that were meant to change something: what CloudTrail shows on AWS."""
 
     def note(self, service: str, operation: str, params: Json, principal: Principal, error: AwsError | None) -> None:
         """``params`` are the request as botocore's model has it, empty when it couldn't be read."""
         if _READS.match(operation):
             return
-        role = None if principal.role_arn is None else principal.role_arn.rpartition("/")[2]
-        with self._lock:
-            self._number += 1
-            self._calls.append(
-                {
-                    "number": self._number,
-                    "time": self._clock.now().isoformat(),
-                    "service": service,
-                    "operation": operation,
-                    "name": subject(operation, params),
-                    "role": role,
-                    "error": None if error is None else {"code": error.code, "message": error.message},
-                    "request": params,
-                }
-            )
-
-    def after(self, number: int) -> list[dict[str, Any]]:
-        """The calls with a higher number, oldest first; at most the last thousand."""
-        with self._lock:
-            return [call for call in self._calls if call["number"] > number]
+        self._add(
+            {
+                "service": service,
+                "operation": operation,
+                "name": subject(operation, params),
+                "role": None if principal.role_arn is None else principal.role_arn.rpartition("/")[2],
+                "error": None if error is None else {"code": error.code, "message": error.message},
+                "request": params,
+            }
+        )
 
 
 def subject(operation: str, params: Json) -> str | None:
