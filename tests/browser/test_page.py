@@ -52,6 +52,7 @@ PUBLIC = {"/", "/openapi.json", "/{asset}"}
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         pytest.fail("no Chromium here: `make chromium` installs it (Debian: apt install chromium)")
+    playwright.expect.set_options(timeout=20_000)  # what comes late on a slow machine is right all the same
     with playwright.sync_playwright() as run:
         chromium = run.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield chromium
@@ -294,7 +295,7 @@ def test_work_shows_up_by_itself_and_what_was_typed_stays(open_page: Any, world:
     run = world.registry.of["price", "run"][0]
     run["status"] = "live"
     world.registry.items["price"] |= {"state": "live", "live_version": 1}
-    expect(page.get_by_role("link", name="price")).to_contain_text("version 1", timeout=5000)
+    expect(page.get_by_role("link", name="price")).to_contain_text("version 1")
     expect(page.get_by_label("tenure")).to_have_value("43")
     expect(page.get_by_label("tenure")).to_be_focused()
 
@@ -511,7 +512,7 @@ def test_a_prediction_waits_on_the_page_for_an_endpoint_that_sleeps(open_page: A
     assert [json.loads(event["Detail"])["model"] for event in world.aws.events] == ["churn"]
     world.registry.model("churn")["sleep"] = None
     world.aws.objects["routing/churn.json"] = json.dumps(document).encode()
-    expect(page.locator(".result strong")).to_have_text("yes", timeout=15_000)
+    expect(page.locator(".result strong")).to_have_text("yes")
 
 
 def test_a_person_puts_an_endpoint_to_sleep(open_page: Any, world: World) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
 import json
 from datetime import timedelta
@@ -19,6 +20,12 @@ def customers(count: int, seed: int, older: int = 0) -> list[dict[str, Any]]:
     return [{"age": random.randint(20, 60) + older, "plan": random.choice(["basic", "pro"])} for _ in range(count)]
 
 
+def logged(application: Application) -> int:
+    """Predictions that the log in the bucket holds; they come in one object or in several."""
+    texts = (gzip.decompress(application.read(key)) for key in application.keys(f"prediction-log/{MODEL}/"))
+    return sum(len(text.splitlines()) for text in texts)
+
+
 def test_what_customers_send_has_moved_away_from_training(application: Application) -> None:
     text = io.StringIO()
     out = csv.DictWriter(text, ["age", "plan", "left"])
@@ -29,7 +36,7 @@ def test_what_customers_send_has_moved_away_from_training(application: Applicati
     assert application.watch(MODEL).returncode == 0
     answered = application.predict(MODEL, *customers(600, 2, older=25))["predictions"]
     assert len(answered) == 600
-    eventually(lambda: application.keys(f"prediction-log/{MODEL}/"), 30, "the prediction log is in the bucket")
+    eventually(lambda: logged(application) == 600, 60, "the prediction log is in the bucket")
     # now is the event's time: the look of tomorrow, some minutes after midnight
     tomorrow = (application.now() + timedelta(days=1)).replace(hour=0, minute=11, second=0, microsecond=0)
     aws = application.client("lambda")

@@ -164,7 +164,8 @@ def test_the_better_version_takes_over_by_itself(application: Application) -> No
         assert post(app, "feedback", {"feedback": told[start : start + 100]})["accepted"] == 100
     eventually(lambda: counted(app) >= len(told), 30, "what was said is counted")
     with Customers(app) as customers:
-        assert judge(app, timedelta(minutes=5)) == {MODEL: "promoting"}
+        # the schedule's own look may have come while the outcomes were told: then it is decided, or over
+        assert judge(app, timedelta(minutes=5)).get(MODEL, "over") in ("promoting", "draining", "over")
         eventually(lambda: app.api.get(f"models/{MODEL}")["live_version"] == 2, 30, "version 2 serves")
         eventually(lambda: not json.loads(app.read(f"routing/{MODEL}.json"))["cause"], 30, "nobody is sent to the lane")
     assert customers.asked > 5

@@ -19,9 +19,9 @@ config = pathlib.Path(source).parents[2] / "config"
 hosts = json.loads((config / "resourceconfig.json").read_text())["hosts"]
 job = json.loads((config / "processingjobconfig.json").read_text())
 lines = sorted(line for path in pathlib.Path(source).rglob("*.csv") for line in path.read_text().splitlines())
-print(f"{len(lines)} lines for {job['ProcessingJobName']} on {hosts}")
 pathlib.Path(target, "part").mkdir()
 pathlib.Path(target, "part", "all.csv").write_text("\\n".join(lines))
+print(f"{len(lines)} lines for {job['ProcessingJobName']} on {hosts}")
 if more == ["fail"]:
     (config.parent / "output" / "message").write_text("one line was wrong")
     sys.exit(3)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.e2e.test_layers import LAYERS, every_function_fits
 from tests.support.application import Application, eventually
 from tests.support.region import RunningRegion, running_region
 
@@ -99,7 +100,7 @@ def drop_the_example(project: Project) -> dict[str, Any]:
         model = project.application.api.find("models/churn")
         return model if model and model["state"] in ("live", "failed") else None
 
-    model = eventually(settled, 60, "the example's model is live")
+    model = eventually(settled, 150, "the example's model is live")
     assert model["state"] == "live", model["message"]
     return model
 
@@ -119,6 +120,7 @@ def test_it_is_built_and_deployed(project: Project) -> None:
     assert (built / "CoreLayer" / "python" / "sluicegate" / "ports.py").is_file()
     assert (built / "DataDependenciesLayer" / "python" / "duckdb").is_dir()
     assert (built / "CommonDependenciesLayer" / "python" / "pydantic").is_dir()
+    every_function_fits({name: built / name for name in LAYERS}, "x86_64")
     assert "Successfully created/updated stack" in project.sam("deploy", *LOCAL)
     assert project.stack()["StackStatus"] == "CREATE_COMPLETE"
     variables = project.configuration("IngestDataFunction")["Environment"]["Variables"]
@@ -174,7 +176,7 @@ def test_what_the_outputs_print_takes_everything_down(project: Project) -> None:
 
     project.shell(outputs["StopJobs"])
     project.shell(outputs["TearDown"])
-    eventually(lambda: sagemaker.list_endpoints()["Endpoints"] == [], 20, "the endpoint is gone")
+    eventually(lambda: sagemaker.list_endpoints()["Endpoints"] == [], 60, "the endpoint is gone")
     assert sagemaker.list_endpoint_configs()["EndpointConfigs"] == []
     assert [item["ModelName"] for item in sagemaker.list_models()["Models"]] == [bystander["ModelName"]]
     with pytest.raises(ClientError, match="does not exist"):
