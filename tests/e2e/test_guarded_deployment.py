@@ -107,9 +107,8 @@ def test_an_alarm_takes_a_canary_back_and_a_second_try_comes_in(application: App
         eventually(lambda: 2 in versions, 60, "version 2 answers")
         eventually(lambda: say_yes(application, 600), 60, "version 2 is asked for one side only")
         eventually(lambda: logged(application, 2) >= 600, 60, "that is in the log")
-        application.sluice(
-            "clock", "+1m"
-        )  # a minute of the machine's may have passed, too: then it was measured before
+        # a minute of the machine's own may have passed already: then it was measured before
+        application.sluice("clock", "+1m")
         eventually(lambda: version(application, 2)["status"] == "failed", 30, "the alarm takes it back")
         told = version(application, 2)["history"][-1]["message"]
         assert told.startswith(f"Rolled back: alarm {ALARM}: Threshold Crossed: 1 out of the last 3 datapoints [")
