@@ -14,10 +14,11 @@ logger = Logger()
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, list[str]]:
     now = bus_event(event).at
-    woken = bootstrap.wake().look(now)
+    models = bootstrap.registry().models()
+    woken = bootstrap.wake().look(models, now)
     if woken:
         logger.info("schedules have come", extra={"models": woken})
-    told = bootstrap.lost_ends().look(now)
+    told = bootstrap.lost_ends().look(models, now)
     if told:
         logger.info("the ends of jobs were told again", extra={"jobs": told})
     return {"woken": woken, "told": told}

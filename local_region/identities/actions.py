@@ -273,9 +273,16 @@ def _cloudwatch(operation: str, params: Params, place: Place) -> list[Need]:
 
 # --- Application Auto Scaling ---------------------------------------------------------------------------------------
 
+_SCALING_IS_TRIED = frozenset({"RegisterScalableTarget", "PutScalingPolicy"})
+
 
 def _autoscaling(operation: str, params: Params, place: Place) -> list[Need]:
-    """A target's ARN has an id of the service's making: policies name ``scalable-target/*``, with conditions."""
+    """A target's ARN has an id of the service's making: policies name ``scalable-target/*``, with conditions.
+
+    Before it takes a target or a policy, the service tries with its caller's rights what scaling asks of the endpoint
+    and of CloudWatch, there without naming an alarm ("Permissions validation for API calls on target resources",
+    Application Auto Scaling User Guide).
+    """
     action = f"application-autoscaling:{operation}"
     if operation.startswith("Describe"):
         return [Need(action, "*")]
@@ -284,7 +291,16 @@ def _autoscaling(operation: str, params: Params, place: Place) -> list[Need]:
         for key, member in (("service-namespace", "ServiceNamespace"), ("scalable-dimension", "ScalableDimension"))
         if member in params
     }
-    return [Need(action, place.arn("application-autoscaling", "scalable-target/any"), context)]
+    found = [Need(action, place.arn("application-autoscaling", "scalable-target/any"), context)]
+    kind, _, name = str(params.get("ResourceId", "")).partition("/")
+    if operation in _SCALING_IS_TRIED and kind == "endpoint":
+        passed_on = {"aws:ViaAWSService": "true"}
+        endpoint = place.arn("sagemaker", f"endpoint/{name.split('/')[0].lower()}")
+        for tried in ("DescribeEndpoint", "UpdateEndpointWeightsAndCapacities"):
+            found.append(Need(f"sagemaker:{tried}", endpoint, passed_on))
+        for tried in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms"):
+            found.append(Need(f"cloudwatch:{tried}", place.arn("cloudwatch", "alarm:*"), passed_on))
+    return found
 
 
 _SERVICES: dict[str, Callable[[str, Params, Place], list[Need]]] = {

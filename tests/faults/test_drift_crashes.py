@@ -43,7 +43,7 @@ def played(flow: Flow, crash_after: int | None = None) -> dict[str, Any]:
     for attempt in range(3):
         try:
             WatchDrift(flow.ledger(), flow.storage, FakeMetrics()).look(LOOK + timedelta(seconds=attempt))
-            Wake(flow.ledger()).look(LOOK + timedelta(minutes=4, seconds=attempt))
+            Wake(flow.ledger()).look(flow.registry.models(), LOOK + timedelta(minutes=4, seconds=attempt))
         except Crash:
             continue
     model = flow.registry.model("churn")

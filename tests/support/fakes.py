@@ -19,6 +19,7 @@ from typing import Any
 from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused
 from sluicegate.domain.items import SummaryItem
 from sluicegate.ports import (
+    Awaited,
     Change,
     Job,
     Package,
@@ -84,7 +85,7 @@ class FakeRegistry:
 
     def models(self) -> list[SummaryItem]:
         names = ["model", "state", "live_version", "problem", "target", "updated_at", "message"]
-        names += ["scheduled_for", "asked", "experiment", "challenging", "moving", "awaited"]
+        names += ["active_run", "scheduled_for", "asked", "experiment", "challenging", "moving", "awaited"]
         models = sorted(key[1] or "" for key in self.items if key[0] == "model")
         return [{n: self._one("model", m, "").get(n) for n in names} for m in models]  # type: ignore[misc]
 
@@ -117,6 +118,10 @@ class FakeRegistry:
 
     def batch(self, model: str, batch: str) -> Any:
         return self._one("batch", model, batch)
+
+    def predicting(self) -> list[Awaited]:
+        batches = [item for (kind, *_), item in self.items.items() if kind == "batch"]
+        return [Awaited(item["model"], item["batch"]) for item in batches if item["status"] == "predicting"]
 
     def experiments(self, model: str) -> list[Any]:
         return self._all("experiment", model, "created_at")

@@ -83,8 +83,9 @@ class Life(Contest):
             bell = FakeBell(self.world)
             return str(Reap(self.ledger(), self.endpoints, self.calls, costs, bell, PREFIX).look(now))
         if kind == "schedule":
-            told = LostEnds(self.ledger(), self.jobs, self.jobs, FakeBell(self.world)).look(now)
-            return str(Wake(self.ledger()).look(now) + told)
+            lines = self.registry.models()
+            told = LostEnds(self.ledger(), self.jobs, self.jobs, FakeBell(self.world)).look(lines, now)
+            return str(Wake(self.ledger()).look(lines, now) + told)
         if kind == "person":
             try:
                 return str(getattr(self, f"person_{identity}")(*about))

@@ -24,7 +24,7 @@ from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
 from sluicegate.adapters.storage import S3Storage
 from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFound, Refused, Transient, UserError
-from sluicegate.ports import Change, PackageSpec, TransformSpec
+from sluicegate.ports import Awaited, Change, PackageSpec, TransformSpec
 from sluicegate.ports_serving import AlarmSpec, Instances, Serverless, VariantSpec
 from tests.support.jobs import TRAINING
 
@@ -138,6 +138,32 @@ def test_batches_are_listed_newest_first_beside_what_else_the_model_has(registry
         registry.batch("churn", "000000000")
 
 
+def test_what_is_predicted_is_one_list_over_all_models(registry: DynamoRegistry) -> None:
+    def move(model: str, status: str, before: str | None) -> None:
+        item = {"batch": "0123456ab", "model": model, "received_at": "1"}
+        registry.commit(
+            [Change("batch", model, "0123456ab", set=item, status=status, at="1", status_in=(before,))],
+        )
+
+    for model in ("churn", "houses"):
+        move(model, "received", None)
+        move(model, "preparing", "received")
+    assert registry.predicting() == []
+    for model in ("churn", "houses"):
+        move(model, "predicting", "preparing")
+    assert registry.predicting() == [Awaited("churn", "0123456ab"), Awaited("houses", "0123456ab")]
+    with pytest.raises(Conflict):
+        move("churn", "failed", "preparing")
+    move("churn", "finishing", "predicting")
+    move("houses", "failed", "predicting")
+    assert registry.predicting() == []
+
+
+def test_a_list_of_models_tells_which_run_is_active(registry: DynamoRegistry) -> None:
+    registry.commit([model_change(revision=1, active_run="1f2e3d4c")])
+    assert [line["active_run"] for line in registry.models()] == ["1f2e3d4c"]
+
+
 def test_numbers_and_missing_values_come_back_as_they_went(registry: DynamoRegistry) -> None:
     metrics = {"auc": {"value": 0.1 + 0.2, "low": 1e-12, "high": float("nan")}, "n": 3, "flag": True, "none": None}
     registry.commit([Change("version", "churn", 12, set={"version": 12, "metrics": metrics})])
@@ -157,6 +183,32 @@ def test_lists_are_whole_and_newest_first(registry: DynamoRegistry) -> None:
     assert [item["version"] for item in registry.versions("churn")] == list(range(60, 0, -1))
     registry.commit([Change("upload", None, "u", set={"upload": "u", "received_at": "1"})])
     assert [item["upload"] for item in registry.unplaced()] == ["u"]
+
+
+@pytest.mark.parametrize(
+    ("reasons", "meaning", "said"),
+    [
+        (["None", "ConditionalCheckFailed"], Conflict, "ConditionalCheckFailed"),
+        (["TransactionConflict"], Conflict, "TransactionConflict"),
+        (["ThrottlingError", "None"], Transient, "ThrottlingError"),
+        (["None", "ValidationError"], Refused, "ValidationError: of None, of ValidationError"),
+        (["ThrottlingError", "ValidationError"], Refused, "of ValidationError"),
+    ],
+)
+def test_why_a_transaction_was_cancelled_decides_what_comes_of_it(
+    reasons: list[str], meaning: type[Exception], said: str
+) -> None:
+    class Cancelling:
+        def transact_write_items(self, **_: Any) -> None:
+            answer: Any = {
+                "Error": {"Code": "TransactionCanceledException", "Message": "Transaction cancelled"},
+                "CancellationReasons": [{"Code": reason, "Message": f"of {reason}"} for reason in reasons],
+            }
+            raise ClientError(answer, "TransactWriteItems")
+
+    with pytest.raises(meaning, match=said) as caught:
+        DynamoRegistry(Cancelling(), "registry").commit([model_change(revision=1)])
+    assert type(caught.value) is meaning
 
 
 def test_a_schema_that_dynamodb_cannot_hold_is_refused_in_words(registry: DynamoRegistry) -> None:
@@ -184,6 +236,12 @@ def test_objects_stream_to_and_from_disk(account: None, tmp_path: Path) -> None:
         storage.head("nothing")
     with pytest.raises(NotFound):
         storage.download(found.key, target, "0" * 32)
+
+
+def test_an_upload_that_s3_refuses_leaves_as_what_it_means(account: None, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"x")
+    with pytest.raises(NotFound, match="NoSuchBucket"):
+        S3Storage(boto3.client("s3"), "nowhere").upload(tmp_path / "a.csv", "data/m/a.csv")
 
 
 def test_a_message_waits_no_longer_than_sqs_can(account: None) -> None:
@@ -327,6 +385,12 @@ def test_a_package_waits_until_it_is_decided(sagemaker: Any) -> None:
         ("ResourceNotFound", "", 400, NotFound),
         ("ResourceInUse", "Job names must be unique", 400, AlreadyExists),
         ("ConditionalCheckFailedException", "", 400, Conflict),
+        # UpdateItem meets a transaction that is about to write the same item
+        ("TransactionConflictException", "Transaction is ongoing for the item", 400, Conflict),
+        # Application Auto Scaling: of a target that went with its endpoint; of one that is changed just now
+        ("ObjectNotFoundException", "No scalable target found for service namespace: sagemaker", 400, NotFound),
+        ("ConcurrentUpdateException", "You already have a pending update to an Auto Scaling resource", 400, Transient),
+        ("RequestThrottled", "The request was denied due to request throttling", 400, Transient),
     ],
 )
 def test_what_an_aws_error_means(code: str, message: str, status: int, meaning: type[Exception]) -> None:

@@ -135,6 +135,22 @@ def test_needs(service: str, operation: str, params: dict[str, Any], expected: l
     assert [(need.action, need.resource) for need in needs(service, operation, params, PLACE)] == expected
 
 
+@pytest.mark.parametrize("operation", ["RegisterScalableTarget", "PutScalingPolicy"])
+def test_who_lets_an_endpoint_scale_needs_what_scaling_does(operation: str) -> None:
+    asked = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/C/variant/v1"}
+    own, *tried = needs("application-autoscaling", operation, asked, PLACE)
+    assert own.context == {"application-autoscaling:service-namespace": "sagemaker"}
+    alarms = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:*"
+    assert {(need.action, need.resource) for need in tried} == {
+        ("sagemaker:DescribeEndpoint", f"{SM}:endpoint/c"),
+        ("sagemaker:UpdateEndpointWeightsAndCapacities", f"{SM}:endpoint/c"),
+        ("cloudwatch:PutMetricAlarm", alarms),
+        ("cloudwatch:DescribeAlarms", alarms),
+        ("cloudwatch:DeleteAlarms", alarms),
+    }
+    assert all(need.context == {"aws:ViaAWSService": "true"} for need in tried)
+
+
 def test_passing_a_role_names_the_service_it_is_passed_to() -> None:
     found = needs("sagemaker", "CreateModel", {"ModelName": "m", "ExecutionRoleArn": ROLE}, PLACE)
     assert found[-1].context == {"iam:PassedToService": "sagemaker.amazonaws.com"}

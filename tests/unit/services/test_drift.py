@@ -278,7 +278,7 @@ def drifting(flow: Flow, day: int) -> None:
     log(flow, rows(700, BEGIN + timedelta(days=day), heights=(60, 160), seed=10 + day))
     look(flow, LOOK + timedelta(days=day))
     flow.world.now = LOOK + timedelta(days=day, minutes=2)
-    Wake(flow.ledger()).look(flow.world.now)
+    Wake(flow.ledger()).look(flow.registry.models(), flow.world.now)
     flow.play()
 
 
@@ -331,10 +331,10 @@ def test_a_lost_message_is_sent_again_until_a_run_takes_it_up(flow: Flow) -> Non
     look(flow)
     assert flow.registry.model("churn")["asked"] == "drift:2026-01-04T00:00:00.000Z"
     for _ in range(2):
-        assert Wake(flow.ledger()).look(flow.world.tick()) == ["churn"]
+        assert Wake(flow.ledger()).look(flow.registry.models(), flow.world.tick()) == ["churn"]
     flow.play()
     assert len(flow.registry.runs("churn")) == 2
-    assert Wake(flow.ledger()).look(flow.world.tick()) == []
+    assert Wake(flow.ledger()).look(flow.registry.models(), flow.world.tick()) == []
 
 
 def test_the_flow_begins_before_its_period() -> None:

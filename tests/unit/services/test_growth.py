@@ -28,8 +28,8 @@ def runs(flow: Flow) -> int:
 def wait(flow: Flow, **time: int) -> list[str]:
     """Time goes by; the rule fires once, and again for the same time."""
     flow.world.now += timedelta(**time)
-    woken = Wake(flow.ledger()).look(flow.world.now)
-    Wake(flow.ledger()).look(flow.world.now)
+    woken = Wake(flow.ledger()).look(flow.registry.models(), flow.world.now)
+    Wake(flow.ledger()).look(flow.registry.models(), flow.world.now)
     flow.play()
     return woken
 
@@ -100,9 +100,26 @@ def test_a_schedule_that_comes_during_a_run_starts_the_next_one_at_its_end() -> 
     flow.put("data/churn/c.csv", table(280, 3))
     flow.attempt(*flow.pending.pop())
     flow.world.now += timedelta(days=8)
-    Wake(flow.ledger()).look(flow.world.now)
+    Wake(flow.ledger()).look(flow.registry.models(), flow.world.now)
     flow.play()
     assert len(last_run(flow)["uploads"]) == 3
+
+
+def test_a_model_whose_settings_no_longer_can_be_read_holds_up_no_other() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", WEEKLY)
+    flow.put("models/later/model.yaml", WEEKLY)
+    flow.play()
+    flow.registry.items["model", "churn", ""]["settings"] = "an_older_key: 1\n"
+    flow.world.now += timedelta(days=8)
+    for _ in range(2):
+        assert Wake(flow.ledger()).look(flow.registry.models(), flow.world.now) == ["churn", "later"]
+    flow.play()
+    assert "an_older_key" in flow.registry.model("churn")["message"]
+    assert "scheduled_for" not in flow.registry.model("churn")
+    flow.put("models/churn/model.yaml", WEEKLY)
+    flow.play()
+    assert flow.registry.model("churn")["scheduled_for"]
 
 
 def test_a_settings_file_that_leaves_the_schedule_does_not_put_it_off() -> None:
@@ -240,7 +257,7 @@ def test_a_wake_that_breaks_off_after_any_effect_is_made_good_by_the_next(effect
     flow.world.now += timedelta(days=8)
     flow.world.crash_after = len(flow.world.effects) + effect
     with pytest.raises(Crash):
-        Wake(flow.ledger()).look(flow.world.now)
+        Wake(flow.ledger()).look(flow.registry.models(), flow.world.now)
     assert wait(flow, minutes=5) == ["churn"]
     assert runs(flow) == 1
     model = flow.registry.model("churn")

@@ -29,7 +29,8 @@ def started(written: bytes = b"", limit: int = 0) -> Flow:
 def look(flow: Flow, minutes: float = 5) -> list[str]:
     """The rule's time comes."""
     flow.world.now += timedelta(minutes=minutes)
-    return LostEnds(flow.ledger(), flow.jobs, flow.jobs, FakeBell(flow.world)).look(flow.world.now)
+    lost = LostEnds(flow.ledger(), flow.jobs, flow.jobs, FakeBell(flow.world))
+    return lost.look(flow.registry.models(), flow.world.now)
 
 
 JOBS = ("processing", "training", "trial", "tuning", "transform")
@@ -127,6 +128,28 @@ def test_a_run_whose_job_somebody_deleted_fails_and_the_next_can_start(status: s
     flow.put("data/churn/b.csv", table(100, 2))
     flow.play()
     assert flow.registry.model("churn")["live_version"] == 1
+
+
+def test_where_nothing_is_waited_for_a_look_reads_two_lists_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    flow = started()
+    flow.play()
+    flow.put("batch/churn/a.csv", table(30))
+    flow.play()
+    models = flow.registry.models()
+    lost = LostEnds(flow.ledger(), flow.jobs, flow.jobs, FakeBell(flow.world))
+    read: list[str] = []
+
+    def reading(name: str, given: Callable[..., object]) -> Callable[..., object]:
+        def call(*at: object) -> object:
+            read.append(name)
+            return given(*at)
+
+        return call
+
+    for name in ("models", "model", "uploads", "runs", "run", "versions", "batches", "batch", "predicting"):
+        monkeypatch.setattr(flow.registry, name, reading(name, getattr(flow.registry, name)))
+    assert lost.look(models, flow.world.now + timedelta(days=1)) == []
+    assert read == ["predicting"]
 
 
 def test_a_batch_whose_end_was_lost_is_written_and_one_whose_job_is_gone_fails() -> None:

@@ -78,6 +78,36 @@ def test_only_those_who_issue_and_check_inference_ids_read_the_secret() -> None:
     assert sorted(readers) == ["PredictFunction", "RecordFeedbackFunction"]
 
 
+#: "Permissions required for actions on target services and CloudWatch", Application Auto Scaling User Guide
+SCALING_TAKES = {"sagemaker:DescribeEndpoint", "sagemaker:DescribeEndpointConfig"}
+SCALING_TAKES |= {"sagemaker:UpdateEndpointWeightsAndCapacities"}
+SCALING_TAKES |= {f"cloudwatch:{action}" for action in ("PutMetricAlarm", "DescribeAlarms", "DeleteAlarms")}
+
+
+def test_who_lets_an_endpoint_scale_may_do_what_scaling_does() -> None:
+    granted: dict[str, set[str]] = {}
+    for owner, item in statements():
+        granted.setdefault(owner, set()).update(listed(item["Action"]))
+    scaling = {name for name, found in granted.items() if "application-autoscaling:RegisterScalableTarget" in found}
+    assert scaling == {"DeployModelFunction", "TrackEndpointFunction", "AdvanceRolloutsFunction"}
+    for name in scaling:
+        assert granted[name] >= SCALING_TAKES, name
+
+
+def test_only_what_batches_wait_for_can_be_deleted_from_the_registry() -> None:
+    found = {owner: item for owner, item in statements() if "dynamodb:DeleteItem" in listed(item["Action"])}
+    assert set(found) == {"StartBatchFunction", "FinishBatchFunction", "WakeModelsFunction"}
+    for item in found.values():
+        assert item["Condition"] == {"ForAllValues:StringLike": {"dynamodb:LeadingKeys": ["PREDICTING"]}}
+
+
+def test_alarms_of_others_are_touched_by_services_only() -> None:
+    every = {"Fn::Sub": "arn:${AWS::Partition}:cloudwatch:${AWS::Region}:${AWS::AccountId}:alarm:*"}
+    found = [item for _, item in statements() if every in listed(item["Resource"])]
+    assert len(found) == 4
+    assert all(item["Condition"] == {"Bool": {"aws:ViaAWSService": "true"}} for item in found)
+
+
 @pytest.mark.parametrize("name", WOKEN_BY_EVENTS)
 def test_what_an_event_wakes_has_dead_letter_queues_and_retries(name: str) -> None:
     properties = FUNCTIONS[name]["Properties"]

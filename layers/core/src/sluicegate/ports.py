@@ -44,6 +44,14 @@ class Change:
     expect: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Awaited:
+    """A batch whose transform job is waited for."""
+
+    model: str
+    batch: str
+
+
 class RegistryReader(Protocol):
     """Lists are complete and newest first (models: by name). Single items raise ``NotFound``."""
 
@@ -63,6 +71,8 @@ class RegistryReader(Protocol):
 
 
 class Registry(RegistryReader, Protocol):
+    def predicting(self) -> list[Awaited]: ...  # of all models
+
     def commit(self, changes: Sequence[Change]) -> None:
         """All of them or none. ``Conflict`` when one condition does not hold. A change of a model also keeps its
         line in the list of models: its ``set`` must then carry all that the line shows (``items.SummaryItem``)."""

@@ -10,6 +10,7 @@ from functools import cache
 from typing import Any
 
 import boto3
+from boto3.exceptions import S3UploadFailedError
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -23,12 +24,17 @@ CONFIG = Config(
 _NOT_FOUND = frozenset(
     {"404", "NoSuchKey", "NoSuchBucket", "NotFound", "ResourceNotFound", "ResourceNotFoundException"}
     | {"QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"}
+    | {"ObjectNotFoundException"}  # Application Auto Scaling's
 )
 _TAKEN = frozenset({"ResourceInUse", "ResourceAlreadyExists", "EntityAlreadyExists"})
-_CONFLICT = frozenset({"ConditionalCheckFailedException", "ConflictException", "412", "PreconditionFailed"})
+_CONFLICT = frozenset(
+    {"ConditionalCheckFailedException", "TransactionConflictException", "ConflictException"}
+    | {"412", "PreconditionFailed"}
+)
 _FORBIDDEN = frozenset({"403", "AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 _TRANSIENT = frozenset(
     {"Throttling", "ThrottlingException", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown"}
+    | {"RequestThrottled", "ConcurrentUpdateException"}
     | {"ProvisionedThroughputExceededException", "TransactionInProgressException", "RequestTimeout"}
     | {"InternalServerError", "InternalError", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException"}
     | {"500", "502", "503", "504"}
@@ -89,6 +95,9 @@ def translated() -> Iterator[None]:
     """Around every call: a ``ClientError`` leaves as a domain error, a broken connection as ``Transient``."""
     try:
         yield
+    except S3UploadFailedError as error:  # boto3's own word for a ClientError of its managed uploads
+        cause = error.__context__
+        raise (translate(cause) if isinstance(cause, ClientError) else Transient(str(error))) from error
     except ClientError as error:
         raise translate(error) from error
     except BotoCoreError as error:

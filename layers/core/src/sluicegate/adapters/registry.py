@@ -17,17 +17,17 @@ from boto3.dynamodb.types import Binary, TypeDeserializer, TypeSerializer
 from botocore.exceptions import ClientError
 
 from sluicegate.adapters.aws import translate, translated
-from sluicegate.domain.errors import Conflict, NotFound, Transient, UserError
+from sluicegate.domain.errors import Conflict, NotFound, Refused, Transient, UserError
 from sluicegate.domain.experiment_items import ExperimentItem
 from sluicegate.domain.items import VERSION_DIGITS, BatchItem, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
-from sluicegate.ports import Change
+from sluicegate.ports import Awaited, Change
 
 _PACKED = frozenset({"schema", "columns"})
 #: DynamoDB takes 400 KB an item, and a model has two such descriptions
 _PACKED_LIMIT = 170_000
 _SUMMARY = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
 #: kept in the list, so that one query finds the models that are due
-_LISTED = (*_SUMMARY, "scheduled_for", "asked", "experiment", "challenging", "moving", "awaited")
+_LISTED = (*_SUMMARY, "active_run", "scheduled_for", "asked", "experiment", "challenging", "moving", "awaited")
 _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 #: DynamoDB keeps 38 digits; a float has 17
@@ -237,6 +237,9 @@ class DynamoRegistry:
     def batch(self, model: str, batch: str) -> BatchItem:
         return cast("BatchItem", self._get("batch", model, batch))
 
+    def predicting(self) -> list[Awaited]:
+        return [Awaited(line["model"], line["batch"]) for line in self._query("PREDICTING")]
+
     def experiments(self, model: str) -> list[ExperimentItem]:
         return cast("list[ExperimentItem]", _newest(self._query(f"MODEL#{model}", "EXPERIMENT#"), "created_at"))
 
@@ -247,11 +250,15 @@ class DynamoRegistry:
         """See ``ports.Registry.commit``. One change is one UpdateItem; several are one transaction."""
         updates = [update(self._table, change) for change in changes]
         updates += [self._line(change) for change in changes if change.kind == "model"]
+        actions = [{"Update": one} for one in updates]
+        actions += [
+            self._awaited(change) for change in changes if change.kind == "batch" and _awaits(change) is not None
+        ]
         try:
-            if len(updates) == 1:
+            if len(actions) == 1:
                 self._dynamodb.update_item(**updates[0])
             else:
-                self._dynamodb.transact_write_items(TransactItems=[{"Update": one} for one in updates])
+                self._dynamodb.transact_write_items(TransactItems=actions)
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "TransactionCanceledException":
                 raise _cancelled(error) from error
@@ -264,14 +271,30 @@ class DynamoRegistry:
         parameters["Key"] = {"pk": {"S": "MODELS"}, "sk": {"S": str(change.model)}}
         return parameters
 
+    def _awaited(self, change: Change) -> dict[str, Any]:
+        """The batch's line among those that are predicted, in all models: it comes, or goes."""
+        where = {"pk": {"S": "PREDICTING"}, "sk": {"S": f"{change.model}#{change.name}"}}
+        if not _awaits(change):
+            return {"Delete": {"TableName": self._table, "Key": where}}
+        line = {"model": {"S": str(change.model)}, "batch": {"S": str(change.name)}}
+        return {"Put": {"TableName": self._table, "Item": {**where, **line}}}
+
+
+def _awaits(change: Change) -> bool | None:
+    """Whether a batch waits for its job from now on; None when that stays as it is."""
+    return None if change.status in (None, "received", "preparing") else change.status == "predicting"
+
 
 def _newest(items: list[dict[str, Any]], by: str) -> list[dict[str, Any]]:
     return sorted(items, key=lambda item: item[by], reverse=True)
 
 
 def _cancelled(error: ClientError) -> Exception:
-    reasons = [str(reason.get("Code", "None")) for reason in error.response.get("CancellationReasons", [])]
+    given = error.response.get("CancellationReasons", [])
+    reasons = [str(reason.get("Code", "None")) for reason in given]
     message = f"transaction cancelled: {', '.join(reasons) or error}"
     if any(code in ("ConditionalCheckFailed", "TransactionConflict") for code in reasons):
         return Conflict(message)
+    if "ValidationError" in reasons:  # an item has grown beyond 400 KB, say: it will be refused again
+        return Refused(f"{message}: {', '.join(str(reason['Message']) for reason in given if reason.get('Message'))}")
     return Transient(message)

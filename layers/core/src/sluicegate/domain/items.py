@@ -39,6 +39,7 @@ class SummaryItem(TypedDict, total=False):
     updated_at: str
     message: str
     experiment: str | None  # the experiment that shares its traffic now
+    active_run: str | None
 
 
 class LiveItem(TypedDict):
@@ -144,7 +145,6 @@ class ModelItem(SummaryItem, total=False):
     created_at: str
     schema: dict[str, Any] | None
     classes: list[str] | None
-    active_run: str | None
     live: LiveItem | None
     settings_problem: ErrorItem | None
     scheduled_for: str | None  # when retrain.schedule comes next

@@ -127,7 +127,17 @@ class Ledger:
             "updated_at": max(stamp(now), item["updated_at"]),
         }
         changed["moving"] = is_moving(merged) or None
-        for name in ("live_version", "problem", "target", "scheduled_for", "asked", "experiment", "challenging"):
+        shown = (
+            "live_version",
+            "active_run",
+            "problem",
+            "target",
+            "scheduled_for",
+            "asked",
+            "experiment",
+            "challenging",
+        )
+        for name in shown:
             changed.setdefault(name, merged.get(name))
         if "revision" not in item:
             changed |= {"created_at": item["created_at"], "endpoint": item["endpoint"]}

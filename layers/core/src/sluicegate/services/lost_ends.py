@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from sluicegate.domain.errors import NotFound
-from sluicegate.domain.items import ErrorItem, RunItem, moment
+from sluicegate.domain.items import ErrorItem, RunItem, SummaryItem, moment
 from sluicegate.ports import Job, JobBell, JobKind, Jobs, ProcessingJobs, TuningJob
 from sluicegate.services.batch import Batches
 from sluicegate.services.ledger import AGAIN, Ledger
@@ -46,21 +46,29 @@ class LostEnds:
         self._processing = processing
         self._bell = bell
 
-    def look(self, now: datetime) -> list[str]:
-        """The jobs whose end was told again, or that are gone. Raises ``Transient`` when some models could not be
-        looked at, after the others were."""
-        found = each([line["model"] for line in self._registry.models()], lambda model: self._one(model, now))
+    def look(self, models: Sequence[SummaryItem], now: datetime) -> list[str]:
+        """The jobs whose end was told again, or that are gone; ``models``: the registry's list. Raises ``Transient``
+        when some models could not be looked at, after the others were."""
+        runs = {line["model"]: line["active_run"] for line in models if line.get("active_run")}
+        batches: dict[str, list[str]] = {}
+        for awaited in self._registry.predicting():
+            batches.setdefault(awaited.model, []).append(awaited.batch)
+
+        def one(model: str) -> list[str]:
+            return self._one(model, runs.get(model), batches.get(model, []), now)
+
+        found = each({**runs, **batches}, one)
         return [job for jobs in found.values() for job in jobs]
 
-    def _one(self, model: str, now: datetime) -> list[str]:
+    def _one(self, model: str, active: str | None, batches: Sequence[str], now: datetime) -> list[str]:
         told: list[str] = []
-        active = self._registry.model(model).get("active_run")
         if active:
             run = self._registry.run(model, active)
             kind, names = _waits_for(run)
             fail = partial(self._ledger.fail_run, model, active, now)
             told += self._look_for(kind, names, run["updated_at"], now, fail)
-        for batch in self._registry.batches(model):
+        for name in batches:
+            batch = self._registry.batch(model, name)
             if batch["status"] == "predicting" and (job := batch.get("transform_job")):
                 give_up = partial(Batches(self._registry).fail, batch, now)
                 told += self._look_for("batch", [job], batch["updated_at"], now, give_up)
