@@ -291,6 +291,13 @@ def test_an_endpoint_config_as_sagemaker_takes_it(sagemaker: Any, size: Any) -> 
         stub.assert_no_pending_responses()
 
 
+def test_a_model_without_its_artifact_is_refused_for_good(sagemaker: Any) -> None:
+    with Stubber(sagemaker) as stub:
+        stub.add_client_error("create_model", "ValidationException", "Could not find model data at s3://data/m.tar.gz.")
+        with pytest.raises(Refused, match="model data"):
+            SageMakerJobs(sagemaker, ROLE).create_model("sluicegate-churn-1", "image", "s3://data/m.tar.gz", {})
+
+
 def test_an_endpoint_that_is_busy_or_missing(sagemaker: Any) -> None:
     endpoints = SageMakerEndpoints(sagemaker)
     with Stubber(sagemaker) as stub:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from functools import partial
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from sluicegate.domain.errors import NotFound
 from sluicegate.domain.items import moment
 from sluicegate.domain.lifecycle import MOVES
+from sluicegate.http.answers import text_answer
 from sluicegate.services.catalog import Catalog, UnknownModel, describe, shaped
 from sluicegate.services.paging import InvalidPage, page
 from tests.contract.http.samples import registry
@@ -143,7 +145,7 @@ def test_pages_put_together_are_the_list(length: Any, limit: Any) -> None:
     seen: list[dict[str, str]] = []
     after: str | None = None
     for _ in range(length + 1):
-        shown, following = page(items, lambda item: item["name"], str(limit), after)
+        shown, following = page(items, lambda item: item["name"], dict, str(limit), after)
         assert len(shown) <= limit
         seen += shown
         after = following.get("next")
@@ -154,21 +156,41 @@ def test_pages_put_together_are_the_list(length: Any, limit: Any) -> None:
 
 def test_what_arrives_meanwhile_shifts_no_page() -> None:
     items = [{"name": "b"}, {"name": "a"}]
-    _, following = page(items, lambda item: item["name"], "1", None)
-    shown, _ = page([{"name": "c"}, *items], lambda item: item["name"], "1", following["next"])
+    _, following = page(items, lambda item: item["name"], dict, "1", None)
+    shown, _ = page([{"name": "c"}, *items], lambda item: item["name"], dict, "1", following["next"])
     assert shown == [{"name": "a"}]
+
+
+def test_a_page_of_large_items_is_as_large_as_an_answer_can_be() -> None:
+    """A run that tunes has a hundred trials, and a list may have two hundred runs."""
+    trial = {"job": "sluicegate-T1f2e3d4c-churn-007-0a1b2c3d", "reason": 'said "é"' * 60}
+    items: list[dict[str, Any]] = [{"name": str(number), "trials": [trial] * 100} for number in range(60)]
+    shown, after, pages = list[str](), None, 0
+    while True:
+        found, following = page(items, lambda item: item["name"], dict, "200", after)
+        assert len(json.dumps(text_answer(200, json.dumps(found), ""))) <= 6 * 1024 * 1024
+        shown += [item["name"] for item in found]
+        after, pages = following.get("next"), pages + 1
+        if after is None:
+            break
+    assert shown == [item["name"] for item in items]
+    assert 1 < pages < 10
+    (alone,), following = page(
+        [{"name": "a", "x": "y" * 9_000_000}, {"name": "b"}], lambda one: one["name"], dict, None, None
+    )
+    assert (alone["name"], bool(following)) == ("a", True)
 
 
 @pytest.mark.parametrize("limit", ["0", "-1", "201", "ten", "", "1e2", "٣", "9" * 5000])
 def test_a_limit_that_is_none_is_refused(limit: Any) -> None:
     with pytest.raises(InvalidPage, match="1 to 200"):
-        page([], str, limit, None)
+        page([], str, dict, limit, None)
 
 
 @given(st.text(max_size=30))
 def test_a_token_that_is_none_is_refused(token: Any) -> None:
     with pytest.raises(InvalidPage):
-        page([{"name": "a"}], lambda item: item["name"], None, token)
+        page([{"name": "a"}], lambda item: item["name"], dict, None, token)
 
 
 def test_unknown_models_are_told_with_close_names() -> None:

@@ -211,6 +211,25 @@ def test_a_large_file_keeps_its_order(tmp_path: Path) -> None:
         assert found.fetchone() == (rows, True)
 
 
+def test_rows_that_are_rejected_may_be_long(tmp_path: Path) -> None:
+    """Python's reader of CSV takes no field of more than 131,072 characters unless it is told to."""
+    review, names = "a" * 150_000, [column.name for column in COLUMNS]
+    good, bad = ["1", "true", "red", "x", "2026-01-31", "short"], ["tall", "true", "red", "x", "2026-01-31", review]
+    table = as_csv([dict(zip(names, row, strict=True)) for row in (good, bad)], names)
+    found = read(tmp_path, "a.csv", table + f"too,few,{review}\n".encode(), dataset())
+    assert (found.accepted, found.rejected) == (1, 2)
+    assert [line[:28] for line in found.examples] == ["line 3: height: 'tall' is no", "line 4: 3 fields instead of "]
+    record = json.dumps(dict(zip(names, bad, strict=True)))
+    (tmp_path / "other").mkdir()
+    found = read(
+        tmp_path / "other",
+        "a.jsonl",
+        f"{json.dumps(dict(zip(names, good, strict=True)))}\n{record}\n".encode(),
+        dataset(),
+    )
+    assert (found.accepted, found.rejected) == (1, 1)
+
+
 def test_a_file_of_one_column(tmp_path: Path) -> None:
     """Empty lines are no rows; a name that the version doesn't know is told as a column that is missing."""
     columns = (Column("metric", "number"),)

@@ -8,6 +8,7 @@ from typing import Any
 from sluicegate.adapters.aws import translated
 from sluicegate.adapters.tuning import SageMakerTuning, training_body
 from sluicegate.adapters.tuning import tag_list as tag_list
+from sluicegate.domain.errors import NotFound, Refused
 from sluicegate.ports import Job, TrainingSpec, TransformSpec
 
 
@@ -40,13 +41,16 @@ class SageMakerJobs(SageMakerTuning):
         container: dict[str, Any] = {"Image": image, "ModelDataUrl": artifact_uri}
         if environment:
             container["Environment"] = dict(environment)
-        with translated():
-            self._sagemaker.create_model(
-                ModelName=name,
-                PrimaryContainer=container,
-                ExecutionRoleArn=self._role_arn,
-                Tags=tag_list(tags),
-            )
+        try:
+            with translated():
+                self._sagemaker.create_model(
+                    ModelName=name,
+                    PrimaryContainer=container,
+                    ExecutionRoleArn=self._role_arn,
+                    Tags=tag_list(tags),
+                )
+        except NotFound as error:  # "Could not find model data at s3://…": somebody deleted the artifact
+            raise Refused(str(error)) from error
 
     def delete_model(self, name: str) -> None:
         with translated():

@@ -21,6 +21,7 @@ from sluicegate.data.batch_sql import Cell
 from sluicegate.data.dialect import Dialect, read_dialect
 from sluicegate.data.engine import connect, text_sql
 from sluicegate.data.inference import infer
+from sluicegate.data.long_fields import LONGEST_ROW, long_fields
 from sluicegate.data.rejects import called, csv_rejects, write_rejects
 from sluicegate.data.structures import leaves
 from sluicegate.data.text import PlainText, plain_text, spread_sample
@@ -274,7 +275,7 @@ class _Reader:
             self.connection, "broken", ordered, text.path, names, ["text"] * len(names), physical_lines=True
         )
         write_rejects(found, target)
-        with target.open(newline="", encoding="utf-8") as file:
+        with long_fields(), target.open(newline="", encoding="utf-8") as file:
             return _Broken(target, frozenset(int(row["line"]) for row in csv.DictReader(file)))
 
     def _number(self, lines: Lines, broken: frozenset[int], read: int, notes: list[str]) -> int | None:
@@ -309,8 +310,8 @@ class _Reader:
         if broken is not None:
             parts.append(
                 f"SELECT * FROM read_csv({text_sql(str(broken))}, auto_detect = false, header = true, delim = ',', "
-                "quote = '\"', escape = '\"', max_line_size = 20000000, columns = {'line': 'BIGINT', "
-                "'column': 'VARCHAR', 'reason': 'VARCHAR', 'text': 'VARCHAR'})"
+                f"quote = '\"', escape = '\"', max_line_size = {LONGEST_ROW}, "
+                "columns = {'line': 'BIGINT', 'column': 'VARCHAR', 'reason': 'VARCHAR', 'text': 'VARCHAR'})"
             )
         self.connection.execute(
             f"COPY (FROM ({' UNION ALL '.join(parts)}) ORDER BY line) TO {text_sql(str(target))} (FORMAT csv, HEADER)"
@@ -369,6 +370,6 @@ def _examples(rejects: Path | None) -> list[str]:
     """The first rejected rows in a line each."""
     if rejects is None:
         return []
-    with rejects.open(newline="", encoding="utf-8") as file:
+    with long_fields(), rejects.open(newline="", encoding="utf-8") as file:
         found = [row for row, _ in zip(csv.DictReader(file), range(3), strict=False)]
     return [f"line {row['line']}: {row['reason']}"[:500] for row in found]

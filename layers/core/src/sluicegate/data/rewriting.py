@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TextIO
 
+from sluicegate.data.long_fields import long_fields
 from sluicegate.data.rejects import NO_VALUE
 from sluicegate.domain.date_formats import DateFormat
 from sluicegate.domain.dates import parse_date
@@ -39,23 +40,20 @@ def rewritten(path: Path, target: Path, delimiter: str, changes: Mapping[int, Ch
     """Copies a CSV with a header and the values of some columns (by position) changed; what is no value gets
     ``NO_VALUE`` at its end. A record of which nothing is changed, or which is broken, is copied as it is; records keep
     their lines."""
-    before = csv.field_size_limit(_LONGEST_FIELD)
-    try:
-        with (
-            path.open(encoding="utf-8", errors="surrogateescape", newline="") as source,
-            target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
-        ):
-            writer = csv.writer(_Ends(out), delimiter=delimiter, lineterminator=_END)
-            header = False
-            for text, fields in _records(source, delimiter):
-                if header and fields and _rewrite(fields, changes):
-                    writer.writerow(fields)
-                    out.write(text[len(text.rstrip("\r\n")) :])
-                else:
-                    out.write(text)
-                header = header or bool(fields)
-    finally:
-        csv.field_size_limit(before)
+    with (
+        long_fields(_LONGEST_FIELD),
+        path.open(encoding="utf-8", errors="surrogateescape", newline="") as source,
+        target.open("w", encoding="utf-8", errors="surrogateescape", newline="") as out,
+    ):
+        writer = csv.writer(_Ends(out), delimiter=delimiter, lineterminator=_END)
+        header = False
+        for text, fields in _records(source, delimiter):
+            if header and fields and _rewrite(fields, changes):
+                writer.writerow(fields)
+                out.write(text[len(text.rstrip("\r\n")) :])
+            else:
+                out.write(text)
+            header = header or bool(fields)
 
 
 class _Ends:

@@ -22,6 +22,7 @@ import duckdb
 import numpy as np
 
 from sluicegate.data.engine import name_sql, text_sql
+from sluicegate.data.long_fields import long_fields
 from sluicegate.data.words import register
 from sluicegate.domain import recordio
 from sluicegate.domain.encoder import Encoder, Wire
@@ -110,7 +111,7 @@ class Writer:
         paths = [whole.with_name(f"part-{number:05}.new") for number in range(parts)]
         files = [path.open("w", newline="", encoding="utf-8") for path in paths]
         try:
-            with whole.open(newline="", encoding="utf-8") as file:
+            with long_fields(), whole.open(newline="", encoding="utf-8") as file:
                 found = reader(file)
                 out = [writer(part, lineterminator="\n") for part in files]
                 header = next(found)

@@ -46,18 +46,8 @@ _SHAPES: dict[str, tuple[str, ...]] = {
         *("tuning", "cost", "preparation"),
     ),
     "version": (
-        *(
-            "version",
-            "status",
-            "run",
-            "dataset_version",
-            "metrics",
-            "verdict",
-            "report",
-            "model_package_arn",
-            "history",
-        ),
-        *("created_at", "live_since", "decision", "local", "prediction_shift"),
+        *("version", "status", "run", "dataset_version", "metrics", "verdict", "report", "model_package_arn"),
+        *("history", "created_at", "live_since", "decision", "local", "prediction_shift"),
     ),
     "batch": (
         *("batch", "key", "status", "version", "size", "received_at", "updated_at", "rows", "rejected_rows", "parts"),
@@ -128,13 +118,16 @@ class Catalog:
     reports: Reports | None = None
 
     def models(self, limit: str | None = None, after: str | None = None) -> Json:
-        lines, following = page(self.registry.models(), lambda item: str(item["model"]), limit, after)
-        found: Json = {
-            "models": [{name: line.get(name) for name in _SUMMARY} for line in lines],
+        def line(item: Mapping[str, Any]) -> Json:
+            return {name: item.get(name) for name in _SUMMARY}
+
+        lines, following = page(self.registry.models(), lambda item: item["model"], line, limit, after)
+        return {
+            "models": lines,
             "unplaced": [shaped("upload", item) for item in self.registry.unplaced()[:LARGEST_LIMIT]],
             "upload_to": f"s3://{self.bucket}/data/" if self.bucket else None,
+            **following,
         }
-        return found | following
 
     def model(self, model: str, now: datetime) -> Json:
         item = self._item(model)
@@ -258,8 +251,8 @@ class Catalog:
         items = read(model)
         if not items:
             self._item(model)
-        items, following = page(items, lambda item: str(item[kind]), limit, after)
-        return {name or kind + "s": [shaped(kind, item) for item in items], **following}
+        shown, following = page(items, lambda item: str(item[kind]), lambda item: shaped(kind, item), limit, after)
+        return {name or kind + "s": shown, **following}
 
     def _item(self, model: str) -> ModelItem:
         try:

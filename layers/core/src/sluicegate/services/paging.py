@@ -15,6 +15,9 @@ Item = TypeVar("Item", bound=Mapping[str, Any])
 
 DEFAULT_LIMIT = 50
 LARGEST_LIMIT = 200
+#: a function's answer has 6 MB at most ("Lambda quotas", AWS Lambda Developer Guide); its body is a text within JSON,
+#: so that each quote takes two characters
+LARGEST_ANSWER = 5_000_000
 
 
 class InvalidPage(SluicegateError):
@@ -22,9 +25,14 @@ class InvalidPage(SluicegateError):
 
 
 def page(
-    items: Sequence[Item], name: Callable[[Item], str], limit: str | None, after: str | None
-) -> tuple[Sequence[Item], Json]:
-    """The part of ``items`` that a request asks for, and {"next": token} when more follow.
+    items: Sequence[Item],
+    name: Callable[[Item], str],
+    shape: Callable[[Item], Json],
+    limit: str | None,
+    after: str | None,
+) -> tuple[list[Json], Json]:
+    """The part of ``items`` that a request asks for, as ``shape`` shows each, and {"next": token} when more follow. Of
+    items so large that ``limit`` of them are no answer there are fewer, at least one.
 
     The token names the last item shown, so items that arrive meanwhile shift nothing. Raises `InvalidPage`.
     """
@@ -40,10 +48,16 @@ def page(
         start = next((position for position, item in enumerate(items, 1) if name(item) == last), 0)
         if start == 0:
             raise InvalidPage("next names nothing in this list (any more); start again without it")
-    shown = items[start : start + count]
-    if start + count < len(items):
-        return shown, {"next": _token(name(shown[-1]))}
-    return shown, {}
+    shown: list[Json] = []
+    size = 0
+    for item in items[start : start + count]:
+        one = shape(item)
+        size += len(json.dumps(json.dumps(one)))
+        if shown and size > LARGEST_ANSWER:
+            break
+        shown.append(one)
+    end = start + len(shown)
+    return shown, {"next": _token(name(items[end - 1]))} if shown and end < len(items) else {}
 
 
 def _token(name: str) -> str:
