@@ -32,6 +32,8 @@ class DynamoGate:
         self._backend = dynamodb_backends[account_id][region_name]
         #: token → digest of the request, and when it was carried out
         self._tokens: dict[str, tuple[str, float]] = {}
+        #: of the transaction that is on its way: its token, and the digest of the request
+        self._asked: tuple[str, str] | None = None
 
     def before(self, operation: str, request: Incoming) -> Answer | None:
         """``AwsError`` for what DynamoDB refuses; the answer itself, where nothing is left to do."""
@@ -41,23 +43,24 @@ class DynamoGate:
             # An item of its key alone; moto wants the old form for that, empty.
             request.replace_body(json.dumps({**params, "AttributeUpdates": {}}).encode())
         token = params.get("ClientRequestToken") if operation == "TransactWriteItems" else None
+        self._asked = None
         if token is None:
             return None
-        known = self._known(token)
+        digest, known = _digest(params), self._known(token)
         if known is None:
+            self._asked = token, digest
             return None
-        if known != _digest(params):
+        if known != digest:
             text = "The request uses the same client token as a previous, but non-identical request."
             raise AwsError("IdempotentParameterMismatchException", text)
         headers = [("Content-Type", "application/x-amz-json-1.0"), ("x-amzn-RequestId", request.request_id)]
         return 200, headers, b"{}"
 
-    def after(self, operation: str, request: Incoming, status: int) -> None:
+    def after(self, status: int) -> None:
         """Remember a transaction that was carried out."""
-        if operation == "TransactWriteItems" and status == 200:
-            params: Json = json.loads(request.body(_BODY))
-            if params.get("ClientRequestToken") is not None:
-                self._tokens[params["ClientRequestToken"]] = (_digest(params), time.monotonic())
+        if self._asked is not None and status == 200:
+            token, digest = self._asked
+            self._tokens[token] = (digest, time.monotonic())
 
     def _known(self, token: str) -> str | None:
         oldest = time.monotonic() - _TOKEN_SECONDS

@@ -126,7 +126,7 @@ class MotoGate:
         if known is not None:
             return known[0], known[1], [known[2]]
         answer = _call(self._app("dynamodb"), "dynamodb", request)
-        self._dynamodb.after(operation, request, answer[0])
+        self._dynamodb.after(answer[0])
         return answer
 
     def _backend(self, request: Incoming) -> str | None:
