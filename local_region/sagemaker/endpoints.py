@@ -154,6 +154,11 @@ class Endpoints:
                     f'Cannot update endpoint "{record.arn}" to the endpoint configuration that it already has '
                     f"({config.name})."
                 )
+            if _serverless(config) and not _serverless(self._traffic[record.name].blue.config):
+                raise invalid(
+                    "Updating a real-time inference endpoint to a serverless endpoint is not supported "
+                    f'("{record.arn}" has instances).'
+                )
             deployment = params.get("DeploymentConfig")
             if params.get("RetainDeploymentConfig"):
                 if deployment:
@@ -199,7 +204,7 @@ class Endpoints:
         """``ValidationException`` for what SageMaker (or the region) doesn't do."""
         variants = new.request["ProductionVariants"]
         for config in (old, new):
-            if any("ServerlessConfig" in variant for variant in config.request["ProductionVariants"]):
+            if _serverless(config):
                 raise invalid(
                     "DeploymentConfig: deployment guardrails only apply to real-time and asynchronous inference "
                     f"endpoints; {config.name} is serverless."
@@ -346,6 +351,10 @@ class Endpoints:
         if traffic is not None:
             self._retire(traffic.blue)
         self.table.remove(record)
+
+
+def _serverless(config: Record) -> bool:
+    return any("ServerlessConfig" in variant for variant in config.request["ProductionVariants"])
 
 
 def _kept(params: Json) -> frozenset[str]:

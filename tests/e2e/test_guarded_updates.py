@@ -253,6 +253,7 @@ def test_what_is_refused(work: Work, model: str) -> None:
     at_once = guard("ALL_AT_ONCE")
     assert "variant names" in refused(work, endpoint, other, DeploymentConfig=at_once)
     assert "serverless" in refused(work, endpoint, serverless, DeploymentConfig=at_once)
+    assert "to a serverless endpoint is not supported" in refused(work, endpoint, serverless)
     assert "at most 50%" in refused(work, endpoint, new, DeploymentConfig=guard("CANARY", CanarySize=60))
     assert "no-such-alarm" in refused(work, endpoint, new, DeploymentConfig=guard("ALL_AT_ONCE", "no-such-alarm"))
     assert "not both" in refused(work, endpoint, new, DeploymentConfig=at_once, RetainDeploymentConfig=True)

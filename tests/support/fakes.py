@@ -476,6 +476,9 @@ class FakeEndpoints:
         assert config in self.endpoint_configs
         if config == self.endpoint(name).config:
             raise Refused(f"Cannot update endpoint {name} to the endpoint configuration that it already has")
+        sizes = [self.endpoint_configs[one][2] for one in (self.states[name].config, config)]
+        if isinstance(sizes[0], Instances) and isinstance(sizes[1], Serverless):
+            raise Refused("Updating a real-time inference endpoint to a serverless endpoint is not supported")
         if guard is not None:
             alone = (len(self.variants[one]) == 1 for one in (self.states[name].config, config))
             assert all(alone), "a guarded update wants one variant"

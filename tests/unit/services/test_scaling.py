@@ -58,7 +58,7 @@ def test_one_variant_name_goes_on_scaling_through_a_guarded_update() -> None:
 
 def test_a_version_that_does_not_scale_ends_it() -> None:
     made = stage()
-    made.settings = ""
+    made.settings = "endpoint: {instance: ml.m5.large}\n"
     made.add("approved")
     made.play()
     assert (made.live, made.scaling.targets) == (2, {})

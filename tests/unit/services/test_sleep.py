@@ -12,7 +12,7 @@ from sluicegate.domain.items import moment
 from sluicegate.services.steer import NotPossible
 from tests.support.fakes import World
 from tests.support.slumber import IDLE, Slumbering
-from tests.support.stage import ENDPOINT, MODEL
+from tests.support.stage import ANN, ENDPOINT, MODEL
 
 INSTANCES = IDLE + "endpoint: {instance: ml.m5.large, min: 2}\n"
 
@@ -70,6 +70,30 @@ def test_serverless_costs_nothing_while_nobody_calls() -> None:
     stage.ask()
     stage.play()
     assert stage.registry.model(MODEL)["saved"]["usd"] == 0
+
+
+@pytest.mark.parametrize("strategy", ["all_at_once", "canary"])
+def test_an_endpoint_on_instances_becomes_serverless_by_way_of_sleep(strategy: str) -> None:
+    """SageMaker updates none that way, so it is said before anything is brought up."""
+    deployment = f"deployment: {{strategy: {strategy}}}\n"
+    stage = Slumbering("endpoint: {instance: ml.m5.large}\n" + deployment).live_version()
+    stage.settings = deployment
+    stage.add("approved")
+    stage.play()
+    version = stage.registry.version(MODEL, 2)
+    assert (stage.live, version["status"], [*stage.endpoints.states]) == (1, "failed", [ENDPOINT])
+    error = stage.registry.run(MODEL, version["run"])["error"]
+    assert ("ml.m5.large" in error["detail"], f"sluice sleep {MODEL}" in error["remedy"]) == (True, True)
+    stage.attempt("person sleeps", "")
+    stage.play()
+    stage.steer().deploy(MODEL, 2, ANN, stage.world.tick())
+    stage.play()
+    stage.attempt("person wakes", "")
+    stage.play()
+    assert (stage.live, stage.serves()) == (2, 2)
+    stage.steer().deploy(MODEL, 1, ANN, stage.world.tick())
+    stage.play()
+    assert (stage.live, stage.serves()) == (1, 1), "the other way it is an update like any"
 
 
 def test_where_no_price_is_known_none_is_made_up() -> None:

@@ -14,18 +14,19 @@ from datetime import datetime, timedelta
 from typing import Literal
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import Conflict, NotFound, Refused
+from sluicegate.domain.errors import Conflict, NotFound, Refused, UserError
 from sluicegate.domain.items import ModelItem, ShiftItem, VersionItem, stamp
 from sluicegate.domain.settings_deployment import Guard
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Metrics, Registry, Storage
-from sluicegate.ports_serving import Alarms, AlarmSpec, Endpoints, EndpointState, Instances
+from sluicegate.ports_serving import Alarms, AlarmSpec, Endpoints, EndpointState, Instances, Serverless
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import tags
 from sluicegate.services.orders import Overtaken
 from sluicegate.services.prediction_shift import THRESHOLDS, PredictionShift, Shift
 from sluicegate.services.reading import reading
 from sluicegate.services.routing import variant_of
+from sluicegate.services.variants import serves
 
 log = logging.getLogger(__name__)
 
@@ -85,6 +86,23 @@ class Guards:
         if told_apart or several or not alike or not all(isinstance(size, Instances) for size in sizes):
             return Way("lanes", guard)
         return Way("native" if self._share_variant(champion, version) else "lanes", guard)
+
+    def check_change(self, version: VersionItem, state: EndpointState | None) -> None:
+        """Raises ``UserError`` where SageMaker can't bring what serves to ``version``: it updates no endpoint on
+        instances to a serverless one ("Update a serverless endpoint", Amazon SageMaker Developer Guide)."""
+        model = version["model"]
+        number = serves(self._registry, self._prefix, model, state.config) if state is not None else None
+        if number is None or state is None or state.broken:
+            return  # it is made anew
+        before = self._blueprint.size(self._registry.version(model, number))
+        if isinstance(before, Instances) and isinstance(self._blueprint.size(version), Serverless):
+            raise UserError(
+                "The endpoint has to be made anew",
+                f"It is on instances ({before.type}), version {version['version']} is to be served serverless, and "
+                "SageMaker updates no endpoint that way.",
+                f"Put the endpoint to sleep (sluice sleep {model}), deploy the version (sluice deploy {model} "
+                f"{version['version']}) and wake it; or name endpoint.instance in model.yaml, and train again.",
+            )
 
     def _share_variant(self, champion: VersionItem, version: VersionItem) -> bool:
         """Let the version serve under the champion's variant; False when its config has another one already."""

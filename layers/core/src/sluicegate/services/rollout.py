@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient
+from sluicegate.domain.errors import AlreadyExists, Conflict, NotFound, Refused, Transient, UserError
 from sluicegate.domain.items import ErrorItem, ModelItem, VersionItem, stamp
 from sluicegate.domain.sleep import why_awake
 from sluicegate.ports import Change, Jobs, Metrics, Storage
@@ -108,12 +108,13 @@ class Rollout:
                 return self._order(item, version, state, DIRECT, now)
             if version["status"] != "approved":
                 return settled
+            self._guards.check_change(version, state)
             way = self._guards.way(item, version, state)
             if way.kind == "lanes":
                 assert way.guard is not None
                 return self._ramp.begin(model, desired, way.guard, now)
             return self._order(item, self._registry.version(model, desired), state, way, now)
-        except Refused as error:
+        except (UserError, Refused) as error:
             if ramp == SWITCH:
                 self._ramp.fail(item, str(error), now)
             else:
