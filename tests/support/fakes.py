@@ -32,7 +32,16 @@ from sluicegate.ports import (
     TuningJob,
     TuningSpec,
 )
-from sluicegate.ports_serving import AlarmSpec, AlarmState, BlueGreen, EndpointState, Instances, Serverless, VariantSpec
+from sluicegate.ports_serving import (
+    LONGEST_UPDATE,
+    AlarmSpec,
+    AlarmState,
+    BlueGreen,
+    EndpointState,
+    Instances,
+    Serverless,
+    VariantSpec,
+)
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -485,6 +494,7 @@ class FakeEndpoints:
             old, new = self.endpoint_configs[self.states[name].config], self.endpoint_configs[config]
             assert old[1] == new[1], "a guarded update wants one variant name"
             assert isinstance(old[2], Instances) and isinstance(new[2], Instances), "not for serverless"
+            assert guard.longest_seconds <= LONGEST_UPDATE, "an update that SageMaker would refuse"
         self.guards[config], self.kept[config] = guard, keep
         self.states[name] = replace(self.states[name], status="Updating", pending_config=config, failure_reason="")
         self.orders.append(config)

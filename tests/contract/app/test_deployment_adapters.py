@@ -29,7 +29,7 @@ FLEET = {"EndpointName": "sluicegate-churn", "VariantName": "v1"}
     [
         (BlueGreen("canary", 10, 300, ("a",)), {"CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 10}}, 2220),
         (BlueGreen("linear", 33, 300, ("a",)), {"LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 33}}, 3120),
-        (BlueGreen("linear", 10, 3600, ()), {"LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 10}}, 28_800),
+        (BlueGreen("linear", 10, 2400, ()), {"LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": 10}}, 25_920),
         (BlueGreen("all_at_once", 100, 600, ("a", "b")), {}, 3000),
     ],
 )

@@ -145,6 +145,14 @@ def test_the_way_back_under_one_variant_name_is_guarded_too() -> None:
 # lanes of our own
 
 
+@pytest.mark.parametrize(("bake", "native"), [("40m", True), ("1h", False)])
+def test_what_takes_longer_than_sagemaker_gives_an_update_comes_in_by_a_lane(bake: str, native: bool) -> None:
+    made = stage(f"{INSTANCES}deployment: {{strategy: linear, percent: 10, bake: {bake}}}\n")
+    made.until(lambda: made.status(2) == "deploying")
+    assert (made.endpoints.guards.get("sluicegate-churn-v2") is not None) == native
+    assert (stands(made) is None) == native
+
+
 @pytest.mark.parametrize(
     ("settings", "document"), [(CANARY, DOCUMENT), (INSTANCES + CANARY, OTHER)], ids=["serverless", "other encoding"]
 )

@@ -66,6 +66,11 @@ class VariantSpec:
     weight: float = 1.0
 
 
+#: of a guarded update, in seconds
+LONGEST_UPDATE = 28_800
+_TERMINATION_SECONDS, _START_SECONDS = 120, 1800
+
+
 @dataclass(frozen=True)
 class BlueGreen:
     """SageMaker's own guarded update. ``strategy``: all_at_once | canary | linear; ``percent`` is the first share, or
@@ -75,6 +80,18 @@ class BlueGreen:
     percent: int
     wait_seconds: int
     alarms: Sequence[str]
+
+    @property
+    def termination_seconds(self) -> int:
+        """How long the old fleet stays after it lost all traffic; alarms still count then."""
+        return self.wait_seconds if self.strategy == "all_at_once" else _TERMINATION_SECONDS
+
+    @property
+    def longest_seconds(self) -> int:
+        """When it has to be over: fleets that come up slowly get half an hour beside the waits. More than
+        ``LONGEST_UPDATE`` SageMaker doesn't give."""
+        waits = -(-100 // self.percent) if self.strategy == "linear" else 1
+        return waits * self.wait_seconds + self.termination_seconds + _START_SECONDS
 
 
 class Endpoints(Protocol):

@@ -11,10 +11,6 @@ from sluicegate.adapters.jobs import tag_list
 from sluicegate.domain.errors import AlreadyExists, Conflict
 from sluicegate.ports_serving import BlueGreen, EndpointState, Instances, Serverless, VariantSpec
 
-_TERMINATION_SECONDS = 120
-_START_SECONDS = 1800
-_LONGEST_UPDATE = 28_800
-
 
 class SageMakerEndpoints:
     """``ports.Endpoints``; ``sagemaker`` is boto3's client."""
@@ -143,25 +139,18 @@ def production_variant(spec: VariantSpec) -> dict[str, Any]:
 
 
 def deployment_config(guard: BlueGreen) -> dict[str, Any]:
-    """SageMaker's DeploymentConfig. The old fleet stays for ``TerminationWaitInSeconds`` after it lost all traffic, and
-    alarms still count then; everything has to be over within ``MaximumExecutionTimeoutInSeconds``, so fleets that come
-    up slowly get half an hour beside the waits."""
+    """SageMaker's DeploymentConfig."""
     routing: dict[str, Any] = {"Type": guard.strategy.upper()}
-    waits = 1
     if guard.strategy == "canary":
         routing["CanarySize"] = {"Type": "CAPACITY_PERCENT", "Value": guard.percent}
     elif guard.strategy == "linear":
         routing["LinearStepSize"] = {"Type": "CAPACITY_PERCENT", "Value": guard.percent}
-        waits = -(-100 // guard.percent)
     routing["WaitIntervalInSeconds"] = guard.wait_seconds
-    termination = guard.wait_seconds if guard.strategy == "all_at_once" else _TERMINATION_SECONDS
     found: dict[str, Any] = {
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": routing,
-            "TerminationWaitInSeconds": termination,
-            "MaximumExecutionTimeoutInSeconds": min(
-                _LONGEST_UPDATE, waits * guard.wait_seconds + termination + _START_SECONDS
-            ),
+            "TerminationWaitInSeconds": guard.termination_seconds,
+            "MaximumExecutionTimeoutInSeconds": guard.longest_seconds,
         }
     }
     if guard.alarms:

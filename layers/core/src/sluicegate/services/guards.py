@@ -19,7 +19,16 @@ from sluicegate.domain.items import ModelItem, ShiftItem, VersionItem, stamp
 from sluicegate.domain.settings_deployment import Guard
 from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Change, Metrics, Registry, Storage
-from sluicegate.ports_serving import Alarms, AlarmSpec, Endpoints, EndpointState, Instances, Serverless
+from sluicegate.ports_serving import (
+    LONGEST_UPDATE,
+    Alarms,
+    AlarmSpec,
+    BlueGreen,
+    Endpoints,
+    EndpointState,
+    Instances,
+    Serverless,
+)
 from sluicegate.services.blueprint import Blueprint
 from sluicegate.services.ledger import tags
 from sluicegate.services.orders import Overtaken
@@ -83,7 +92,9 @@ class Guards:
         told_apart = "predictions" in guard.rollback_on and guard.strategy != "all_at_once"
         # SageMaker guards no update of an endpoint with several variants, as one has on which an experiment ends
         several = names.config_cause(self._prefix, item["model"], state.config) is not None
-        if told_apart or several or not alike or not all(isinstance(size, Instances) for size in sizes):
+        # ten steps of an hour are more than SageMaker gives an update
+        long = BlueGreen(guard.strategy, guard.steps[0], guard.bake, ()).longest_seconds > LONGEST_UPDATE
+        if told_apart or several or long or not alike or not all(isinstance(size, Instances) for size in sizes):
             return Way("lanes", guard)
         return Way("native" if self._share_variant(champion, version) else "lanes", guard)
 
