@@ -65,10 +65,11 @@ class MotoGate:
         from moto.backends import list_of_moto_modules
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
-        from local_region.front import bucket_policies, moto_memory, s3_pages
+        from local_region.front import bucket_policies, moto_answers, moto_memory, s3_pages
         from local_region.stores import log_reading, metric_reading
 
         bucket_policies.install()
+        moto_answers.install()
         moto_memory.install()
         s3_pages.install()
         log_reading.install()
