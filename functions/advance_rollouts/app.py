@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import base, serving
 from sluicegate.domain import names
 from sluicegate.events import bus_event
 
@@ -17,14 +17,14 @@ logger = Logger()
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     woken = bus_event(event)
     if woken.kind == "Scheduled Event":
-        outcomes = bootstrap.advance().all(woken.at)
+        outcomes = serving.advance().all(woken.at)
     elif alarm := woken.optional("alarmName"):
-        model = names.alarm_model(bootstrap.prefix(), alarm)
+        model = names.alarm_model(base.prefix(), alarm)
         reason = woken.optional("state", "reason")
-        outcomes = {model: bootstrap.advance().alarmed(model, alarm, reason, woken.at)} if model else {}
+        outcomes = {model: serving.advance().alarmed(model, alarm, reason, woken.at)} if model else {}
     else:
         model = woken.text("model")
-        outcomes = {model: bootstrap.advance().one(model, woken.at)}
+        outcomes = {model: serving.advance().one(model, woken.at)}
     if outcomes:
         logger.info("rollouts", extra={"outcomes": outcomes})
     return outcomes

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import serving
 from sluicegate.events import bus_event
 
 logger = Logger()
@@ -16,6 +16,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     woken = bus_event(event)
     package = woken.text("ModelPackageArn")
     logger.append_keys(package=package)
-    outcome = bootstrap.deploy().package_changed(package, woken.at)
+    outcome = serving.deploy().package_changed(package, woken.at)
     logger.info("model package changed", extra={"outcome": outcome})
     return {"outcome": outcome}

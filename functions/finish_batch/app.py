@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import batches
 from sluicegate.events import bus_event
 
 logger = Logger()
@@ -16,6 +16,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     woken = bus_event(event)
     job = woken.text("TransformJobName")
     logger.append_keys(job=job)
-    outcome = bootstrap.finish_batch().transform_ended(job, woken.at)
+    outcome = batches.finish_batch().transform_ended(job, woken.at)
     logger.info("batch transform job ended", extra={"outcome": outcome})
     return {"outcome": outcome}

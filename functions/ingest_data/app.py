@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import arrivals
 from sluicegate.events import bus_event
 from sluicegate.services.arrivals import Arrived
 
@@ -19,6 +19,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     etag = woken.optional("object", "etag") if deleted else woken.text("object", "etag")
     arrived = Arrived(woken.text("object", "key"), etag.strip('"'), woken.at, woken.optional("object", "sequencer"))
     logger.append_keys(key=arrived.key, etag=arrived.etag)
-    outcome = bootstrap.withdraw().object_deleted(arrived) if deleted else bootstrap.ingest().object_created(arrived)
+    outcome = arrivals.withdraw().object_deleted(arrived) if deleted else arrivals.ingest().object_created(arrived)
     logger.info("object deleted" if deleted else "object read", extra={"outcome": outcome})
     return {"outcome": outcome}

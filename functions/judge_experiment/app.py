@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import experiments
 from sluicegate.events import bus_event
 
 logger = Logger()
@@ -15,10 +15,10 @@ logger = Logger()
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     woken = bus_event(event)
     if woken.kind == "Scheduled Event":
-        outcomes = bootstrap.experiments().tick(woken.at)
+        outcomes = experiments.experiments().tick(woken.at)
     else:
         model = woken.text("model")
-        outcomes = {model: bootstrap.experiments().advance(model, woken.at, recover=True)}
+        outcomes = {model: experiments.experiments().advance(model, woken.at, recover=True)}
     if outcomes:
         logger.info("experiments", extra={"outcomes": outcomes})
     return outcomes

@@ -1,6 +1,6 @@
 """Answers the GET routes of models, versions, runs, reports, uploads and batches.
 
-It wires its one adapter itself: ``bootstrap`` brings the services of the whole pipeline, which somebody waits for here.
+It wires its one adapter itself: ``bootstrap`` brings more than this needs, and somebody waits here.
 """
 
 from __future__ import annotations

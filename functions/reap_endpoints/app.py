@@ -6,14 +6,14 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import sleep
 from sluicegate.events import bus_event
 
 logger = Logger()
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, list[str]]:
-    asleep = bootstrap.reap().look(bus_event(event).at)
+    asleep = sleep.reap().look(bus_event(event).at)
     if asleep:
         logger.info("endpoints go to sleep", extra={"models": asleep})
     return {"asleep": asleep}

@@ -7,14 +7,14 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import answers
 from sluicegate.http.feedback import handle
 
 logger = Logger()
 
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
-    return handle(event, bootstrap.feedback(keep), log)
+    return handle(event, answers.feedback(keep), log)
 
 
 def log(line: dict[str, Any]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import answers
 from sluicegate.events import log_batch
 
 logger = Logger()
@@ -16,6 +16,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, int]:
     batch = log_batch(event)
     if batch is None:
         return {}
-    counts = bootstrap.record().batch(batch.messages, batch.at)
+    counts = answers.record().batch(batch.messages, batch.at)
     logger.info("recorded", extra=counts)
     return counts

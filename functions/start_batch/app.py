@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import batches
 from sluicegate.events import bus_event
 from sluicegate.services.arrivals import Arrived
 
@@ -18,6 +18,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     etag, sequencer = woken.text("object", "etag").strip('"'), woken.optional("object", "sequencer")
     arrived = Arrived(woken.text("object", "key"), etag, woken.at, sequencer)
     logger.append_keys(key=arrived.key, etag=arrived.etag)
-    outcome = bootstrap.start_batch().object_created(arrived)
+    outcome = batches.start_batch().object_created(arrived)
     logger.info("batch file read", extra={"outcome": outcome})
     return {"outcome": outcome}

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import training
 from sluicegate.events import queue_records
 from sluicegate.services.train import parse_message
 
@@ -20,7 +20,7 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
         try:
             model, cause = parse_message(record.body)
             logger.append_keys(model=model, cause=cause)
-            outcome = bootstrap.start().look(model, cause, record.id, record.at)
+            outcome = training.start().look(model, cause, record.id, record.at)
             logger.info("looked", extra={"outcome": outcome})
         except Exception:  # whatever it was, this message comes again, and at last goes to the dead-letter queue
             logger.exception("a message could not be handled", extra={"message_id": record.id})

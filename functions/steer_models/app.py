@@ -7,7 +7,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import orders
 from sluicegate.http.experiments import experiment_routes
 from sluicegate.http.sleep_routes import sleep_routes
 from sluicegate.http.steering import handle, version_routes
@@ -17,9 +17,9 @@ logger = Logger()
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, Any]:
     routes = {
-        **version_routes(bootstrap.steer()),
-        **experiment_routes(bootstrap.contests()),
-        **sleep_routes(bootstrap.sleep_orders()),
+        **version_routes(orders.steer()),
+        **experiment_routes(orders.contests()),
+        **sleep_routes(orders.sleep_orders()),
     }
     return handle(event, routes, os.environ["ADMIN_API_KEY_ID"], log)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import serving
 from sluicegate.events import bus_event
 
 logger = Logger()
@@ -16,6 +16,6 @@ def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     woken = bus_event(event)
     endpoint = woken.text("EndpointName")
     logger.append_keys(endpoint=endpoint)
-    outcome = bootstrap.track().endpoint_changed(endpoint, woken.at)
+    outcome = serving.track().endpoint_changed(endpoint, woken.at)
     logger.info("endpoint changed", extra={"outcome": outcome})
     return {"outcome": outcome}

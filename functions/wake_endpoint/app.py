@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import sleep
 from sluicegate.events import bus_event
 
 logger = Logger()
@@ -15,6 +15,6 @@ logger = Logger()
 def handler(event: dict[str, Any], _context: Any) -> dict[str, str]:
     asked = bus_event(event)
     model = asked.text("model")
-    outcome = bootstrap.wake_endpoint().asked(model, asked.at)
+    outcome = sleep.wake_endpoint().asked(model, asked.at)
     logger.info("endpoint", extra={"model": model, "outcome": outcome})
     return {"outcome": outcome}

@@ -6,7 +6,7 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from sluicegate import bootstrap
+from sluicegate.bootstrap import base, looks
 from sluicegate.events import bus_event
 
 logger = Logger()
@@ -14,11 +14,11 @@ logger = Logger()
 
 def handler(event: dict[str, Any], _context: Any) -> dict[str, list[str]]:
     now = bus_event(event).at
-    models = bootstrap.registry().models()
-    woken = bootstrap.wake().look(models, now)
+    models = base.registry().models()
+    woken = looks.wake().look(models, now)
     if woken:
         logger.info("schedules have come", extra={"models": woken})
-    told = bootstrap.lost_ends().look(models, now)
+    told = looks.lost_ends().look(models, now)
     if told:
         logger.info("the ends of jobs were told again", extra={"jobs": told})
     return {"woken": woken, "told": told}

@@ -13,8 +13,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from sluicegate import bootstrap
 from sluicegate.adapters import aws
+from sluicegate.bootstrap import answers, arrivals, base, batches, judging, looks, serving, training
 from sluicegate.events import MalformedEvent, bus_event, queue_records
 from sluicegate.ports import Change
 
@@ -74,18 +74,18 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def forget() -> None:
-    for function in (aws.client, bootstrap.registry, bootstrap.storage, bootstrap.ledger):
+    for function in (aws.client, base.registry, base.storage, base.ledger):
         function.cache_clear()
-    for function in (bootstrap.ingest, bootstrap.withdraw, bootstrap.wake, bootstrap.watch_drift):
+    for function in (arrivals.ingest, arrivals.withdraw, looks.wake, looks.watch_drift):
         function.cache_clear()
-    for function in (bootstrap.start, bootstrap.evaluate, bootstrap.register, bootstrap.deploy, bootstrap.track):
+    for function in (training.start, judging.evaluate, judging.register, serving.deploy, serving.track):
         function.cache_clear()
     for function in (
-        bootstrap.start_batch,
-        bootstrap.finish_batch,
-        bootstrap.record,
-        bootstrap.tallies,
-        bootstrap.collect,
+        batches.start_batch,
+        batches.finish_batch,
+        answers.record,
+        answers.tallies,
+        answers.collect,
     ):
         function.cache_clear()
 
@@ -99,7 +99,7 @@ def test_a_file_goes_from_s3_into_the_registry_and_the_queue(account: str) -> No
     )
     assert handler("ingest_data")(event, None) == {"outcome": "accepted"}
     assert handler("ingest_data")(event, None) == {"outcome": "known"}
-    uploads = bootstrap.registry().uploads("churn")
+    uploads = base.registry().uploads("churn")
     assert [(item["status"], item["accepted_rows"], item["key"]) for item in uploads] == [("accepted", 40, key)]
     found = boto3.client("sqs").receive_message(QueueUrl=account, MaxNumberOfMessages=10)["Messages"]
     assert {json.loads(message["Body"])["cause"] for message in found} == {uploads[0]["upload"]}
@@ -116,15 +116,15 @@ def test_a_file_that_is_deleted_leaves_the_data(account: str) -> None:
     boto3.client("s3").delete_object(Bucket="sluicegate-data", Key=key)
     assert handler("ingest_data")(gone, None) == {"outcome": "withdrawn"}
     assert handler("ingest_data")(gone, None) == {"outcome": "known"}
-    assert [item["status"] for item in bootstrap.registry().uploads("churn")] == ["withdrawn"]
+    assert [item["status"] for item in base.registry().uploads("churn")] == ["withdrawn"]
 
 
 def test_a_schedule_that_has_come_asks_for_a_run(account: str) -> None:
     kept = {"settings": "retrain: {schedule: rate(1 day)}", "scheduled_for": "2026-01-02T03:04:05.000Z", "revision": 1}
     line = {"model": "churn", "state": "live", "message": "", "updated_at": "2026-01-01T00:00:00.000Z"}
-    bootstrap.registry().commit([Change("model", "churn", "", set=kept | line)])
+    base.registry().commit([Change("model", "churn", "", set=kept | line)])
     assert handler("wake_models")(sample("wake_models"), None) == {"woken": ["churn"], "told": []}
-    assert bootstrap.registry().model("churn")["scheduled_for"] == "2026-01-03T03:04:05.000Z"
+    assert base.registry().model("churn")["scheduled_for"] == "2026-01-03T03:04:05.000Z"
     (found,) = boto3.client("sqs").receive_message(QueueUrl=account, MaxNumberOfMessages=10)["Messages"]
     assert json.loads(found["Body"])["cause"] == "schedule:2026-01-02T03:04:05.000Z"
     with pytest.raises(MalformedEvent, match="yesterday"):
@@ -146,7 +146,7 @@ def test_what_was_logged_goes_into_the_bucket_and_the_sums_once(account: str) ->
     event["message"] = event["message"].replace('"cause":null', '"cause":"0123abcd"')
     for _ in range(2):
         assert handler("record_predictions")(awslogs(experiment), None) == {"prediction": 1, "feedback": 0}
-    tally = bootstrap.tallies().read("churn", "0123abcd")["champion"]["2026-01-02T03"]
+    tally = answers.tallies().read("churn", "0123abcd")["champion"]["2026-01-02T03"]
     assert (tally.exposures, tally.errors, tally.latency.count) == (1, 0, 1)
 
 
@@ -177,7 +177,7 @@ def test_a_look_at_drift_is_told_as_a_metric(account: str) -> None:
     """A model whose period was looked at already; its state is told again."""
     noted = {"version": 1, "until": "2026-01-02T00:00:00.000Z", "drifted": True, "reasons": ["age: PSI 1"]}
     line = {"model": "churn", "state": "live", "message": "", "updated_at": "2026-01-01T00:00:00.000Z"}
-    bootstrap.registry().commit([Change("model", "churn", "", set={**line, "live_version": 1, "drift": noted})])
+    base.registry().commit([Change("model", "churn", "", set={**line, "live_version": 1, "drift": noted})])
     for _ in range(2):
         assert handler("watch_drift")(sample("watch_drift"), Context()) == {"drifted": ["churn"]}
     told = boto3.client("cloudwatch").list_metrics(Namespace="Sluicegate")["Metrics"]
@@ -210,21 +210,21 @@ def test_an_experiment_is_stopped_and_its_end_written(account: str) -> None:
             Change("run", "churn", f"run{number}", set=run, status="in_experiment" if number == 1 else "live"),
         ]
     for item in items:
-        bootstrap.registry().commit([item])
+        base.registry().commit([item])
     document = {"encoder": {}, "schema": {}, "problem": {"kind": "binary", "classes": ["no", "yes"]}}
     body = json.dumps(document).encode()
     boto3.client("s3").put_object(Bucket="sluicegate-data", Key="datasets/churn/d/dataset.json", Body=body)
     for _ in range(2):
         assert handler("judge_experiment")(sample("judge_experiment"), None) == {"churn": "none"}
         assert handler("judge_experiment")(sample("judge_experiment.tick"), None) == {}
-    assert bootstrap.registry().experiment("churn", "c0ffee12")["status"] == "stopped"
-    assert bootstrap.registry().version("churn", 1)["status"] == "retired"
-    assert bootstrap.registry().run("churn", "run1")["status"] == "rejected"
+    assert base.registry().experiment("churn", "c0ffee12")["status"] == "stopped"
+    assert base.registry().version("churn", 1)["status"] == "retired"
+    assert base.registry().run("churn", "run1")["status"] == "rejected"
 
 
 def test_an_object_that_is_gone_is_remembered_as_ignored(account: str) -> None:
     assert handler("ingest_data")(sample("ingest_data"), None) == {"outcome": "ignored"}
-    assert [item["status"] for item in bootstrap.registry().uploads("churn")] == ["ignored"]
+    assert [item["status"] for item in base.registry().uploads("churn")] == ["ignored"]
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_what_is_no_event_is_refused(event: Any) -> None:
 
 def test_a_setting_that_lacks_is_named(account: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("DATA_BUCKET")
-    with pytest.raises(bootstrap.Misconfigured, match="DATA_BUCKET"):
+    with pytest.raises(base.Misconfigured, match="DATA_BUCKET"):
         handler("ingest_data")(sample("ingest_data"), None)
 
 
@@ -279,7 +279,7 @@ def test_a_file_put_again_after_its_run_failed_asks_for_another_attempt_once(acc
     put = boto3.client("s3").put_object(Bucket="sluicegate-data", Key=event["detail"]["object"]["key"], Body=body)
     event["detail"]["object"]["etag"] = put["ETag"].strip('"')
     handler("ingest_data")(event, None)
-    registry = bootstrap.registry()
+    registry = base.registry()
     failed = {"run": "1f2e3d4c", "model": "churn", "created_at": "2026-01-02T03:05:00.000Z"}
     item = registry.model("churn")
     last = Change("model", "churn", "", set={**item, "last_run": "1f2e3d4c", "revision": item["revision"] + 1})

@@ -11,11 +11,11 @@ import pytest
 from botocore.stub import Stubber
 from moto import mock_aws
 
-from sluicegate import bootstrap
 from sluicegate.adapters import aws
 from sluicegate.adapters.calls import CloudWatchCalls
 from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.prices import PriceList
+from sluicegate.bootstrap import base, costs, sleep
 from sluicegate.events import MalformedEvent
 from sluicegate.ports import Change
 from tests.contract.app.test_handlers import handler, sample
@@ -26,8 +26,8 @@ ARN = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/sluicegate-churn"
 
 @pytest.fixture
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    caches = (aws.client, bootstrap.registry, bootstrap.ledger, bootstrap.bell, bootstrap.wake_endpoint, bootstrap.reap)
-    for cached in (*caches, bootstrap.prices):
+    caches = (aws.client, base.registry, base.ledger, base.bell, sleep.wake_endpoint, sleep.reap)
+    for cached in (*caches, costs.prices):
         cached.cache_clear()
     for name, value in {
         "AWS_ACCESS_KEY_ID": "test",
@@ -49,7 +49,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
             KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
         )
         yield
-    for cached in (*caches, bootstrap.prices):
+    for cached in (*caches, costs.prices):
         cached.cache_clear()
 
 
@@ -133,10 +133,10 @@ def test_a_prediction_for_a_sleeping_endpoint_is_taken_once(account: None) -> No
     }
     sleep |= {"version": 1, "config": "c", "gone": True, "usd_per_hour": 0.5}
     kept: dict[str, Any] = {"live_version": 1, "sleep": sleep}
-    bootstrap.registry().commit([Change("model", "churn", "", set=line | kept)])
+    base.registry().commit([Change("model", "churn", "", set=line | kept)])
     assert handler("wake_endpoint")(sample("wake_endpoint"), None) == {"outcome": "waking"}
     assert handler("wake_endpoint")(sample("wake_endpoint"), None) == {"outcome": "nothing"}
-    item = bootstrap.registry().model("churn")
+    item = base.registry().model("churn")
     assert item["sleep"] is not None
     assert item["saved"] is not None
     assert (item["sleep"]["state"], item["saved"]["usd"], item["saved"]["times"]) == ("waking", 1.0, 1)

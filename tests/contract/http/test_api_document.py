@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from sluicegate import bootstrap
 from sluicegate.adapters.secret import SecretKey
 from sluicegate.adapters.signed_http import SignedHttp
+from sluicegate.bootstrap import answers
 from sluicegate.domain.log_lines import read
 from sluicegate.http.catalog import ROUTES
 from sluicegate.services.catalog import Catalog
@@ -264,7 +264,7 @@ def feedback(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
             monkeypatch.setenv(name, value)
         key = SecretKey(SignedHttp(), stub.environment()["INFERENCE_SECRET_ARN"])
         tallies = FakeTallies()
-        monkeypatch.setattr(bootstrap, "feedback", lambda keep: Feedback(storage, tallies, key, keep))
+        monkeypatch.setattr(answers, "feedback", lambda keep: Feedback(storage, tallies, key, keep))
         yield app.handler
 
 

@@ -1,0 +1,24 @@
+"""What puts endpoints to sleep and wakes them."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from sluicegate.adapters.aws import client
+from sluicegate.adapters.calls import CloudWatchCalls
+from sluicegate.adapters.endpoints import SageMakerEndpoints
+from sluicegate.bootstrap.base import bell, ledger, prefix
+from sluicegate.bootstrap.costs import costs
+from sluicegate.services.reap import Reap
+from sluicegate.services.wake_endpoint import WakeEndpoint
+
+
+@cache
+def reap() -> Reap:
+    endpoints, calls = SageMakerEndpoints(client("sagemaker")), CloudWatchCalls(client("cloudwatch"))
+    return Reap(ledger(), endpoints, calls, costs(), bell(), prefix())
+
+
+@cache
+def wake_endpoint() -> WakeEndpoint:
+    return WakeEndpoint(ledger(), bell())
