@@ -173,6 +173,15 @@ def test_numbers_and_missing_values_come_back_as_they_went(registry: DynamoRegis
     assert (found["auc"]["high"], found["n"], found["flag"], found["none"]) == (None, 3, True, None)
 
 
+def test_numbers_that_dynamodb_has_not_are_the_nearest_that_can_be_told(registry: DynamoRegistry) -> None:
+    """It takes 1e-130 to 1e126; a probability of a look at an experiment may well be 1e-200."""
+    given = {"tiny": 1e-200, "least": -5e-324, "small": 1e-90, "huge": 1e200, "large": 1.5e120}
+    registry.commit([Change("version", "churn", 12, set={"version": 12, "metrics": given})])
+    found: Any = registry.version("churn", 12)["metrics"]
+    assert float(found.pop("large")) == 1.5e120
+    assert found == {"tiny": 0, "least": 0, "small": 1e-90, "huge": None}
+
+
 def test_lists_are_whole_and_newest_first(registry: DynamoRegistry) -> None:
     note = "x" * 20_000  # sixty of them are more than a page of one megabyte
     for number in range(60):

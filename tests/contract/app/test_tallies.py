@@ -68,6 +68,14 @@ def test_a_fact_counts_once_in_each_of_its_places(tallies: Tallies) -> None:
     assert tallies.read("churn", "x2") == {} == tallies.read("other", "x1")
 
 
+def test_what_is_too_small_for_a_sum_adds_nothing(tallies: Tallies) -> None:
+    """DynamoDB refuses a sum of more than 38 digits, and a number below 1e-130."""
+    assert tallies.add("churn", [outcome("a", 1e-200), outcome("b", 1.2345678901234567e-15), outcome("c", 1e9)], AT)
+    summed = tallies.read("churn", "x1")["champion"][HOUR]
+    assert (summed.outcomes, summed.squares) == (3, 1e18)
+    assert summed.total == pytest.approx(1e9)
+
+
 def test_those_counted_before_hold_up_no_others(tallies: Tallies) -> None:
     tallies.add("churn", [outcome(str(number), 1) for number in (3, 5)], AT)
     found = tallies.add(

@@ -20,6 +20,7 @@ from sluicegate.adapters.aws import translate, translated
 from sluicegate.domain.errors import Conflict, NotFound, Refused, Transient, UserError
 from sluicegate.domain.experiment_items import ExperimentItem
 from sluicegate.domain.items import VERSION_DIGITS, BatchItem, ModelItem, RunItem, SummaryItem, UploadItem, VersionItem
+from sluicegate.domain.numbers import TINY
 from sluicegate.ports import Awaited, Change
 
 _PACKED = frozenset({"schema", "columns"})
@@ -32,6 +33,7 @@ _SERIALIZER = TypeSerializer()
 _DESERIALIZER = TypeDeserializer()
 #: DynamoDB keeps 38 digits; a float has 17
 _DIGITS = Context(prec=17)
+_HUGE = 1e126
 
 
 def key(kind: str, model: str | None, name: str | int) -> dict[str, str]:
@@ -48,8 +50,8 @@ def key(kind: str, model: str | None, name: str | int) -> dict[str, str]:
 
 
 def number(value: float) -> Decimal:
-    """A finite number as DynamoDB takes it."""
-    return _DIGITS.create_decimal(repr(value))
+    """A finite number below 1e126 as DynamoDB takes it. It has none below 1e-130 but 0, and nobody tells them apart."""
+    return _DIGITS.create_decimal(repr(value)) if abs(value) >= TINY else Decimal(0)
 
 
 def _plain(value: Any) -> Any:
@@ -57,8 +59,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, bool) or value is None or isinstance(value, (str, int, bytes)):
         return value
     if isinstance(value, float):
-        if value != value or value in (float("inf"), float("-inf")):
-            return None  # JSON has no such numbers either
+        if not abs(value) < _HUGE:
+            return None  # not a number, infinite (JSON has no such numbers either), or none of DynamoDB's
         return number(value)
     if isinstance(value, Mapping):
         return {str(name): _plain(item) for name, item in value.items()}

@@ -34,6 +34,8 @@ _ACTIONS = 100
 #: which is the most that a single fact has, are fewer
 _TERMS = 150
 _TRIES = 6
+#: DynamoDB adds with 38 digits and refuses a sum that takes more: what is smaller than this many decimals adds nothing
+_DECIMALS = 20
 _LATENCY_BUCKET = "latency_bucket_"
 _NUMBERS = ("exposures", "outcomes", "total", "squares", "errors")
 #: of a bucket of subjects: the attribute is this and the bucket's number, short because there may be some hundreds
@@ -128,7 +130,7 @@ class DynamoTallies:
     def _sum(self, key: tuple[str, str], tally: Tally, epoch: int) -> dict[str, Any]:
         numbers = _attributes(tally)
         names = {f"#a{place}": name for place, name in enumerate(numbers)}
-        values = {f":a{place}": {"N": str(number(value))} for place, value in enumerate(numbers.values())}
+        values = {f":a{place}": {"N": f"{number(value):f}"} for place, value in enumerate(numbers.values())}
         terms = ", ".join(f"#a{place} :a{place}" for place in range(len(numbers)))
         added = f" ADD {terms}" if terms else ""
         return {
@@ -197,7 +199,7 @@ def _attributes(tally: Tally) -> dict[str, float]:
     found |= {f"{_LATENCY_BUCKET}{index}": count for index, count in tally.latency.buckets.items()}
     for name, of in _OF_A_BUCKET.items():
         found |= {f"{name}{number}": getattr(one, of) for number, one in tally.buckets.items()}
-    return {name: value for name, value in found.items() if value}
+    return {name: rounded for name, value in found.items() if (rounded := round(value, _DECIMALS))}
 
 
 def _tally(raw: Mapping[str, Any]) -> Tally:

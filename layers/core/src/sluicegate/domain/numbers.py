@@ -1,8 +1,11 @@
-"""Numbers in JSON that somebody else wrote."""
+"""Numbers in JSON that somebody else wrote, and how small one is that is told as 0."""
 
 from __future__ import annotations
 
 import math
+
+#: a probability below it is none to anybody, and the registry keeps it as 0
+TINY = 1e-100
 
 
 def finite(value: object) -> float | None:

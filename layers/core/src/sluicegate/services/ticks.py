@@ -21,9 +21,9 @@ def each(models: Iterable[str], work: Callable[[str], T]) -> dict[str, T]:
     for model in models:
         try:
             found[model] = work(model)
-        except SluicegateError as error:
+        except Exception as error:  # a mistake in the program, too: it must not stand in the others' way
             log.exception("%s could not be seen to", model)
-            failures.append(f"{model}: {error}")
+            failures.append(f"{model}: {error!r}" if not isinstance(error, SluicegateError) else f"{model}: {error}")
     if failures:
         raise Transient("; ".join(failures))
     return found

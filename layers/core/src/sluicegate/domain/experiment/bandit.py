@@ -16,6 +16,7 @@ from sluicegate.domain.experiment import changes, foresight
 from sluicegate.domain.experiment.clumps import clumps
 from sluicegate.domain.experiment.design import Design
 from sluicegate.domain.experiment.tally import Cohort, counted, observed
+from sluicegate.domain.numbers import TINY
 
 #: into how many parts UCB1 divides what comes until the next look, when it imagines the outcomes of each part
 _PARTS = 50
@@ -184,7 +185,7 @@ def probability_best(design: Design, known: Mapping[str, Belief]) -> dict[str, f
         heights = [math.prod(column) for column in zip(densities[index], *others, strict=True)]
         found[lane] = sum(gap * (one + other) for gap, (one, other) in zip(gaps, pairwise(heights), strict=True))
     whole = sum(found.values())
-    return {lane: area / whole for lane, area in found.items()}
+    return {lane: area / whole if area >= TINY * whole else 0.0 for lane, area in found.items()}
 
 
 def _posterior(design: Design, one: Belief) -> tuple[float, float]:

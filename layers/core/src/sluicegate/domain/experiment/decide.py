@@ -13,6 +13,7 @@ from sluicegate.domain.experiment.estimates import Effect, effect, lift
 from sluicegate.domain.experiment.guardrails import Guardrail
 from sluicegate.domain.experiment.looks import Comparison, Decision, LaneLook, Look
 from sluicegate.domain.experiment.tally import Cohort, Tally, counted, variance
+from sluicegate.domain.numbers import TINY
 
 _SAME = 1e-9
 _ROOT_2 = math.sqrt(2)
@@ -164,12 +165,12 @@ def _planned(
         if lane not in effects:
             continue
         one = effects[lane]
-        p = math.erfc(abs(one.z) / _ROOT_2)
+        p = max(math.erfc(abs(one.z) / _ROOT_2), TINY)
         if bound is None:
             found.append(replace(_comparison(lane, one, None, base), p=p))
         else:
             shown = _comparison(lane, one, bound * one.error, base)
-            threshold = math.erfc(bound / _ROOT_2)
+            threshold = max(math.erfc(bound / _ROOT_2), TINY)
             found.append(replace(shown, p=p, threshold=threshold, significant=abs(one.z) >= bound, boundary=bound))
     return tuple(found)
 

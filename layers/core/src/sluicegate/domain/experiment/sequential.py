@@ -18,6 +18,7 @@ from __future__ import annotations
 import math
 
 from sluicegate.domain.experiment.estimates import Effect
+from sluicegate.domain.numbers import TINY
 
 CENTRE = 0.9
 SPREAD_SHARE = 0.05
@@ -39,7 +40,7 @@ def log_evidence(score: float, information: float, minimum_effect: float) -> flo
 def p_value(effect: Effect, minimum_effect: float) -> float:
     """The always-valid p-value of no difference."""
     evidence = log_evidence(effect.difference * effect.information, effect.information, minimum_effect)
-    return min(1.0, math.exp(-min(evidence, 700.0)))
+    return min(1.0, math.exp(-min(evidence, -math.log(TINY))))
 
 
 def half_width(effect: Effect, minimum_effect: float, alpha: float) -> float:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from sluicegate.domain.numbers import TINY
+
 #: what the Dirichlet distribution's parameters add up to: shares are expected within a few percent of the planned ones
 CONCENTRATION = 500.0
 #: below it the experiment is invalid; strict, because it ends an experiment over its own machinery
@@ -27,4 +29,4 @@ def p_value(exposures: Mapping[str, float], shares: Mapping[str, float]) -> floa
         count = exposures.get(lane, 0)
         log_factor += math.lgamma(CONCENTRATION * share + count) - math.lgamma(CONCENTRATION * share)
         log_factor -= count * math.log(share)
-    return min(1.0, math.exp(-min(log_factor, 700.0)))
+    return min(1.0, math.exp(-min(log_factor, -math.log(TINY))))
