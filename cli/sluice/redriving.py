@@ -65,13 +65,14 @@ def dead_letter_queues(target: Target) -> dict[str, dict[str, str]]:
 def collect(target: Target, url: str, queue: Mapping[str, str]) -> list[DeadLetter]:
     """Receive what lies in the queue (at most 1,000); it is hidden from others for five minutes."""
     sqs = target.client("sqs")
+    owner: str | None = "" if queue["source"] else None  # asked for once, and only if there is a letter
     letters: list[DeadLetter] = []
     while len(letters) < _MOST:
         messages = sqs.receive_message(
             QueueUrl=url,
             MaxNumberOfMessages=10,
             VisibilityTimeout=_HOLD_SECONDS,
-            WaitTimeSeconds=0,
+            WaitTimeSeconds=1,  # without, SQS asks some of its servers only, and may say that there is nothing
             AttributeNames=["All"],
             MessageAttributeNames=["All"],
         ).get("Messages", [])
@@ -81,7 +82,7 @@ def collect(target: Target, url: str, queue: Mapping[str, str]) -> list[DeadLett
             attributes = {
                 name: item.get("StringValue", "") for name, item in message.get("MessageAttributes", {}).items()
             }
-            owner = "" if queue["source"] else _function_of(target, queue["arn"])
+            owner = _function_of(target, queue["arn"]) if owner is None else owner
             destination, reason = place(message["Body"], attributes, queue["source"], owner)
             letters.append(DeadLetter(url, message["ReceiptHandle"], destination, reason, message["Body"]))
     return letters

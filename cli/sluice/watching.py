@@ -16,6 +16,10 @@ from sluice.story import Outcome, Snapshot, Story, following_run, newest_upload,
 from sluice.target import Target
 
 _GROUP = "/aws/sagemaker/TrainingJobs"
+#: the job or its log isn't there yet; or whoever watches may not look into SageMaker, which the API does for them
+_NO_PROGRESS = frozenset(
+    {"ResourceNotFoundException", "ValidationException", "AccessDeniedException", "AccessDenied"},
+)
 
 
 class TrainingProgress:
@@ -40,8 +44,8 @@ class TrainingProgress:
                 logGroupName=_GROUP, logStreamName=streams[0]["logStreamName"], limit=20, startFromHead=False
             )["events"]
         except ClientError as error:
-            if error.response["Error"]["Code"] in ("ResourceNotFoundException", "ValidationException"):
-                return None  # the job or its log isn't there yet
+            if error.response["Error"]["Code"] in _NO_PROGRESS:
+                return None
             raise
         return percent_done([event["message"] for event in events], self._rounds[job])
 

@@ -8,10 +8,12 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from rich.console import Console
 from rich.file_proxy import FileProxy
 
@@ -21,7 +23,7 @@ from sluice.commands.models import beside_text, metrics_text, prediction_text, r
 from sluice.commands.region import export_lines, summary
 from sluice.deploying import Step, refuse_unfit, stack_parameters
 from sluice.errors import CliError, translate
-from sluice.watching import example_record
+from sluice.watching import TrainingProgress, example_record
 
 INFO = {
     "endpoint": "http://127.0.0.1:4566",
@@ -152,6 +154,48 @@ def test_a_failed_calls_payload_goes_to_its_function_without_the_version() -> No
     where, why = redriving.place(json.dumps(record), {}, "", "")
     assert where == redriving.Destination("function", "arn:aws:lambda:r:1:function:f", '{"a": 1}')
     assert why == "boom"
+
+
+class Aws:
+    """A target's clients: one dead letter, found by whoever waits for SQS to ask all of its servers."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.messages = [{"Body": str(number), "ReceiptHandle": str(number)} for number in range(12)]
+
+    def client(self, _service: str) -> Aws:
+        return self
+
+    def resources(self) -> Iterator[dict[str, str]]:
+        for name in ("a", "b"):
+            yield {"ResourceType": "AWS::Lambda::Function", "LogicalResourceId": name, "PhysicalResourceId": name}
+
+    def receive_message(self, *, MaxNumberOfMessages: int, WaitTimeSeconds: int, **_: Any) -> dict[str, Any]:
+        if not WaitTimeSeconds:
+            return {}
+        found, self.messages = self.messages[:MaxNumberOfMessages], self.messages[MaxNumberOfMessages:]
+        return {"Messages": found} if found else {}
+
+    def get_function_configuration(self, *, FunctionName: str) -> dict[str, Any]:
+        self.asked.append(FunctionName)
+        return {"DeadLetterConfig": {"TargetArn": "arn:q"}} if FunctionName == "b" else {}
+
+    def describe_training_job(self, **_: Any) -> None:
+        raise ClientError({"Error": {"Code": "AccessDeniedException", "Message": "no"}}, "DescribeTrainingJob")
+
+
+def test_all_letters_are_found_and_their_function_is_asked_for_once() -> None:
+    aws = Aws()
+    letters = redriving.collect(aws, "http://x/q", {"name": "q", "arn": "arn:q", "source": ""})  # type: ignore[arg-type]
+    assert [letter.body for letter in letters] == [str(number) for number in range(12)]
+    assert {letter.destination for letter in letters} == {
+        redriving.Destination("function", "b", str(number)) for number in range(12)
+    }
+    assert aws.asked == ["a", "b"]
+
+
+def test_who_may_not_look_into_sagemaker_watches_without_percent() -> None:
+    assert TrainingProgress(Aws()).percent("sluicegate-churn-1f2e3d4c") is None  # type: ignore[arg-type]
 
 
 def test_a_letter_without_an_address_stays() -> None:
