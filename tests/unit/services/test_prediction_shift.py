@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 
 from sluicegate.domain.distribution import Distribution
 from sluicegate.domain.items import moment, stamp
+from sluicegate.ports import StoredObject
+from sluicegate.services.drift_log import PredictionLog
+from tests.support.fakes import FakeStorage, World
 from tests.support.stage import ANN, ENDPOINT, Stage
 
 SETTINGS = "deployment: {strategy: canary, rollback_on: [predictions]}\n"
@@ -248,3 +252,19 @@ def test_a_crash_while_it_is_measured_and_taken_back_changes_nothing(number: int
     made.play()
     assert (made.live, made.status(2), made.alarms.specs) == (1, "failed", {})
     assert list(made.endpoints.states) == [ENDPOINT]
+
+
+def test_of_the_log_the_hours_that_are_asked_for_are_listed_and_no_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A version that comes in is looked at each minute, and a day's log has tens of thousands of files."""
+    storage, listed = FakeStorage(World()), list[str]()
+    for hour in ("09", "10", "11"):
+        storage.objects[f"prediction-log/churn/dt=2026-01-02/hour={hour}/a.jsonl.gz"] = b""
+
+    def list_prefix(prefix: str) -> Iterator[StoredObject]:
+        listed.append(prefix)
+        return FakeStorage.list(storage, prefix)
+
+    monkeypatch.setattr(storage, "list", list_prefix)
+    found = PredictionLog(storage).predictions("churn", [datetime(2026, 1, 2, 10, 30, tzinfo=UTC)])
+    assert found == ["prediction-log/churn/dt=2026-01-02/hour=10/a.jsonl.gz"]
+    assert listed == ["prediction-log/churn/dt=2026-01-02/hour=10/"]

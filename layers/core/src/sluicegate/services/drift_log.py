@@ -6,7 +6,6 @@ import gzip
 import io
 import json
 import logging
-import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -26,7 +25,6 @@ MOST_FILES = 5_000
 _LARGEST_FILE = 32 * 1024 * 1024
 _LARGEST_INFLATED = 256 * 1024 * 1024
 _LONGEST_LINE = 8 * 1024 * 1024
-_HOUR = re.compile(r"/dt=([0-9]{4}-[0-9]{2}-[0-9]{2})/hour=([0-9]{2})/")
 Line = dict[str, Any]
 
 
@@ -52,13 +50,8 @@ class PredictionLog:
     def predictions(self, model: str, hours: Iterable[datetime]) -> list[str]:
         """The files of these hours (each the beginning of one, UTC), in an order that has nothing to do with time: so
         the first of them are a fair sample."""
-        wanted = {hour.astimezone(UTC).strftime("%Y-%m-%dT%H") for hour in hours}
-        found = []
-        for day in sorted({hour[:10] for hour in wanted}):
-            for stored in self._storage.list(f"prediction-log/{model}/dt={day}/"):
-                match = _HOUR.search(stored.key)
-                if match is not None and f"{match[1]}T{match[2]}" in wanted:
-                    found.append(stored.key)
+        wanted = sorted({hour.astimezone(UTC).strftime("dt=%Y-%m-%d/hour=%H") for hour in hours})
+        found = [stored.key for hour in wanted for stored in self._storage.list(f"prediction-log/{model}/{hour}/")]
         return sorted(found, key=_mixed)
 
     def feedback(self, model: str, since: datetime, until: datetime) -> list[str]:
