@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,6 +67,14 @@ def test_a_processing_job_prepares_what_a_function_would_have(application: Appli
         watched = app.watch("large")
         there = eventually(lambda: ended(app, "large"), 120, "the job prepares")
     made = {model: prepared(app, run, model) for model, run in (("small", here), ("large", there))}
+    profiles = [
+        json.loads(app.read(f"datasets/{model}/{run['dataset_version']}/dataset.json"))["profile"]
+        for model, run in (("small", here), ("large", there))
+    ]
+    assert profiles[0] == profiles[1] and profiles[0]["findings"][0]["columns"] == ["size"]
+    assert here["notes"] == there["notes"] and here["notes"][0].startswith("size (AUC 1) alone tells won")
+    assert "size (AUC 1) alone tells won" in watched.stdout
+    assert "the target is told by size alone" in here["verdict"]["checks"][-1]["detail"]
     assert here["status"] == there["status"] == "rejected", (here["error"], there["error"])
     assert here["preparation"] is None
     assert made["small"] == made["large"]

@@ -15,7 +15,9 @@ from sluicegate.data.distributions import distributions
 from sluicegate.data.engine import connect, name_sql, text_sql
 from sluicegate.data.features import Chooser
 from sluicegate.data.fillings import fit_fillings
-from sluicegate.data.profile import profile_source
+from sluicegate.data.findings import Look
+from sluicegate.data.looked_at import looked_at
+from sluicegate.data.profile import ColumnProfile, profile_source
 from sluicegate.data.splits import LABEL, SPLIT, Splitter, weight_sql
 from sluicegate.data.tables import Union, converted, union
 from sluicegate.data.target import Target, resolve_target, without_target
@@ -24,6 +26,7 @@ from sluicegate.domain import algorithms
 from sluicegate.domain.dataset import Dataset, Wires
 from sluicegate.domain.encoder import Encoder
 from sluicegate.domain.errors import UnusableData
+from sluicegate.domain.findings import Finding
 from sluicegate.domain.schema import SUPERVISED, Column, Problem, Schema, stored_type
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.domain.split import SPLITS
@@ -160,7 +163,9 @@ class _Builder:
             encoder = encoder.sparse()
         weight = weight_sql(self.settings, self.target, by_class) if self.algorithm.takes_weights else None
         files = self._write(encoder, wire, weight)
-        spread = distributions(self.connection, self.rows, self.table.columns, features, counts["train"])
+        with looked_at(self.connection, self.rows, features, counts["train"]):
+            spread = distributions(self.connection, self.table.columns, features)
+            findings = self._findings(profile, features, counts, by_class)
         used = {column.name for column in features}
         special = {self.target.name, self.settings.id_column}
         unused = dict.fromkeys((*self.table.columns, *self.settings.features.exclude))
@@ -185,12 +190,26 @@ class _Builder:
                     for column in profile
                 ],
                 "target": self._typical(),
+                "findings": [finding.to_json() for finding in findings],
             },
             files=files,
             wire=wire,
             split=split,
-            notes=self.notes,
+            # an item of the registry holds the first notes only
+            notes=[*(finding.text for finding in findings), *self.notes],
         )
+
+    def _findings(
+        self,
+        profile: Sequence[ColumnProfile],
+        features: Sequence[Column],
+        counts: Mapping[str, int],
+        by_class: Mapping[str, Mapping[str, int]],
+    ) -> list[Finding]:
+        if not self.algorithm.supervised:
+            return []
+        look = Look(self.connection, self.rows, self.table.columns, features, self.target, self.settings)
+        return look.findings(profile, counts, by_class)
 
     def _tell_of_changes(self, features: Sequence[Column]) -> None:
         """Which columns came and went since the version that serves."""

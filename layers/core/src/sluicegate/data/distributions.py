@@ -1,8 +1,5 @@
 # ruff: noqa: S608  (names and texts go into SQL only through name_sql and text_sql)
-"""How the training rows' features are spread, from a sample of them: what drift is measured against later.
-
-The sample is every k-th row, so the same data give the same distributions.
-"""
+"""How the training rows' features are spread, from a sample of them: what drift is measured against later."""
 
 from __future__ import annotations
 
@@ -12,56 +9,38 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from sluicegate.data.engine import name_sql
+from sluicegate.data.looked_at import TABLE
 from sluicegate.data.splits import SPLIT
 from sluicegate.data.tables import as_text
 from sluicegate.domain.distribution import BINS, MOST_VALUES, Distribution
 from sluicegate.domain.schema import Column, ColumnType
 
-#: rows of the sample; the error of a share is at most half a percentage point, 95 times in 100
-_ROWS = 50_000
-#: cells of the sample: a wide table has fewer rows, but never fewer than _FEWEST
-_CELLS = 10_000_000
-_FEWEST = 2_000
 _AT_ONCE = 200
+_ROWS = f"{TABLE} WHERE {SPLIT} = 0"
 #: of dates the newest are always new, and a text is its words
 _COMPARED: tuple[ColumnType, ...] = ("number", "boolean", "category")
 
 
 def distributions(
-    connection: duckdb.DuckDBPyConnection,
-    rows: str,
-    types: Mapping[str, ColumnType],
-    features: Sequence[Column],
-    count: int,
+    connection: duckdb.DuckDBPyConnection, types: Mapping[str, ColumnType], features: Sequence[Column]
 ) -> dict[str, Distribution]:
-    """By feature. ``rows`` stands after FROM, in the order of ``splits``; ``count``: how many of them train."""
+    """By feature, from the training rows of the table ``looked_at``."""
     names = [column.name for column in features if column.type in _COMPARED and types.get(column.name) in _COMPARED]
-    if not names:
-        return {}
-    step = max(1, count // max(_FEWEST, min(_ROWS, _CELLS // len(names))))
-    chosen = ", ".join(name_sql(name) for name in names)
-    connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE profiled AS SELECT {chosen} FROM {rows} POSITIONAL JOIN splits "
-        f"WHERE {SPLIT} = 0 AND splits.rowid % {step} = 0"
-    )
-    try:
-        numbers = [name for name in names if types[name] == "number"]
-        found: dict[str, Distribution] = {}
-        for start in range(0, len(numbers), _AT_ONCE):
-            found |= _numbers(connection, numbers[start : start + _AT_ONCE])
-        for name in names:
-            if types[name] != "number":
-                found[name] = _categories(connection, name, types[name])
-        return found
-    finally:
-        connection.execute("DROP TABLE profiled")
+    numbers = [name for name in names if types[name] == "number"]
+    found: dict[str, Distribution] = {}
+    for start in range(0, len(numbers), _AT_ONCE):
+        found |= _numbers(connection, numbers[start : start + _AT_ONCE])
+    for name in names:
+        if types[name] != "number":
+            found[name] = _categories(connection, name, types[name])
+    return found
 
 
 def _numbers(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dict[str, Distribution]:
     shares = ", ".join(f"{place / BINS:.6g}" for place in range(1, BINS))
     finite = {name: f"CASE WHEN isfinite({name_sql(name)}) THEN {name_sql(name)} END" for name in names}
     wanted = ", ".join(f"quantile_disc({value}, [{shares}]), max({value})" for value in finite.values())
-    row = connection.execute(f"SELECT {wanted} FROM profiled").fetchone()
+    row = connection.execute(f"SELECT {wanted} FROM {_ROWS}").fetchone()
     if row is None:
         raise RuntimeError("an aggregate without a row")
     found = {}
@@ -72,7 +51,7 @@ def _numbers(connection: duckdb.DuckDBPyConnection, names: Sequence[str]) -> dic
         found[name] = edges
     wanted = ", ".join(f"histogram({finite[name]}, {_edges_sql(found[name])})" for name in names)
     counted = ", ".join(f"count({value})" for value in finite.values())
-    row = connection.execute(f"SELECT count(*), {counted}, {wanted} FROM profiled").fetchone()
+    row = connection.execute(f"SELECT count(*), {counted}, {wanted} FROM {_ROWS}").fetchone()
     if row is None:
         raise RuntimeError("an aggregate without a row")
     whole, known, bins = row[0], row[1 : 1 + len(names)], row[1 + len(names) :]
@@ -94,10 +73,10 @@ def _edges_sql(edges: Sequence[float]) -> str:
 
 def _categories(connection: duckdb.DuckDBPyConnection, name: str, kind: ColumnType) -> Distribution:
     value = as_text(name_sql(name), kind)
-    row = connection.execute(f"SELECT count(*), count({name_sql(name)}) FROM profiled").fetchone()
+    row = connection.execute(f"SELECT count(*), count({name_sql(name)}) FROM {_ROWS}").fetchone()
     whole, known = row if row else (0, 0)
     frequent = connection.execute(
-        f"SELECT {value} AS value, count(*) AS rows FROM profiled WHERE {name_sql(name)} IS NOT NULL "
+        f"SELECT {value} AS value, count(*) AS rows FROM {_ROWS} AND {name_sql(name)} IS NOT NULL "
         f"GROUP BY ALL ORDER BY rows DESC, value LIMIT {MOST_VALUES}"
     ).fetchall()
     rest = known - sum(count for _, count in frequent)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 #: an interval over fewer rows of a class than these is narrower than what is known
 _ENOUGH = 10
+#: columns that a sentence names
+_SHOWN = 3
 #: what a model that knows nothing of the features reaches; it decides nothing and is told
 _GUESSING = {"auc": 0.5, "r2": 0.0}
 
@@ -21,7 +23,7 @@ _GUESSING = {"auc": 0.5, "r2": 0.0}
 @dataclass(frozen=True)
 class Check:
     """One question that was asked (``minimum``, ``champion``), or what else a person should know (``first``,
-    ``guessing``, ``few``: always passed).
+    ``guessing``, ``few``, ``alone``: always passed).
     """
 
     name: str
@@ -59,12 +61,13 @@ def judge(
     champion_version: int | None,
     why_not: str = "",
     classes: Mapping[str, int] | None = None,
+    telling: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on a challenger.
 
     ``metrics`` are the challenger's over the holdout, ``comparison`` its paired difference to the champion in
     ``metric`` (None when there is no champion or it can't be compared; ``why_not`` says why). ``classes``: of a binary
-    problem, how many of the rows held out each class has.
+    problem, how many of the rows held out each class has. ``telling``: columns that tell the target by themselves.
 
     * A minimum holds for the value itself (a ceiling for metrics where lower is better).
     * Not worse than the champion: refused when even the favourable end of the 95 % interval of the difference lies more
@@ -99,6 +102,14 @@ def judge(
         held_out = sum((classes or {}).values())
         detail = f"of the {held_out:,} rows held out only {rows} have {name!r}, by which {shown} says little"
         checks.append(Check("few", True, detail))
+
+    if telling:
+        more = f" and {len(telling) - _SHOWN} more" if len(telling) > _SHOWN else ""
+        checks.append(
+            Check(
+                "alone", True, f"the target is told by {', '.join(telling[:_SHOWN])}{more} alone (see the run's notes)"
+            )
+        )
 
     failed = [check.detail for check in checks if not check.passed]
     if failed:

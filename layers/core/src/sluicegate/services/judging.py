@@ -13,6 +13,7 @@ from sluicegate.domain import algorithms, names
 from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.distribution import Distribution
 from sluicegate.domain.errors import UserError
+from sluicegate.domain.findings import telling
 from sluicegate.domain.gate import Verdict, judge
 from sluicegate.domain.items import RunItem
 from sluicegate.domain.measures import Comparison, Estimate
@@ -89,7 +90,14 @@ class Judge:
             model = importance.Trained(run, document, algorithms.of(settings), self._artifact(run), copy)
             goes_by = importance.describe(self._storage, model, problem, metric, found.labels, folder)
         verdict = judge(
-            metric, found.metrics, found.comparison, settings.evaluation, champion, found.why_not, found.classes
+            metric,
+            found.metrics,
+            found.comparison,
+            settings.evaluation,
+            champion,
+            found.why_not,
+            found.classes,
+            telling(document.get("profile") or {}),
         )
         shown = {name: estimate.to_json() for name, estimate in found.metrics.items()}
         report = reporting.describe(self._registry, run, document, settings, now) | {

@@ -95,6 +95,7 @@ def _data(document: Mapping[str, Any], uploads: list[UploadItem]) -> Json:
         "columns": columns[:MOST_COLUMNS],
         "more_columns": max(0, len(columns) - MOST_COLUMNS),
         "notes": list(document.get("notes") or ())[:100],
+        "findings": list(profile.get("findings") or ()),
     }
 
 
