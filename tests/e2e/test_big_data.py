@@ -72,9 +72,9 @@ def test_a_processing_job_prepares_what_a_function_would_have(application: Appli
         for model, run in (("small", here), ("large", there))
     ]
     assert profiles[0] == profiles[1] and profiles[0]["findings"][0]["columns"] == ["size"]
-    assert here["notes"] == there["notes"] and here["notes"][0].startswith("size (AUC 1) alone tells won")
-    assert "size (AUC 1) alone tells won" in watched.stdout
-    assert "the target is told by size alone" in here["verdict"]["checks"][-1]["detail"]
+    assert here["notes"] == there["notes"] and here["notes"][0].startswith("size (AUC 1) predicts won by itself")
+    assert "size (AUC 1) predicts won by itself" in watched.stdout
+    assert "the label may leak through size" in here["verdict"]["checks"][-1]["detail"]
     assert here["status"] == there["status"] == "rejected", (here["error"], there["error"])
     assert here["preparation"] is None
     assert made["small"] == made["large"]

@@ -73,6 +73,15 @@ def report(kind: str = "binary", name: str = "age", **more: Any) -> Json:
             "counts": {"train": 600, "validation": 100, "holdout": 200},
             "classes": {str(label): {"train": 9, "validation": 2, "holdout": 3} for label in problem.classes},
             "columns": [column, {**column, "name": "note", "role": "not used", "min": None, "max": None}],
+            "findings": [
+                {
+                    "kind": "predicts_target",
+                    "text": f"{name} (AUC 0.999) predicts churned by itself; the next best column is plan (0.71).",
+                    "columns": [name],
+                    "measure": "AUC",
+                    "values": [0.999],
+                }
+            ],
             "notes": [f"{name} is not used: it has the same value in every row."],
         },
         "uploads": [

@@ -87,6 +87,8 @@ def _show(report: dict[str, Any], model: str) -> None:
     if base:
         output.plain(f"  without features: {report['metric']} {story.number(base['value'])} ({base['how']})")
     _show_importance(report["importance"], report["metric"])
+    for finding in (report.get("data") or {}).get("findings") or []:
+        output.mark("note", str(finding["text"]))
     output.plain(f"\nThe whole report: sluice report {model} {report['run']} --open")
 
 

@@ -51,6 +51,7 @@ def test_the_newest_run_that_was_measured() -> None:
     assert "without features: auc 0.5" in shown
     assert "auc is worse without: age 0.2, plan -0.001" in shown
     assert "gain: age 75 %, plan 25 %" in shown
+    assert made["data"]["findings"][0]["text"] in shown
 
 
 def test_none_was_measured_yet() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from sluicegate.data import looked_at as module
+from sluicegate.data import row_sample as module
 from sluicegate.data.build import DatasetBuild, build_dataset, dataset_json
 from sluicegate.data.ingest import read_upload
 from sluicegate.domain.distribution import Distribution, of_profile

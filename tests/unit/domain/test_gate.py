@@ -70,7 +70,7 @@ def test_few_rows_of_a_class_are_told(rare: int, warned: bool) -> None:
     assert (f"of the 736 rows held out only {rare} have 'yes', by which AUC says little" in verdict.reason) is warned
 
 
-def test_columns_that_tell_the_target_alone_are_told_and_decide_nothing() -> None:
-    verdict = judge("auc", METRICS, None, Evaluation(), None, telling=["a", "b", "c", "d", "e"])
-    assert verdict.accepted and verdict.checks[-1].name == "alone"
-    assert "the target is told by a, b, c and 2 more alone (see the run's notes)" in verdict.reason
+def test_columns_that_may_leak_the_label_are_told_and_decide_nothing() -> None:
+    verdict = judge("auc", METRICS, None, Evaluation(), None, leaks=["a", "b", "c", "d", "e"])
+    assert verdict.accepted and verdict.checks[-1].name == "leaks"
+    assert "the label may leak through a, b, c and 2 more (see the run's notes)" in verdict.reason

@@ -132,6 +132,7 @@ def test_it_says_what_was_measured() -> None:
         "Against version 3",
         "not used",
         "Set aside on reading 31",
+        f"Findings {made['data']['findings'][0]['text']} Notes",
         "data-rejects/churn/0a1b2c3d4e5f/report.json",
         "4 more are not listed",
         "at most $1.50",

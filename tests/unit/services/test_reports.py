@@ -70,6 +70,10 @@ def test_the_report_is_written_and_both_run_and_version_name_it() -> None:
     assert sum(map(sum, report["figures"]["confusion"]["counts"])) == report["rows"] == run["rows"]["holdout"]
     assert report["data"]["counts"] == run["rows"]
     assert report["data"]["rejected"] == 1
+    (finding,) = report["data"]["findings"]
+    assert (finding["kind"], finding["columns"]) == ("predicts_target", ["height"])
+    assert run["notes"] == [finding["text"]] and report["data"]["notes"] == []
+    assert [check["name"] for check in run["verdict"]["checks"]] == ["first", "leaks"]
     assert {column["name"]: column["role"] for column in report["data"]["columns"]} == {
         "won": "target",
         "height": "used",

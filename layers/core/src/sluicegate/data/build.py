@@ -16,8 +16,8 @@ from sluicegate.data.engine import connect, name_sql, text_sql
 from sluicegate.data.features import Chooser
 from sluicegate.data.fillings import fit_fillings
 from sluicegate.data.findings import Look
-from sluicegate.data.looked_at import looked_at
 from sluicegate.data.profile import ColumnProfile, profile_source
+from sluicegate.data.row_sample import row_sample
 from sluicegate.data.splits import LABEL, SPLIT, Splitter, weight_sql
 from sluicegate.data.tables import Union, converted, union
 from sluicegate.data.target import Target, resolve_target, without_target
@@ -163,7 +163,7 @@ class _Builder:
             encoder = encoder.sparse()
         weight = weight_sql(self.settings, self.target, by_class) if self.algorithm.takes_weights else None
         files = self._write(encoder, wire, weight)
-        with looked_at(self.connection, self.rows, features, counts["train"]):
+        with row_sample(self.connection, self.rows, features, counts["train"]):
             spread = distributions(self.connection, self.table.columns, features)
             findings = self._findings(profile, features, counts, by_class)
         used = {column.name for column in features}

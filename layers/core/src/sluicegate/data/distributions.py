@@ -9,14 +9,14 @@ from collections.abc import Mapping, Sequence
 import duckdb
 
 from sluicegate.data.engine import name_sql
-from sluicegate.data.looked_at import TABLE
+from sluicegate.data.row_sample import SAMPLE
 from sluicegate.data.splits import SPLIT
 from sluicegate.data.tables import as_text
 from sluicegate.domain.distribution import BINS, MOST_VALUES, Distribution
 from sluicegate.domain.schema import Column, ColumnType
 
 _AT_ONCE = 200
-_ROWS = f"{TABLE} WHERE {SPLIT} = 0"
+_ROWS = f"{SAMPLE} WHERE {SPLIT} = 0"
 #: of dates the newest are always new, and a text is its words
 _COMPARED: tuple[ColumnType, ...] = ("number", "boolean", "category")
 
@@ -24,7 +24,7 @@ _COMPARED: tuple[ColumnType, ...] = ("number", "boolean", "category")
 def distributions(
     connection: duckdb.DuckDBPyConnection, types: Mapping[str, ColumnType], features: Sequence[Column]
 ) -> dict[str, Distribution]:
-    """By feature, from the training rows of the table ``looked_at``."""
+    """By feature, from the training rows of the table ``row_sample``."""
     names = [column.name for column in features if column.type in _COMPARED and types.get(column.name) in _COMPARED]
     numbers = [name for name in names if types[name] == "number"]
     found: dict[str, Distribution] = {}

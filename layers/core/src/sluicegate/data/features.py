@@ -25,7 +25,9 @@ _TEXTS_DIFFER = 0.5  # share of different values among texts
 _WORDS_OF_TEXT = 5  # words of letters in a text, on average: a name or an address has fewer
 _WORDS_COME_AGAIN = 0.5  # different words among all of them
 _TEXTS_LOOKED_AT = 5_000
-_ID_NAME = re.compile(r"(?:.*[^a-z])?(?:id|uuid|guid|index|key|unnamed: 0)", re.IGNORECASE)
+#: DuckDB holds about 2 MB for the different values of each column
+_CATEGORIES_AT_ONCE = 40
+ID_NAME = re.compile(r"(?:.*[^a-z])?(?:id|uuid|guid|index|key|unnamed: 0)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Chooser:
         if column.distinct >= (_STILL_UNIQUE if known_id else _UNIQUE) * present:
             if column.type == "category":
                 return "it differs in nearly every row, like an id or free text"
-            if column.type == "number" and _ID_NAME.fullmatch(column.name) and self._whole(column.name, known_id):
+            if column.type == "number" and ID_NAME.fullmatch(column.name) and self._whole(column.name, known_id):
                 return "by its name and values it is an id"
         return None
 
@@ -149,12 +151,13 @@ class Chooser:
     def _categories(self, names: Sequence[str], kept: Sequence[ColumnProfile]) -> dict[str, tuple[str, ...]]:
         estimated = {column.name: column.distinct for column in kept}
         few = [name for name in names if estimated[name] <= 2 * ONE_HOT_LIMIT]
-        if not few:
-            return {}
-        wanted = ", ".join(
-            f"list_sort(list(DISTINCT {name_sql(name)}) FILTER (length({name_sql(name)}) <= {LONGEST_CATEGORY}))"
-            for name in few
-        )
-        row = self.connection.execute(f"SELECT {wanted} FROM {self.rows}").fetchone() or ()
-        found = {name: tuple(sorted(values or ())) for name, values in zip(few, row, strict=True)}
+        found: dict[str, tuple[str, ...]] = {}
+        for start in range(0, len(few), _CATEGORIES_AT_ONCE):
+            part = few[start : start + _CATEGORIES_AT_ONCE]
+            wanted = ", ".join(
+                f"list_sort(list(DISTINCT {name_sql(name)}) FILTER (length({name_sql(name)}) <= {LONGEST_CATEGORY}))"
+                for name in part
+            )
+            row = self.connection.execute(f"SELECT {wanted} FROM {self.rows}").fetchone() or ()
+            found |= {name: tuple(sorted(values or ())) for name, values in zip(part, row, strict=True)}
         return {name: values for name, values in found.items() if len(values) <= ONE_HOT_LIMIT}

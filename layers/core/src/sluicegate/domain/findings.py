@@ -1,43 +1,52 @@
 """What a person should know of the data before trusting what was learned from them: when it is told, and how.
 
-Each is a note of the data set, and is kept with its numbers in the data set's profile. The limits are from every column
-of some two thousand real tables taken as the target in turn (docs/decisions/0063).
+Each finding is a note of the data set, and is kept with its numbers in the data set's profile. None refuses a version:
+whether a column is known in time, or rows may repeat, can't be seen in the data. How often tables that nobody prepared
+are told of anything was measured with ``benchmarks/findings.py`` (docs/decisions/0063).
 """
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
-    from sluicegate.domain.alone import Power, Presence
-    from sluicegate.domain.repeats import Repeats
+    from sluicegate.domain.duplicates import Duplicates
+    from sluicegate.domain.leakage import Missingness, Predictor
 
 Kind = Literal[
-    "tells_target",
-    "missing_tells_target",
-    "differing",
-    "held_out_in_vain",
-    "few_rows",
+    "predicts_target",
+    "missing_predicts_target",
+    "contradicting_labels",
+    "held_out_duplicates",
+    "few_held_out",
     "mostly_one_value",
     "few_values",
-    "counts_rows",
+    "row_number",
 ]
 
-#: a column that tells the target alone this well: AUC, balanced accuracy's share above guessing, R²
+#: a column that predicts the target alone this well: AUC, balanced accuracy's share above guessing, R²
 _AUC, _ACCURACY, _R2 = 0.99, 0.98, 0.99
-#: a column that is missing (or there) in this share of a class's rows, and at most in that share of the others
+#: a column that is empty (or filled in) in this share of a class's rows, and at most in that share of the others
 _INSIDE, _OUTSIDE = 0.2, 0.005
+#: χ² of one degree of freedom: by chance once in 4 billion, which allows for thousands of columns and classes
+_SURE = 40.0
 #: of what one answer for all gets wrong, what equal rows leave unreachable; rows held out that are learned from
-_UNREACHABLE, _AGAIN, _FEWEST = 0.1, 0.01, 10
+_UNREACHABLE, _REPEATED, _FEWEST = 0.1, 0.01, 10
 #: equal rows are told of when there are so many times more than chance makes
 _ABOVE_CHANCE = 10
 _MOSTLY = 0.95
-_FEW_VALUES = 20
+#: a target of at most so many whole numbers may be classes, if none of them is rarer than this share of an even one
+_FEW_VALUES, _EVEN = 20, 0.2
 _ENOUGH = 10
 _SHOWN = 5
+_LONGEST = 60
+#: a name that YAML takes as it is, within a list in one line
+_PLAIN = re.compile(r"[^\W\d][\w .()/+-]*")
 
 
 @dataclass(frozen=True)
@@ -54,66 +63,96 @@ class Finding:
         return {**found, **self.numbers}
 
 
-def alone(
-    target: str, classes: Sequence[str], powers: Mapping[str, Power], presences: Mapping[str, Presence]
-) -> list[Finding]:
-    """Columns that tell the target by themselves, by their values or by being missing. ``classes``: those that were
-    looked at, none of a number; how many they are decides the measure."""
-    unit, limit = {0: ("R²", _R2), 2: ("AUC", _AUC)}.get(len(classes), ("balanced accuracy", _accuracy(len(classes))))
-    by_missing = {
-        name: found for name, found in presences.items() if found.inside >= _INSIDE and found.outside <= _OUTSIDE
-    }
-    telling = {name: found for name, found in powers.items() if found.worse >= limit}
-    for name, presence in by_missing.items():
-        if presence.auc >= _AUC:  # the values say no more than that
-            telling.pop(name, None)
-    found = []
-    if telling:
-        best = sorted(telling, key=lambda name: (-telling[name].checked, name))
-        rest = [(power.worse, name) for name, power in powers.items() if name not in telling and name not in by_missing]
-        shown = _listed([f"{name} ({unit} {telling[name].checked:.4g})" for name in best])
-        tell = "tells" if len(best) == 1 else "each tell"
-        second = ""
-        if rest:
-            value, name = max(rest, key=lambda pair: (pair[0], pair[1]))
-            second = f"; of the other columns {name} does best ({max(value, 0.0):.3g})"
-        text = f"{shown} alone {tell} {target} in rows not learned from{second}. {_exclude(best)}"
-        numbers: dict[str, Any] = {"measure": unit, "values": [telling[name].checked for name in best]}
-        found.append(Finding("tells_target", text, tuple(best), numbers))
-    for of_class, present in sorted({(one.of_class, one.present) for one in by_missing.values()}):
-        named = [
-            name
-            for name, one in sorted(by_missing.items(), key=lambda pair: (-pair[1].auc, pair[0]))
-            if (one.of_class, one.present) == (of_class, present) and name not in telling
-        ]
-        if not named:
-            continue
-        shares = [(by_missing[name].inside, by_missing[name].outside) for name in named]
-        how = "there" if present else "missing"
-        each = [
-            f"{name}{f' is {how}' if name == named[0] else ''} in {_percent(a)} of the rows, elsewhere in {_percent(b)}"
-            for name, (a, b) in zip(named, shares, strict=True)
-        ]
-        text = f"Where {target} is {classes[of_class][:60]}, {_listed(each, '; ')}. {_exclude(named)}"
-        numbers = {"class": classes[of_class], "present": present, "shares": [list(pair) for pair in shares]}
-        found.append(Finding("missing_tells_target", text, tuple(named), numbers))
-    return found
-
-
-def telling(profile: Mapping[str, Any]) -> list[str]:
-    """The columns of which a data set's profile says that they tell the target by themselves."""
-    kinds = ("tells_target", "missing_tells_target")
+def leaks(profile: Mapping[str, Any]) -> list[str]:
+    """The columns that by a data set's profile may leak the label."""
+    kinds = ("predicts_target", "missing_predicts_target")
     return [name for found in profile.get("findings") or () if found["kind"] in kinds for name in found["columns"]]
+
+
+def possible_leaks(
+    target: str,
+    classes: Sequence[str],
+    predictors: Mapping[str, Predictor],
+    gaps: Mapping[str, Missingness],
+    shared: Collection[str],
+) -> list[Finding]:
+    """Columns that predict the target by themselves, by their values or by being empty. ``classes``: those that were
+    looked at, none of a number; how many they are decides the measure. ``shared``: columns whose values most rows
+    share with others."""
+    unit, limit = {0: ("R²", _R2), 2: ("AUC", _AUC)}.get(len(classes), ("balanced accuracy", _accuracy(len(classes))))
+    by_gaps = {
+        name: gap for name, gap in gaps.items() if gap.inside >= _INSIDE and gap.outside <= _OUTSIDE and gap.g >= _SURE
+    }
+    by_value = {
+        name: found.score
+        for name, found in predictors.items()
+        # where a gap tells two classes apart, the values say no more
+        if found.score >= limit and not (len(classes) == 2 and name in by_gaps and by_gaps[name].auc >= _AUC)
+    }
+    found = []
+    if by_value:
+        rest = {name: one.score for name, one in predictors.items() if name not in by_value and name not in by_gaps}
+        found.append(_predicts(target, unit, by_value, rest, shared))
+    grouped: dict[tuple[int, bool], dict[str, Missingness]] = {}
+    for name, gap in by_gaps.items():
+        if name not in by_value:
+            grouped.setdefault((gap.of_class, gap.filled), {})[name] = gap
+    return found + [_gaps(target, classes[of_class], grouped[of_class, filled]) for of_class, filled in sorted(grouped)]
+
+
+def _predicts(
+    target: str, unit: str, scores: Mapping[str, float], rest: Mapping[str, float], shared: Collection[str]
+) -> Finding:
+    best = sorted(scores, key=lambda name: (-scores[name], name))
+    shown = _listed([f"{name} ({unit} {scores[name]:.4g})" for name in best])
+    one = len(best) == 1
+    subject = (
+        f"{shown} predicts {target} by itself" if one else f"Each of these columns predicts {target} by itself: {shown}"
+    )
+    next_best = max(rest, key=lambda name: (rest[name], name), default=None)
+    other = f"; the next best column is {next_best} ({max(rest[next_best], 0.0):.2f})" if next_best is not None else ""
+    groups = [name for name in best if name in shared]
+    keep = (
+        f" If {' or '.join(groups[:_SHOWN])} stands for what several rows share, such as a person, set id_column to "
+        "it: such rows then stay in the same split."
+    )
+    text = f"{subject}{other}. {_leave_out(best)}{keep if groups else ''}"
+    return Finding("predicts_target", text, tuple(best), {"measure": unit, "values": [scores[name] for name in best]})
+
+
+def _gaps(target: str, of_class: str, gaps: Mapping[str, Missingness]) -> Finding:
+    """``gaps``: all of one class, and all empty there or all filled in."""
+    names = sorted(gaps, key=lambda name: (-gaps[name].auc, name))
+    filled = gaps[names[0]].filled
+    how = "filled in" if filled else "empty"
+    each = [f"{name} ({_percent(gaps[name].inside)} against {_percent(gaps[name].outside)})" for name in names]
+    text = f"Where {target} is {of_class[:_LONGEST]}, these are {how} much more often than elsewhere: {_listed(each)}."
+    if len(names) == 1:
+        gap = gaps[names[0]]
+        text = (
+            f"{names[0]} is {how} for {_percent(gap.inside)} of the rows where {target} is {of_class[:_LONGEST]}, and "
+            f"for {_percent(gap.outside)} of the others."
+        )
+    shares = [[gaps[name].inside, gaps[name].outside] for name in names]
+    numbers = {"class": of_class, "filled": filled, "shares": shares}
+    return Finding("missing_predicts_target", f"{text} {_leave_out(names)}", tuple(names), numbers)
 
 
 def _accuracy(classes: int) -> float:
     return 1 - (1 - _ACCURACY) * (1 - 1 / max(classes, 1))
 
 
+def _leave_out(names: Sequence[str]) -> str:
+    known, leak, them = ("it is", "it leaks", "it") if len(names) == 1 else ("they are", "they leak", "them")
+    return (
+        f"If {known} only known after the outcome, {leak} the label: leave {them} out with {_exclude(names)} in "
+        "model.yaml."
+    )
+
+
 def _exclude(names: Sequence[str]) -> str:
-    which = "it is" if len(names) == 1 else "they are"
-    quoted = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
-    return f"If {which} known only after the outcome: features.exclude: [{quoted}] in model.yaml."
+    written = [name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False) for name in names[:_SHOWN]]
+    return f"features.exclude: [{', '.join(written)}{', …' * (len(names) > _SHOWN)}]"
 
 
 def _listed(texts: Sequence[str], between: str = ", ") -> str:
@@ -122,81 +161,94 @@ def _listed(texts: Sequence[str], between: str = ", ") -> str:
 
 
 def equal_rows(
-    target: str, repeats: Repeats, alike: Sequence[float], counts: Mapping[str, int], sampled: bool, by_time: bool
+    target: str, found: Duplicates, alike: Sequence[float], learned: int, sampled: bool, by_time: bool
 ) -> list[Finding]:
     """Equal rows with other labels, and rows held out that are equal to some learned from.
 
-    ``alike``: of each column, the chance that two rows have the same value. Columns hang together, so the chance that
-    two rows are equal is taken as the least of them times the root of the others: where that alone makes equal rows,
-    nothing is told.
+    ``alike``: of each column, the chance that two rows have the same value; ``learned``: how many rows are learned
+    from. With time as the split, what comes again later is held out rightly.
     """
-    found = []
-    looked = f" ({repeats.rows:,} rows looked at)" if sampled else ""
-    differing = repeats.differing / max(1, repeats.rows)
-    if repeats.unreachable >= _UNREACHABLE and repeats.differing >= _FEWEST:
-        best = f"be right about more than {_percent(1 - repeats.wrong / repeats.rows)} of the rows"
-        if not repeats.wrong:
-            best = f"have R² above {1 - repeats.unreachable:.3g}"
+    told = []
+    looked = f" ({found.rows:,} rows were looked at)" if sampled else ""
+    if found.unreachable >= _UNREACHABLE and found.contradicting >= _FEWEST:
+        best = f"be right about more than {_percent(1 - found.wrong / found.rows)} of the rows"
+        if not found.wrong:
+            best = f"have R² above {1 - found.unreachable:.3g}"
         text = (
-            f"{_percent(differing)} of the rows have the same features as a row with another {target}{looked}: from "
-            f"these columns no model can {best}. A column that tells them apart is missing, or labels are wrong."
+            f"{_percent(found.contradicting / found.rows)} of the rows have the same features as another row but a "
+            f"different {target}{looked}, so no model can {best}. Look for wrong labels among them, or add a column "
+            "that tells such rows apart."
         )
-        numbers = {"rows": repeats.rows, "differing": repeats.differing, "unreachable": repeats.unreachable}
-        found.append(Finding("differing", text, (), numbers))
-    again = repeats.again / max(1, repeats.held)
-    shares = sorted(math.log(max(share, 1e-300)) for share in alike)
-    chance = math.log(max(1, counts["train"] + counts["validation"])) + shares[0] + sum(shares[1:]) / 2
-    if not by_time and repeats.again >= _FEWEST and again >= max(_AGAIN, _ABOVE_CHANCE * math.exp(min(chance, 0.0))):
+        numbers = {"rows": found.rows, "contradicting": found.contradicting, "unreachable": found.unreachable}
+        told.append(Finding("contradicting_labels", text, (), numbers))
+    repeated = found.learned / max(1, found.held)
+    by_chance = min(learned * _alike(alike), 1.0)
+    if not by_time and found.learned >= _FEWEST and repeated >= max(_REPEATED, _ABOVE_CHANCE * by_chance):
         text = (
-            f"{_percent(again)} of the rows held out have the same features as a row that is learned from{looked}, "
-            f"{_percent(repeats.copied / repeats.again)} of them the same {target}, too: metrics are too good by them. "
-            "Remove rows that are there twice, or let id_column name what such rows share: it keeps them together."
+            f"{_percent(repeated)} of the held-out rows have the same features as a row that is learned from{looked}, "
+            f"and {_percent(found.copied / found.learned)} of those the same {target}, too: metrics look better than "
+            "they will be for new rows. Remove duplicate rows, or let id_column name a column that such rows share: "
+            "rows with the same id stay in the same split."
         )
-        numbers = {"held": repeats.held, "again": repeats.again, "copied": repeats.copied}
-        found.append(Finding("held_out_in_vain", text, (), numbers))
-    return found
+        numbers = {"held": found.held, "learned": found.learned, "copied": found.copied}
+        told.append(Finding("held_out_duplicates", text, (), numbers))
+    return told
+
+
+def _alike(columns: Sequence[float]) -> float:
+    """The chance that two rows are equal. Were columns independent it would be the product of theirs; but they hang
+    together, so it is taken as the least of them times the square root of the others'."""
+    shares = sorted(math.log(max(share, 1e-300)) for share in columns)
+    return math.exp(shares[0] + sum(shares[1:]) / 2)
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %" if share < 0.01 else f"{100 * share:.3g} %"
 
 
-def few_rows(target: str, by_class: Mapping[str, Mapping[str, int]]) -> list[Finding]:
+def few_held_out(target: str, by_class: Mapping[str, Mapping[str, int]]) -> list[Finding]:
     """Classes of several with few rows held out. Of two the verdict says it, and one that has none is another note."""
     few = {name: rows["holdout"] for name, rows in by_class.items() if 0 < rows["holdout"] < _ENOUGH}
     if len(by_class) < 3 or not few:
         return []
-    shown = _listed(
-        [f"{name[:60]} ({rows})" for name, rows in sorted(few.items(), key=lambda pair: (pair[1], pair[0]))]
+    rarest = sorted(few, key=lambda name: (few[name], name))
+    shown = _listed([f"{name[:_LONGEST]} ({few[name]})" for name in rarest])
+    text = (
+        f"These classes of {target} have fewer than {_ENOUGH} held-out rows: {shown}. Their own metrics are uncertain "
+        "until there are more rows of them."
     )
-    text = f"Classes of {target} with fewer than {_ENOUGH} rows held out: {shown}. Metrics say little of them."
-    return [Finding("few_rows", text, (), {"classes": few})]
+    return [Finding("few_held_out", text, (), {"classes": few})]
 
 
-def of_numbers(
-    target: str, most_frequent: float, share: float, distinct: int, whole: bool, said: bool
-) -> list[Finding]:
-    """A numeric target that hardly differs, or that may be classes. ``share``: of the rows with its most frequent
-    value; ``said``: model.yaml says that it is a quantity."""
+def of_numbers(target: str, shares: Mapping[float, float], declared: bool) -> list[Finding]:
+    """A numeric target that hardly differs, or that may be classes. ``shares``: each value's of the rows; ``declared``:
+    model.yaml says that it is a quantity."""
+    most_frequent = max(shares, key=lambda value: (shares[value], value))
+    share, distinct = shares[most_frequent], len(shares)
     if share >= _MOSTLY:
-        text = f"{target} is {most_frequent:g} in {_percent(share)} of the rows: metrics go by the few others."
+        text = (
+            f"{target} is {most_frequent:g} in {_percent(share)} of the rows, so its metrics depend on the few others. "
+            f"If the question is whether it is {most_frequent:g}, make that the target."
+        )
         return [Finding("mostly_one_value", text, (target,), {"value": most_frequent, "share": share})]
-    if said or not whole or distinct > _FEW_VALUES:
+    counts = min(shares.values()) * distinct < _EVEN  # of children, of visits: the great ones are rare
+    if declared or counts or distinct > _FEW_VALUES or any(value != math.trunc(value) for value in shares):
         return []
     text = (
-        f"The target {target} has {distinct} different whole numbers, taken as a quantity. If they are classes, set "
-        "problem: multiclass in model.yaml."
+        f"{target} has only {distinct} different whole numbers and is learned as a quantity. If they are classes, set "
+        "problem: multiclass in model.yaml; problem: regression ends this note."
     )
     return [Finding("few_values", text, (target,), {"distinct": distinct})]
 
 
-def counts_rows(names: Sequence[str]) -> list[Finding]:
+def row_numbers(names: Sequence[str]) -> list[Finding]:
     """Whole numbers without a gap, each in one row."""
     if not names:
         return []
-    number = "numbers" if len(names) == 1 else "number"
+    subject = "looks like a row number" if len(names) == 1 else "look like row numbers"
+    which = "it only identifies a row" if len(names) == 1 else "they only identify a row"
     text = (
-        f"{_listed(names)} {number} the rows: whole, all different, hardly a gap. If that only names a row: "
-        f"features.exclude: [{', '.join(names[:_SHOWN])}] in model.yaml."
+        f"{_listed(names)} {subject}: whole numbers, all different, hardly a gap. If {which}, leave "
+        f"{'it' if len(names) == 1 else 'them'} out with {_exclude(names)} in model.yaml."
     )
-    return [Finding("counts_rows", text, tuple(names))]
+    return [Finding("row_number", text, tuple(names))]

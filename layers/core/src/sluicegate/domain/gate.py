@@ -23,7 +23,7 @@ _GUESSING = {"auc": 0.5, "r2": 0.0}
 @dataclass(frozen=True)
 class Check:
     """One question that was asked (``minimum``, ``champion``), or what else a person should know (``first``,
-    ``guessing``, ``few``, ``alone``: always passed).
+    ``guessing``, ``few``, ``leaks``: always passed).
     """
 
     name: str
@@ -61,13 +61,13 @@ def judge(
     champion_version: int | None,
     why_not: str = "",
     classes: Mapping[str, int] | None = None,
-    telling: Sequence[str] = (),
+    leaks: Sequence[str] = (),
 ) -> Verdict:
     """The verdict on a challenger.
 
     ``metrics`` are the challenger's over the holdout, ``comparison`` its paired difference to the champion in
     ``metric`` (None when there is no champion or it can't be compared; ``why_not`` says why). ``classes``: of a binary
-    problem, how many of the rows held out each class has. ``telling``: columns that tell the target by themselves.
+    problem, how many of the rows held out each class has. ``leaks``: columns that may leak the label.
 
     * A minimum holds for the value itself (a ceiling for metrics where lower is better).
     * Not worse than the champion: refused when even the favourable end of the 95 % interval of the difference lies more
@@ -103,13 +103,10 @@ def judge(
         detail = f"of the {held_out:,} rows held out only {rows} have {name!r}, by which {shown} says little"
         checks.append(Check("few", True, detail))
 
-    if telling:
-        more = f" and {len(telling) - _SHOWN} more" if len(telling) > _SHOWN else ""
-        checks.append(
-            Check(
-                "alone", True, f"the target is told by {', '.join(telling[:_SHOWN])}{more} alone (see the run's notes)"
-            )
-        )
+    if leaks:
+        more = f" and {len(leaks) - _SHOWN} more" if len(leaks) > _SHOWN else ""
+        named = f"{', '.join(leaks[:_SHOWN])}{more}"
+        checks.append(Check("leaks", True, f"the label may leak through {named} (see the run's notes)"))
 
     failed = [check.detail for check in checks if not check.passed]
     if failed:

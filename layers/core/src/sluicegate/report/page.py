@@ -266,7 +266,11 @@ def _data(report: Json) -> Markup:
         ]
     )
     parts: list[Markup] = [first]
+    if data.get("findings"):
+        told = (element("li", found["text"]) for found in data["findings"])
+        parts += [element("h3", "Findings"), element("ul", *told, kind="notes")]
     if data.get("notes"):
+        parts += [element("h3", "Notes")] if data.get("findings") else []
         parts.append(element("ul", *(element("li", note) for note in data["notes"]), kind="notes"))
     by_class = data.get("classes") or {}
     if by_class:

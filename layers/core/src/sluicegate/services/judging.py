@@ -13,7 +13,7 @@ from sluicegate.domain import algorithms, names
 from sluicegate.domain.algorithms import Algorithm
 from sluicegate.domain.distribution import Distribution
 from sluicegate.domain.errors import UserError
-from sluicegate.domain.findings import telling
+from sluicegate.domain.findings import leaks
 from sluicegate.domain.gate import Verdict, judge
 from sluicegate.domain.items import RunItem
 from sluicegate.domain.measures import Comparison, Estimate
@@ -97,7 +97,7 @@ class Judge:
             champion,
             found.why_not,
             found.classes,
-            telling(document.get("profile") or {}),
+            leaks(document.get("profile") or {}),
         )
         shown = {name: estimate.to_json() for name, estimate in found.metrics.items()}
         report = reporting.describe(self._registry, run, document, settings, now) | {

@@ -84,6 +84,8 @@ def _data(document: Mapping[str, Any], uploads: list[UploadItem]) -> Json:
         for column in profile.get("columns") or ()
     ]
     columns.sort(key=lambda column: ("target", "id", "used", "not used").index(column["role"]))
+    findings = list(profile.get("findings") or ())
+    told = {found["text"] for found in findings}
     classes = sorted((profile.get("classes") or {}).items(), key=lambda pair: -sum(pair[1].values()))
     return {
         "target": schema.get("target"),
@@ -94,8 +96,8 @@ def _data(document: Mapping[str, Any], uploads: list[UploadItem]) -> Json:
         "classes": dict(classes[:100]),
         "columns": columns[:MOST_COLUMNS],
         "more_columns": max(0, len(columns) - MOST_COLUMNS),
-        "notes": list(document.get("notes") or ())[:100],
-        "findings": list(profile.get("findings") or ()),
+        "findings": findings,
+        "notes": [note for note in document.get("notes") or () if note not in told][:100],
     }
 
 

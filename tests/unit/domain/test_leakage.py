@@ -1,4 +1,4 @@
-"""How well one column alone tells the target, on rows made for it."""
+"""How well one column alone predicts the target, on rows made for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from sluicegate.domain.alone import Power, Rows
+from sluicegate.domain.leakage import Predictor, Rows
 
 Floats = NDArray[np.float64]
 
@@ -20,7 +20,7 @@ def rows(labels: Floats, classes: int, seed: int = 1) -> tuple[Rows, NDArray[np.
     return looked, looked.chosen
 
 
-def power(values: Floats, labels: Floats, classes: int) -> Power:
+def predictor(values: Floats, labels: Floats, classes: int) -> Predictor:
     looked, chosen = rows(labels, classes)
     assert looked.enough
     found = looked.numbers(values[chosen])
@@ -36,8 +36,8 @@ def classes_of(count: int, classes: int, seed: int = 2) -> Floats:
 def test_a_threshold_is_found_exactly(count: int) -> None:
     labels = classes_of(count, 2)
     apart = np.random.default_rng(3).random(count) + labels
-    assert power(apart, labels, 2).worse > 0.999
-    assert power(-apart, labels, 2).worse > 0.999
+    assert predictor(apart, labels, 2).score > 0.999
+    assert predictor(-apart, labels, 2).score > 0.999
 
 
 @pytest.mark.parametrize("classes", [2, 3, 5])
@@ -45,50 +45,49 @@ def test_codes_of_a_class_are_found_whatever_their_order(classes: int) -> None:
     labels = classes_of(2_000, classes)
     codes = np.random.default_rng(3).permutation(4 * classes).reshape(4, classes)
     values = codes[np.random.default_rng(4).integers(0, 4, 2_000), labels.astype(int)].astype(np.float64)
-    assert power(values, labels, classes).worse == pytest.approx(1)
+    assert predictor(values, labels, classes).score == pytest.approx(1)
     looked, chosen = rows(labels, classes)
     missing = np.zeros(len(chosen), dtype=bool)
-    assert looked.categories(values[chosen].astype(np.uint64), missing).worse == pytest.approx(1)
+    assert looked.categories(values[chosen].astype(np.uint64), missing).score == pytest.approx(1)
 
 
 @pytest.mark.parametrize("classes", [2, 3, 0])
-def test_a_thousand_columns_of_noise_tell_nothing(classes: int) -> None:
+def test_a_thousand_columns_of_noise_predict_nothing(classes: int) -> None:
     chosen = np.random.default_rng(5)
     labels = classes_of(150, classes) if classes else chosen.normal(size=150)
     looked, places = rows(labels, classes)
     for column in range(1_000):
         found = looked.numbers(chosen.normal(size=150)[places])
-        assert found is not None and found.worse < 0.95, column
+        assert found is not None and found.score < 0.95, column
         names = chosen.integers(0, 40, 150)[places].astype(np.uint64)
-        assert looked.categories(names, np.zeros(len(places), dtype=bool)).worse < 0.95, column
+        assert looked.categories(names, np.zeros(len(places), dtype=bool)).score < 0.95, column
 
 
 def test_auc_is_that_of_the_ranks() -> None:
     labels = classes_of(6_000, 2)
     values = np.random.default_rng(6).normal(size=6_000) + labels
-    found = power(values, labels, 2)
-    assert found.checked == pytest.approx(0.760, abs=0.02)  # of normals a standard deviation apart
-    assert found.worse <= found.checked
+    found = predictor(values, labels, 2)
+    assert found.score == pytest.approx(0.760, abs=0.02)  # of normals a standard deviation apart
 
 
 def test_rare_rows_are_enough_where_they_are_all_looked_at() -> None:
     labels = (np.arange(40_000) % 200 == 0).astype(np.float64)
     values = np.random.default_rng(7).random(40_000) + labels
-    assert power(values, labels, 2).worse > 0.999
+    assert predictor(values, labels, 2).score > 0.999
 
 
 def test_functions_of_a_number_are_found_whatever_its_tails() -> None:
     amounts = np.random.default_rng(8).lognormal(3, 2, 3_000)
     for values in (amounts * 1.19, np.log(amounts), 1 / amounts):
-        assert power(values, amounts, 0).worse > 0.995
+        assert predictor(values, amounts, 0).score > 0.995
     noisy = amounts * np.random.default_rng(9).lognormal(0, 1, 3_000)
-    assert power(noisy, amounts, 0).worse < 0.95
+    assert predictor(noisy, amounts, 0).score < 0.95
 
 
 def test_most_rows_alike_are_no_rank() -> None:
     chosen = np.random.default_rng(10)
     claims = np.where(chosen.random(4_000) < 0.2, chosen.lognormal(3, 1, 4_000), 0.0)
-    assert power((claims > 0).astype(np.float64), claims, 0).worse < 0.9
+    assert predictor((claims > 0).astype(np.float64), claims, 0).score < 0.9
 
 
 def test_too_few_rows_say_nothing() -> None:
@@ -103,14 +102,38 @@ def test_missing_where_a_class_is() -> None:
     labels = classes_of(3_000, 2)
     looked, chosen = rows(labels, 2)
     half = np.random.default_rng(11).random(3_000) < 0.5
-    exact = looked.presence((labels == 0)[chosen])
-    assert exact is not None and (exact.inside, exact.outside, exact.auc) == (1, 0, 1)
-    partly = looked.presence((~((labels == 1) & half))[chosen])
-    assert partly is not None and (partly.of_class, partly.present, partly.outside) == (1, True, 0)
-    assert partly.inside == pytest.approx(0.5, abs=0.1)
-    chance = looked.presence(half[chosen])
-    assert chance is not None and chance.outside > 0.3
-    assert looked.presence(np.zeros(len(chosen), dtype=bool)) is None
+    exact = looked.missingness((labels == 0)[chosen])
+    assert exact is not None and (exact.filled, exact.of_class) == (True, 1)
+    assert (exact.inside, exact.outside, exact.auc) == (1, 0, 1)
+    partly = looked.missingness((~((labels == 1) & half))[chosen])
+    assert partly is not None and (partly.of_class, partly.filled, partly.outside) == (1, True, 0)
+    assert partly.inside == pytest.approx(0.5, abs=0.1) and partly.g > 500
+    chance = looked.missingness(half[chosen])
+    assert chance is not None and chance.outside > 0.3 and chance.g < 10
+    assert looked.missingness(np.zeros(len(chosen), dtype=bool)) is None
+    assert looked.missingness(np.ones(len(chosen), dtype=bool)) is None
+
+
+def test_g_is_that_of_the_table() -> None:
+    labels = np.repeat([0.0, 1.0], [400, 100])
+    looked, chosen = rows(labels, 2)
+    missing = np.zeros(500, dtype=bool)
+    missing[:300], missing[400:410] = True, True
+    found = looked.missingness(missing[chosen])
+    counts = np.array([[300, 100], [10, 90]])
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0) / counts.sum()
+    assert found is not None and found.g == pytest.approx(2 * (counts * np.log(counts / expected)).sum())
+
+
+@pytest.mark.parametrize("rare", [25, 100])
+def test_few_rows_with_gaps_are_no_sure_sign(rare: int) -> None:
+    """A column that is missing in a fifth of all rows is so, by chance, in none of a few rows of a class."""
+    labels = (np.arange(1_000) < rare).astype(np.float64)
+    looked, chosen = rows(labels, 2)
+    noise = np.random.default_rng(12)
+    for column in range(1_000):
+        found = looked.missingness((noise.random(1_000) < 0.2)[chosen])
+        assert found is not None and found.g < 40, column
 
 
 @settings(max_examples=25)

@@ -1,9 +1,9 @@
-"""How well one column alone tells the target (numpy).
+"""How well one column alone predicts the target (numpy): what a leaked label looks like.
 
 A column's values fall into bins, the target's share (or mean) in each bin is learned from training rows, and what that
-says of the validation rows is measured: the area under the ROC curve for two classes (Fawcett 2006), balanced accuracy
-for several, R² for numbers. A column is only as good as the worse of the two: its training rows alone would flatter
-columns of many values, and a few validation rows alone flatter anything.
+predicts of the validation rows is measured: the area under the ROC curve for two classes (Fawcett 2006), balanced
+accuracy for several, R² for numbers. A column scores the worse of training and validation: its training rows alone
+would flatter columns of many values, and a few validation rows alone flatter anything.
 
 Bins of numbers: each value its own while they are few; else where the label changes along the sorted values, while it
 does so seldom (which finds an exact threshold); else quantiles. No bin has fewer than ten training rows on average.
@@ -36,33 +36,32 @@ _SMOOTH = 1e-4
 
 
 @dataclass(frozen=True)
-class Power:
-    """``worse``: of training and validation; ``checked``: on the validation rows. Both from 0 (or below: no better than
-    one answer for all) to 1. ``alike``: the chance that two rows have the same value."""
+class Predictor:
+    """``score``: from 0 (or below: no better than one answer for all) to 1. ``alike``: the chance that two rows have
+    the same value of the column."""
 
-    worse: float
-    checked: float
+    score: float
     alike: float
 
 
 @dataclass(frozen=True)
-class Presence:
-    """In what share of the rows of ``of_class``, and of the others, the column is missing (or ``present``).
-    ``of_class``: a place in ``Rows.kept``."""
+class Missingness:
+    """The column is empty (or ``filled`` in) in the share ``inside`` of the rows of ``of_class`` (a place in
+    ``Rows.kept``), and ``outside`` of the others: the lesser and the greater of training and validation.
+
+    ``g``: twice the log-likelihood ratio against chance, which has a χ² distribution with one degree of freedom where
+    only chance is at work (Sokal & Rohlf 1981, chapter 17).
+    """
 
     of_class: int
-    present: bool
+    filled: bool
     inside: float
     outside: float
+    g: float
 
     @property
     def auc(self) -> float:
         return (1 + self.inside - self.outside) / 2
-
-    @property
-    def ratio(self) -> float:
-        """How much likelier in the class than elsewhere, where hundreds of rows can say no more than "in none"."""
-        return self.inside / (self.outside + 0.01)
 
 
 class Rows:
@@ -105,7 +104,7 @@ class Rows:
         checked = len(self.chosen) - self.trained
         return self.trained >= 2 * FEWEST_TRAINED and checked >= 2 * FEWEST_CHECKED and bool(np.ptp(self.check_numbers))
 
-    def numbers(self, values: Floats) -> Power | None:
+    def numbers(self, values: Floats) -> Predictor | None:
         """``values`` (chosen,), not finite where missing. None of a column without values."""
         known = np.isfinite(values)
         train, present = values[: self.trained], known[: self.trained]
@@ -114,46 +113,47 @@ class Rows:
         if len(ordered) < _ROWS_OF_A_BIN:
             return None
         last = np.flatnonzero(ordered[1:] != ordered[:-1])  # of each value but the greatest
-        lengths = np.diff(np.concatenate([[-1], last, [len(ordered) - 1]]))
-        alike = _alike(lengths, self.trained)
-        found = []
         labels = self.train_codes[present][order] if self.classes else None
+        scores = []
         for edges in _edges(ordered, last, labels):
             codes = np.where(known, np.searchsorted(edges, values), len(edges) + 1)
             if self.classes:
-                found.append(self._of_classes(codes, len(edges) + 2))
+                scores.append(self._of_classes(codes, len(edges) + 2))
             else:
-                found.append(self._of_numbers(codes, len(edges) + 2, np.where(known, values, 0.0)))
-        best = max(found)
-        return None if math.isnan(best[0]) else Power(*best, alike)
+                scores.append(self._of_numbers(codes, len(edges) + 2, np.where(known, values, 0.0)))
+        times = np.diff(np.concatenate([[-1], last, [len(ordered) - 1]]))
+        return Predictor(max(scores), _alike(times, self.trained))
 
-    def categories(self, values: NDArray[np.uint64], missing: Bools) -> Power:
+    def categories(self, values: NDArray[np.uint64], missing: Bools) -> Predictor:
         """``values`` (chosen,) are equal where the texts are; what they are where ``missing`` doesn't matter."""
         names, codes = np.unique(values, return_inverse=True)
         counts = np.bincount(codes[: self.trained][~missing[: self.trained]], minlength=len(names))
         rare = counts < _RARE
         codes = np.where(missing, len(names), np.where(rare[codes], len(names) + 1, codes))
         width = len(names) + 2
-        found = self._of_classes(codes, width) if self.classes else self._of_numbers(codes, width, None)
-        return Power(*found, _alike(counts, self.trained))
+        score = self._of_classes(codes, width) if self.classes else self._of_numbers(codes, width, None)
+        return Predictor(score, _alike(counts, self.trained))
 
-    def presence(self, missing: Bools) -> Presence | None:
-        """What tells most by being missing or there, checked with the validation rows. Classes only."""
-        if not self.classes or not missing.any():
+    def missingness(self, missing: Bools) -> Missingness | None:
+        """Which class's rows have the column empty, or filled in, much more often than the others do. Only of classes;
+        None of a column that is always or never there. ``missing`` (chosen,)."""
+        if not self.classes or missing.all() or not missing.any():
             return None
-        train, check = missing[: self.trained], missing[self.trained :]
-        best: Presence | None = None
-        for code in range(len(self.kept)):
-            here, there = self.train_codes == code, self.check_codes == code
-            shares = train[here].mean(), train[~here].mean()
-            checks = check[there].mean(), check[~there].mean()
-            for present in (False, True):
-                inside = [1 - pair[0] if present else pair[0] for pair in (shares, checks)]
-                outside = [1 - pair[1] if present else pair[1] for pair in (shares, checks)]
-                found = Presence(code, present, float(min(inside)), float(max(outside)))
-                if best is None or found.ratio > best.ratio:
-                    best = found
-        return best
+        sizes = np.array([np.bincount(codes) for codes in (self.train_codes, self.check_codes)], dtype=np.float64)
+        parts = ((self.train_codes, missing[: self.trained]), (self.check_codes, missing[self.trained :]))
+        empty = np.array([np.bincount(codes, gone, len(self.kept)) for codes, gone in parts])
+        best: tuple[float, Missingness] | None = None
+        for filled, count in ((True, sizes - empty), (False, empty)):
+            others = count.sum(axis=1, keepdims=True) - count, sizes.sum(axis=1, keepdims=True) - sizes
+            inside, outside = (count / sizes).min(axis=0), (others[0] / others[1]).max(axis=0)
+            # how much likelier, where hundreds of rows can say no more than "in none"
+            ratio = inside / (outside + 0.01)
+            code = int(ratio.argmax())
+            if best is None or ratio[code] > best[0]:
+                table = np.array([[part[:, code].sum() for part in pair] for pair in ((count, sizes), others)])
+                found = Missingness(code, filled, float(inside[code]), float(outside[code]), _g(table))
+                best = float(ratio[code]), found
+        return best[1] if best else None
 
     @cached_property
     def _shares(self) -> tuple[Floats, Floats]:
@@ -161,7 +161,7 @@ class Rows:
         width = len(self.kept)
         return 1 / np.bincount(self.train_codes, minlength=width), 1 / np.bincount(self.check_codes, minlength=width)
 
-    def _of_classes(self, codes: Codes, width: int) -> tuple[float, float]:
+    def _of_classes(self, codes: Codes, width: int) -> float:
         classes = len(self.kept)
         train = np.bincount(codes[: self.trained] * classes + self.train_codes, minlength=width * classes)
         check = np.bincount(codes[self.trained :] * classes + self.check_codes, minlength=width * classes)
@@ -169,13 +169,11 @@ class Rows:
         learned, seen = train.reshape(width, classes) * by_train, check.reshape(width, classes) * by_check
         if classes == 2:
             order = np.argsort((learned[:, 1] + _SMOOTH) / (learned.sum(axis=1) + 2 * _SMOOTH), kind="stable")
-            both = [_area(shares[order, 0], shares[order, 1]) for shares in (learned, seen)]
-        else:
-            said = learned.argmax(axis=1)
-            both = [float(shares[np.arange(width), said].sum()) / classes for shares in (learned, seen)]
-        return min(both), both[1]
+            return min(_area(shares[order, 0], shares[order, 1]) for shares in (learned, seen))
+        named = learned.argmax(axis=1)
+        return min(float(shares[np.arange(width), named].sum()) / classes for shares in (learned, seen))
 
-    def _of_numbers(self, codes: Codes, width: int, values: Floats | None) -> tuple[float, float]:
+    def _of_numbers(self, codes: Codes, width: int, values: Floats | None) -> float:
         """A line in each bin where there are ``values``, else a mean; once for the target, once for its rank."""
         return max(self._lines(codes, width, values, *labels) for labels in self._scales)
 
@@ -190,26 +188,24 @@ class Rows:
             found.append((middle, np.interp(check, train, middle)))
         return found
 
-    def _lines(
-        self, codes: Codes, width: int, values: Floats | None, train: Floats, check: Floats
-    ) -> tuple[float, float]:
+    def _lines(self, codes: Codes, width: int, values: Floats | None, train: Floats, check: Floats) -> float:
         mine, theirs = codes[: self.trained], codes[self.trained :]
         counts = np.maximum(np.bincount(mine, minlength=width), 1)
         means = np.bincount(mine, train, width) / counts
-        said = [means[mine], means[theirs]]
-        with np.errstate(all="ignore"):
+        predicted = [means[mine], means[theirs]]
+        with np.errstate(all="ignore"):  # numbers near the greatest that there are
             if values is not None:
                 centres = np.bincount(mine, values[: self.trained], width) / counts
                 off = [values[: self.trained] - centres[mine], values[self.trained :] - centres[theirs]]
                 spread = np.bincount(mine, off[0] ** 2, width)
-                slopes = np.where(spread > 0, np.bincount(mine, off[0] * (train - said[0]), width) / spread, 0.0)
-                said = [said[0] + slopes[mine] * off[0], said[1] + slopes[theirs] * off[1]]
+                slopes = np.where(spread > 0, np.bincount(mine, off[0] * (train - predicted[0]), width) / spread, 0.0)
+                predicted = [predicted[0] + slopes[mine] * off[0], predicted[1] + slopes[theirs] * off[1]]
             middle = train.mean()
             both = [
                 float(1 - ((labels - guess) ** 2).sum() / ((labels - middle) ** 2).sum())
-                for labels, guess in zip((train, check), said, strict=True)
+                for labels, guess in zip((train, check), predicted, strict=True)
             ]
-        return (min(both), both[1]) if all(map(math.isfinite, both)) else (-math.inf, -math.inf)
+        return min(both) if all(map(math.isfinite, both)) else -math.inf
 
 
 def _edges(ordered: Floats, last: Codes, labels: Codes | None) -> list[Floats]:
@@ -243,3 +239,11 @@ def _area(negatives: Floats, positives: Floats) -> float:
     """Under the ROC curve of bins in rising order of the score, with each class's shares of the bins."""
     below = np.cumsum(negatives) - negatives
     return float((positives * (below + negatives / 2)).sum())
+
+
+def _g(table: Floats) -> float:
+    """The G statistic of two groups: ``table`` (2, 2) has of each how many have it, and how many there are."""
+    cells = np.stack([table[:, 0], table[:, 1] - table[:, 0]])
+    expected = cells.sum(axis=1, keepdims=True) * cells.sum(axis=0) / cells.sum()
+    there = cells > 0
+    return 2 * float((cells[there] * np.log(cells[there] / expected[there])).sum())

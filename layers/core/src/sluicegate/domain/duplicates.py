@@ -1,4 +1,5 @@
-"""Rows that are equal in everything a model sees (numpy): what no model can get right, and what is held out in vain."""
+"""Rows that are equal in everything a model sees (numpy): labels that contradict each other, and rows held out that are
+learned from."""
 
 from __future__ import annotations
 
@@ -12,29 +13,29 @@ Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Repeats:
-    """Of ``rows`` looked at ``differing`` have the same features as one with another label.
+class Duplicates:
+    """Of ``rows`` looked at ``contradicting`` have the same features as one with another label.
 
     ``unreachable``: what the best answer for each set of features still gets wrong, as a share of what the one best
     answer for all rows does: of wrong rows where there are classes (``wrong`` of them), else of the squared error.
-    ``held`` rows are held out; ``again`` of them are equal to one that is learned from, ``copied`` in the label, too.
+    ``held`` rows are held out; ``learned`` of them are equal to one that is learned from, ``copied`` in the label, too.
     """
 
     rows: int
-    differing: int
+    contradicting: int
     wrong: int
     unreachable: float
     held: int
-    again: int
+    learned: int
     copied: int
 
 
-def repeats(same: NDArray[np.uint64], held: Bools, labels: Floats, classes: int) -> Repeats:
+def duplicates(same: NDArray[np.uint64], held: Bools, labels: Floats, classes: int) -> Duplicates:
     """``same`` (n,): equal where the features are. ``held`` (n,): in the holdout. ``labels`` (n,): a class's index, or
     numbers where ``classes`` is 0. The order of the rows doesn't matter."""
     rows = len(same)
     if not rows:
-        return Repeats(0, 0, 0, 0.0, 0, 0, 0)
+        return Duplicates(0, 0, 0, 0.0, 0, 0, 0)
     _, group = np.unique(same, return_inverse=True)
     names, kind = np.unique(labels, return_inverse=True)
     pairs, pair, sizes = np.unique(group * len(names) + kind, return_inverse=True, return_counts=True)
@@ -47,13 +48,13 @@ def repeats(same: NDArray[np.uint64], held: Bools, labels: Floats, classes: int)
         unreachable = wrong / otherwise if otherwise else 0.0
     else:
         wrong = 0
-        with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):  # numbers near the greatest that there are
             means = np.bincount(group, labels) / np.bincount(group)
             spread = float(((labels - labels.mean()) ** 2).sum())
             unreachable = float(((labels - means[group]) ** 2).sum()) / spread if spread else 0.0
     learned = np.bincount(group[~held], minlength=len(labels_of)) > 0
     learned_pair = np.bincount(pair[~held], minlength=len(pairs)) > 0
-    return Repeats(
+    return Duplicates(
         rows,
         int((labels_of[group] > 1).sum()),
         wrong,
