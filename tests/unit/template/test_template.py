@@ -119,6 +119,17 @@ def test_what_an_event_wakes_has_dead_letter_queues_and_retries(name: str) -> No
         assert event["Properties"]["RetryPolicy"]["MaximumRetryAttempts"] >= 1
 
 
+def test_what_sees_to_all_models_has_the_time_for_it() -> None:
+    """Each takes a second or several, and who is last must not wait for ever."""
+    scheduled = {
+        name
+        for name, item in FUNCTIONS.items()
+        if any(event["Type"] == "Schedule" for event in item["Properties"].get("Events", {}).values())
+    }
+    assert len(scheduled) == 5
+    assert all(FUNCTIONS[name]["Properties"].get("Timeout", 60) >= 300 for name in scheduled)
+
+
 def test_the_training_queue_gives_up_into_a_queue_and_outlasts_its_function() -> None:
     queue = RESOURCES["TrainingQueue"]["Properties"]
     assert queue["RedrivePolicy"]["deadLetterTargetArn"] == {"Fn::GetAtt": ["TrainingDeadLetterQueue", "Arn"]}

@@ -24,8 +24,8 @@ from sluicegate.domain.numbers import TINY
 from sluicegate.ports import Awaited, Change
 
 _PACKED = frozenset({"schema", "columns"})
-#: DynamoDB takes 400 KB an item, and a model has two such descriptions
-_PACKED_LIMIT = 170_000
+#: DynamoDB takes 400 KB an item, and a model has two such descriptions beside the 64 KB of its model.yaml
+_PACKED_LIMIT = 150_000
 _SUMMARY = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
 #: kept in the list, so that one query finds the models that are due
 _LISTED = (*_SUMMARY, "active_run", "scheduled_for", "asked", "experiment", "challenging", "moving", "awaited")
