@@ -143,6 +143,14 @@ def test_late_rows_of_the_past_leave_some_unused(build: Build) -> None:
     assert sum(made.counts.values()) < 800
 
 
+def test_a_time_that_is_read_otherwise_than_before_is_told(build: Build) -> None:
+    seconds = [(n, 1_700_000_000 + 86_400 * n, n % 5, "a" if n % 3 else "b") for n in range(300)]
+    champion = build(seconds, split=BY_TIME)
+    made = build(seconds, champion=champion, split=BY_TIME, features={"dates": {"at": "epoch_seconds"}})
+    assert (champion.split["holdout_from"], made.split["holdout_from"][:5]) == (1_721_945_600, "2024-")
+    assert any("can't be told which rows the version that serves has learned" in note for note in made.notes)
+
+
 def test_time_may_be_a_number_and_must_be_there(build: Build) -> None:
     made = build(rows(0, 300), split={"by": "time", "column": "n"})
     assert max(numbers(made, "validation")) < min(numbers(made, "holdout"))

@@ -91,6 +91,12 @@ class Splitter:
         said |= {"column": name, "validation_from": _plain(validation), "holdout_from": _plain(holdout)}
         after = _literal(validation, kind), _literal(holdout, kind)
         learned = self._learned(name)
+        if learned is not None and isinstance(learned, str) != (kind == "date"):
+            learned = None
+            self.notes.append(
+                f"{name} is read as a {kind} now and was not before: it can't be told which rows the version that "
+                "serves has learned from, so it may be judged on some of them."
+            )
         unused = ""
         if learned is not None and learned > _plain(holdout):
             unused = f"WHEN {quoted} >= {after[1]} AND {quoted} < {_literal(learned, kind)} THEN {_UNUSED} "
