@@ -30,6 +30,7 @@ IMAGE = "123456789012.dkr.ecr.us-east-1.amazonaws.com/mine:1"
         ("{name: script, entry_point: train.sh}", "accepted is a .py file under code/"),
         (f"{{name: image, image: '{IMAGE}', content_type: csv}}", "given \"csv\": accepted is a media type"),
         ("{name: script, hyperparameters: {sagemaker_x: 1}}", "hyperparameters.sagemaker_x: given 1; a name has"),
+        ('{name: script, hyperparameters: {a: "1\\n2"}}', "a value has at most 2,500 characters, on one line"),
         ("{name: lightgbm, hyperparameters: {num_leafs: 3}}", "of LightGBM (did you mean num_leaves?)"),
         ("{name: lightgbm, hyperparameters: {num_leaves: 1}}", "accepted is a whole number at least 2 and at most"),
         ("{name: catboost, hyperparameters: {depth: 17}}", "accepted is a whole number at least 1 and at most 16"),

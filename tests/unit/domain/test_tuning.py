@@ -93,6 +93,7 @@ def test_xgboosts_directions_are_the_containers() -> None:
         ("ranges: {gamma: [0, 1]}}, hyperparameters: {gamma: 1", "gamma: it has a value in algorithm.hyperparameters"),
         ("ranges: {gamma: {values: [1, 1]}}", "gamma: given {"),
         ("ranges: {gamma: {values: []}}", "values accepts a list of 1 to 30"),
+        (f"ranges: {{gamma: {{values: [{'1' * 257}, 2]}}}}", "values accepts texts of at most 256 characters"),
         ("strategy: Grid", "algorithm.tuning.ranges: strategy Grid accepts only {values: [...]}"),
         ("strategy: Grid, max_jobs: 1, ranges: {gamma: {values: [0, 1]}}", "accepted is max_jobs: 2"),
         ("strategy: Hyperband, ranges: {num_round: [1, 9]}", "algorithm.tuning.ranges.num_round: strategy Hyperband"),

@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from sluicegate.domain import names
-from sluicegate.domain.errors import Forbidden
+from sluicegate.domain.errors import Conflict, Forbidden, Transient
 from sluicegate.domain.items import moment
+from sluicegate.services.batch import Batches
 from tests.support.batches import PREFIX, with_version
 from tests.support.fakes import FakeWorkspace
 from tests.support.flow import Flow, table
@@ -202,6 +203,28 @@ def test_the_same_event_again_does_nothing_and_the_same_file_again_is_another_ba
     flow.put("batch/churn/a.csv", (HEADER + "1,80,red,yes\n").encode())
     flow.play()
     assert [item["status"] for item in flow.registry.batches("churn")] == ["done", "done"]
+
+
+def test_a_move_that_met_another_and_was_made_by_neither_is_tried_again(flow: Flow) -> None:
+    flow.put("batch/churn/a.csv", (HEADER + "1,80,red,yes\n").encode())
+    flow.collect()
+    (event,) = flow.pending
+    flow.deliver(*event)
+    (item,) = flow.registry.batches("churn")
+    batches = Batches(flow.registry)
+
+    def meets() -> None:
+        raise Conflict("TransactionConflict")
+
+    flow.registry.before_commit = meets
+    with pytest.raises(Transient, match="could not be moved to finishing"):
+        batches.move(item, "finishing", flow.world.now, "")
+    flow.registry.before_commit = lambda: None
+    moved = batches.move(item, "finishing", flow.world.now, "")
+    assert (moved["status"], batches.move(item, "finishing", flow.world.now, "")["status"]) == (
+        "finishing",
+        "finishing",
+    )
 
 
 def test_a_file_that_was_replaced_meanwhile_does_not_overwrite_the_newer_result(flow: Flow) -> None:

@@ -11,8 +11,8 @@ from sluicegate.domain.tunables import Objective, Tunable
 SCALINGS = ("Auto", "Linear", "Logarithmic", "ReverseLogarithmic")
 #: every trial stands on the run's item, and an item holds 400 KB
 MOST_JOBS = 100
-#: SageMaker's own bound for the values of a categorical range
-MOST_VALUES = 30
+#: SageMaker's own bounds for the values of a categorical range
+MOST_VALUES, LONGEST_VALUE = 30, 256
 
 
 def read_range(given: Any) -> dict[str, Any]:
@@ -45,6 +45,8 @@ def _values(given: Any) -> list[Any]:
     texts = [str(value) for value in given]
     if any(isinstance(value, (list, dict)) or value is None for value in given) or len(set(texts)) != len(texts):
         raise ValueError("values accepts different texts or numbers")
+    if any(len(text) > LONGEST_VALUE for text in texts):
+        raise ValueError(f"values accepts texts of at most {LONGEST_VALUE} characters")
     return given
 
 

@@ -13,7 +13,16 @@ from typing import Any
 from sluicegate.domain import algorithms, batch, instances, names
 from sluicegate.domain.batch import BatchPlace, FileFormat
 from sluicegate.domain.dataset import read_dataset_json
-from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFound, Refused, UnreadableUpload, UserError
+from sluicegate.domain.errors import (
+    AlreadyExists,
+    Conflict,
+    Forbidden,
+    NotFound,
+    Refused,
+    Transient,
+    UnreadableUpload,
+    UserError,
+)
 from sluicegate.domain.items import BatchItem, ErrorItem, VersionItem, stamp
 from sluicegate.domain.schema import Problem
 from sluicegate.domain.settings_reader import parse_settings
@@ -67,8 +76,12 @@ class Batches:
             )
             try:
                 self.registry.commit([change])
-            except Conflict:
+            except Conflict as error:
                 log.info("batch %s of %s was moved by another delivery", name, model)
+                found = self.registry.batch(model, name)
+                if found["status"] == status:  # two that were at it at once, and neither came through
+                    raise Transient(f"batch {name} of {model} could not be moved to {to}: {error}") from error
+                return found
         return self.registry.batch(model, name)
 
     def fail(self, item: BatchItem, now: datetime, error: ErrorItem, **fields: Any) -> BatchItem:

@@ -70,7 +70,7 @@ class FinishBatch:
         content = self._storage.read(f"{work}batch.json", _PLAN_LIMIT)
         plan = json.loads(content)
         message = "The rows are predicted; the result is written."
-        item = self._batches.move(item, "finishing", now, message, transform_job=job) or item
+        item = self._batches.move(item, "finishing", now, message, transform_job=job)
         if item["status"] != "finishing":
             return "known"
         if self._batches.replaced(item):

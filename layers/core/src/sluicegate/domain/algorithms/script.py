@@ -110,8 +110,8 @@ def free_mistakes(given: Mapping[str, object]) -> dict[str, str]:
             found[name] = "one too many; accepted are 95 hyperparameters"
         elif len(name) > 256 or name.startswith("sagemaker_") or not name:
             found[name] = "a name has 1 to 256 characters and does not begin with sagemaker_, which is SageMaker's own"
-        elif len(str(value)) > 2500:
-            found[name] = "a value has at most 2,500 characters"
+        elif len(str(value)) > 2500 or "\n" in str(value):
+            found[name] = "a value has at most 2,500 characters, on one line"
     return found
 
 
