@@ -50,6 +50,7 @@ class Outcome:
 
 #: an upload is noticed within a second or two
 _PATIENCE_SECONDS = 5.0
+_STARTING = "waiting for the run to start (the model's quiet period first)"
 
 
 @dataclass
@@ -102,8 +103,11 @@ class Story:
                 return lines
         run = following_run(now.runs, upload)
         if run is None:
-            self.status = "waiting for the run to start (the model's quiet period first)"
+            self.status = _STARTING
             return self._without_run(now, upload, lines)
+        if run["run"] != self._run and run["status"] in ENDED and _another_is_coming(now, run):
+            self.status = _STARTING  # what came of the last one is an old story
+            return lines
         if run["run"] != self._run:
             self._run, self._percent_told, self._trials_told, self._cost_told = str(run["run"]), -1, 0, ""
         lines += self._tell_run(run, now.percent)
@@ -349,8 +353,10 @@ def percent_done(lines: Sequence[str], rounds: int) -> int | None:
 
 
 def _another_is_coming(now: Snapshot, run: Json) -> bool:
-    active = (now.detail or {}).get("active_run")
-    return bool(active) and active != run["run"]
+    """One is under way, or asked for (model.yaml was saved, say) and in its quiet period."""
+    detail = now.detail or {}
+    active = detail.get("active_run")
+    return bool(detail.get("asked")) if not active else active != run["run"]
 
 
 def _after(moment: Any, upload: Json | None) -> bool:

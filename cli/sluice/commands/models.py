@@ -221,7 +221,8 @@ def metrics_text(metrics: Mapping[str, Any] | None) -> str:
 def predict_command(
     context: Context, model: str, given: tuple[str, ...], subject: str | None, lane: str | None, as_json: bool
 ) -> None:
-    """Ask MODEL: for one record given as KEY=VALUE, or for the records of a JSON or CSV file (- is standard input).
+    """Ask MODEL: for one record given as KEY=VALUE, or for the records of a JSON, JSONL or CSV file (- is
+    standard input).
 
     \b
     Examples:
@@ -281,7 +282,8 @@ def probabilities_text(probabilities: Mapping[str, float] | None) -> str:
 
 
 def read_records(source: str) -> tuple[bytes, str]:
-    """Body and content type of a file (or standard input): JSON becomes ``{"records": […]}``, anything else is CSV."""
+    """Body and content type of a file (or standard input): JSON, whole or a record a line, becomes
+    ``{"records": […]}``; anything else is CSV."""
     if source == "-":
         text = sys.stdin.buffer.read()
     else:
@@ -294,7 +296,7 @@ def read_records(source: str) -> tuple[bytes, str]:
     if text.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] not in (b"{", b"["):
         return text, "text/csv"
     try:
-        data = json.loads(text.decode("utf-8-sig"))
+        data = _json(text.decode("utf-8-sig"))
     except ValueError as error:
         raise CliError(f"{source} is not valid JSON: {error}.", "Correct it.", exit_code=2) from None
     if isinstance(data, list):
@@ -302,6 +304,23 @@ def read_records(source: str) -> tuple[bytes, str]:
     elif "records" not in data:
         data = {"records": [data]}
     return json.dumps(data).encode(), "application/json"
+
+
+def _json(text: str) -> Any:
+    """``text`` as JSON, or the list of its lines where they are one object each. Raises ``ValueError``."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        if not error.msg.startswith("Extra data") or "\n" not in text[: error.pos]:
+            raise
+    records = []
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.strip():
+            try:
+                records.append(json.loads(line))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"line {number}: {error}") from None
+    return records
 
 
 def record_of(pairs: tuple[str, ...], columns: list[dict[str, Any]]) -> dict[str, Any]:

@@ -87,6 +87,21 @@ NEW = {"model": "churn", "live_version": None}
             "failed",
             "run 1f2e3d4c failed: Training failed: ClientError: eta",
         ),
+        (
+            NEW | {"asked": "settings:1"},
+            run("failed", error={"title": "Above the budget", "detail": "$2"}),
+            [],
+            "working",
+            "run 1f2e3d4c failed: Above the budget: $2; "
+            "another run was asked for: it starts when nothing more comes for a while",
+        ),
+        (
+            LIVE | {"asked": "settings:1", "settings_problem": {"title": "model.yaml", "detail": "no"}},
+            run("live", version=2),
+            [],
+            "live",
+            "model.yaml: no; version 2 is live since 12:03 UTC",
+        ),
         (LIVE, run("live", version=2), [], "live", "version 2 is live since 12:03 UTC"),
         (LIVE, run("live", version=3), [], "live", "version 2 is live"),
         (

@@ -226,6 +226,19 @@ def test_records_from_json(tmp_path: Path, text: str) -> None:
     assert (json.loads(body), kind) == ({"records": [{"a": 1}]}, "application/json")
 
 
+def test_records_from_lines_of_json(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"a": 1, "b": "x\u2028y"}\n\n{"a": 2}\n', encoding="utf-8")
+    body, kind = read_records(str(path))
+    assert (json.loads(body), kind) == ({"records": [{"a": 1, "b": "x\u2028y"}, {"a": 2}]}, "application/json")
+    path.write_text('{"a": 1}\n\n{"a": }\n')
+    with pytest.raises(CliError, match="not valid JSON: line 3: Expecting value"):
+        read_records(str(path))
+    path.write_text('{"a": 1} and more')
+    with pytest.raises(CliError, match="not valid JSON: Extra data"):
+        read_records(str(path))
+
+
 def test_records_from_csv_and_standard_input(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "r.csv"
     path.write_text("a,b\n1,2\n")

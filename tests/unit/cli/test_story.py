@@ -151,6 +151,19 @@ def test_an_end_is_no_end_while_a_newer_run_is_active() -> None:
     assert story.outcome is None
 
 
+def test_what_was_asked_for_is_waited_for_and_the_last_end_is_not_told_again() -> None:
+    story, failed = Story("m"), run("failed", error=ERROR)
+    detail = {"model": "m", "state": "working", "asked": "settings:1"}
+    assert not any("One class" in line for line in texts(story, Snapshot(detail, [upload()], [failed])))
+    assert (story.outcome, story.status.startswith("waiting for the run")) == (None, True)
+    begun = [failed, run("preparing", at=T3)]
+    texts(story, Snapshot(detail | {"asked": None, "active_run": "r" + T3}, [upload()], begun))
+    assert story.status == "preparing the data set"
+    texts(story, Snapshot({"model": "m"}, [upload()], [failed, run("live", at=T3, version=1)]))
+    assert story.outcome is not None
+    assert story.outcome.exit_code == 0
+
+
 def test_the_same_data_again_tells_the_end_of_the_last_run() -> None:
     story = Story("m")
     ignored = upload("ignored", at=T3, notes=["The same content is there already."])

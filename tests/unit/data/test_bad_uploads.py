@@ -154,6 +154,9 @@ def test_mixed_line_ends(read: Read) -> None:
     reading = read(b"a,b\r\n1,x\n2,y\r\n3,z\n")
     assert rows(reading) == [(1.0, "x"), (2.0, "y"), (3.0, "z")]
     assert "mixes" in reading.notes[0]
+    reading = read(b'a,b\r\n1,"x\ny"\r\n2,z\r\n')  # as spreadsheets write cells of several lines
+    assert rows(reading) == [(1.0, "x\ny"), (2.0, "z")]
+    assert "within quotes as part of their field" in reading.notes[0]
 
 
 def test_quoted_newlines_and_the_lines_after_them(read: Read) -> None:

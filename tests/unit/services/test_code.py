@@ -81,6 +81,28 @@ def test_a_changed_script_starts_a_run_and_an_unchanged_one_does_not() -> None:
     assert len(flow.registry.runs("churn")) == 3
 
 
+@pytest.mark.parametrize("retrain", [b"{min_new_rows: 500}", b"{on: [schedule], schedule: rate(7 days)}"])
+def test_a_changed_script_starts_a_run_however_few_rows_came(retrain: bytes) -> None:
+    flow = start(train_py=TRAIN)
+    flow.put("models/churn/model.yaml", SETTINGS + b"retrain: " + retrain)
+    flow.play()
+    before = len(flow.registry.runs("churn"))
+    flow.put("models/churn/code/train.py", TRAIN + b"# more\n")
+    flow.play()
+    assert len(flow.registry.runs("churn")) == before + 1
+    assert flow.registry.model("churn").get("asked") is None
+
+
+def test_code_of_a_model_that_has_no_script_asks_for_nothing_that_lasts() -> None:
+    flow = start()
+    flow.put("models/churn/model.yaml", b"retrain: {min_new_rows: 100}")
+    flow.play()
+    flow.put("models/churn/code/train.py", TRAIN)
+    flow.play()
+    assert len(flow.registry.runs("churn")) == 1
+    assert (flow.registry.model("churn").get("asked"), shown(flow)["asked"]) == (None, None)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_the_order_and_the_repetitions_the_newest_code_counts(seed: int) -> None:
     flow = Flow()

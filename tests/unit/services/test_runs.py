@@ -167,6 +167,26 @@ def test_few_new_rows_wait_for_more() -> None:
     assert len(flow.registry.runs("churn")) == 2
 
 
+def test_rows_that_were_taken_away_wait_for_no_new_ones() -> None:
+    flow = Flow()
+    flow.put("models/churn/model.yaml", b"retrain: {min_new_rows: 100}\n")
+    flow.put("data/churn/a.csv", table(240))
+    flow.put("data/churn/b.csv", table(60, 2))
+    flow.play()
+    flow.put("data/churn/c.csv", table(60, 3))
+    flow.play()
+    flow.delete("data/churn/c.csv")  # no version learned from it
+    flow.play()
+    assert len(flow.registry.runs("churn")) == 1
+    flow.delete("data/churn/b.csv")
+    flow.play()
+    newest, first = flow.registry.runs("churn")
+    assert (len(first["uploads"]), len(newest["uploads"])) == (2, 1)
+    flow.put("data/churn/d.csv", table(60, 4))
+    flow.play()
+    assert len(flow.registry.runs("churn")) == 2
+
+
 @pytest.mark.parametrize("body", ["no json", "[]", "{}", '{"model": "A B", "cause": "x"}', '{"model": "a"}'])
 def test_a_message_that_says_nothing_is_refused(body: str) -> None:
     with pytest.raises(ValueError):

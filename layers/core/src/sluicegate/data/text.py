@@ -86,7 +86,9 @@ def plain_text(source: Path, key: str, workdir: Path, max_unpacked_bytes: int) -
         target = workdir / "uniform.csv"
         rewrite_lines(path, target, lambda text: text.replace(b"\r\n", b"\n").replace(b"\r", b"\n"))
         path, scan = target, _scan(target)
-        notes.append("The file mixes kinds of line ends; all were read as line ends.")
+        notes.append(
+            "The file mixes kinds of line ends; all were read alike, those within quotes as part of their field."
+        )
     return PlainText(
         path=path,
         size=scan.size,

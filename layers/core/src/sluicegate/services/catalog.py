@@ -137,6 +137,7 @@ class Catalog:
         detail: Json = {name: item.get(name) for name in _DETAIL}
         detail["last_run"] = None if last_run is None else shaped("run", last_run)
         detail["state"], detail["message"] = describe(item, last_run, uploads)
+        detail["asked"] = _asked(item)
         detail["upload_to"] = f"s3://{self.bucket}/data/{model}/" if self.bucket else None
         detail["endpoint_state"], detail["sleep"] = endpoint_state(item), _sleep(item)
         detail["way_in"] = way_in(item, now)
@@ -281,6 +282,7 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
     """What the model does now, in a sentence: what is under way first, then what went wrong, then what serves."""
     live = model.get("live_version")
     settings = model.get("settings_problem")
+    asked = _asked(model) is not None
     sentences: list[str] = []
     waits = None if settings else model.get("waits")
     state = "failed" if settings or (waits and model.get("code_problem")) else "waiting"
@@ -304,6 +306,9 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
         sentences.append(text)
     elif not settings:
         sentences.append("waits for data: no file has arrived yet")
+    if asked and run is not None and not under_way:
+        state = "working"
+        sentences.append("another run was asked for: it starts when nothing more comes for a while")
     if live and not (run is not None and run.get("status") == "live"):
         sentences.append(f"version {live} {'stays' if state in ('working', 'waiting') else 'is'} live")
     if waiting is not None:
@@ -326,6 +331,12 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
         state = "failed"  # whatever came or ended before, nothing starts until model.yaml is corrected
     # What serves is live whatever else goes on; the sentence tells the rest.
     return State("live" if live else state, "; ".join(sentences))
+
+
+def _asked(model: Mapping[str, Any]) -> str | None:
+    """What asks for a run that hasn't begun and that nothing keeps from beginning."""
+    kept = model.get("settings_problem") or model.get("waits")
+    return None if kept else model.get("asked")
 
 
 def _run_state(run: Mapping[str, Any], live: int | None) -> State:

@@ -116,6 +116,8 @@ class CodeFolder:
                 # what was packed before stays: nothing that serves or runs depends on the folder
                 return Step(f"Code: {read.problem['detail']}", fields, state="failed")
             fields |= {"code": read.code, "latest_cause": cause, "waits": None}
+            if read.code is not None and item.get("columns"):
+                fields["asked"] = cause  # like saving model.yaml: however few rows came, whatever the schedule
             said = f"Code was read: {', '.join(read.code['files'][:5])}." if read.code else "There is no code any more."
             return Step(said, fields, state="working" if item.get("columns") else "waiting")
 

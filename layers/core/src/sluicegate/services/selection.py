@@ -109,5 +109,11 @@ def waits_for(
         fresh = [upload for upload in fresh if names.is_feedback(item["model"], upload["key"])]
         if not fresh:
             return "feedback", "Waits for feedback."
+    elif any(_deleted(upload) for upload in registry.uploads(item["model"]) if upload["upload"] in used):
+        return None  # what somebody took away is not to be learned from, however few rows came
     new = sum(upload.get("accepted_rows", 0) for upload in fresh)
     return ("few", f"Waits until {retrain.min_new_rows:,} new rows are there.") if new < retrain.min_new_rows else None
+
+
+def _deleted(upload: UploadItem) -> bool:
+    return upload["status"] == "withdrawn" and (upload.get("withdrawn") or {}).get("reason") == "deleted"

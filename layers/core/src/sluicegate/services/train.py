@@ -111,8 +111,10 @@ class Start:
         is told of the model: there is no run to tell it of."""
         told = refusal(error)
 
-        def plan(_: ModelItem) -> Step | None:
-            fields = {"settings_problem": told} if isinstance(error, SettingsError) else {}
+        def plan(item: ModelItem) -> Step | None:
+            fields: dict[str, Any] = {"settings_problem": told} if isinstance(error, SettingsError) else {}
+            if item.get("asked") and item.get("asked") == seen.get("asked"):
+                fields["asked"] = None  # that is the answer
             return Step(f"No run starts: {told['detail']}", fields, state="failed")
 
         self._ledger.step(seen["model"], now, plan)

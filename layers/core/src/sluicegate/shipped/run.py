@@ -4,6 +4,7 @@ So the artifact serves by itself: ``model.tar.gz`` has ``code/``, which is where
 ``SAGEMAKER_SUBMIT_DIRECTORY=/opt/ml/model/code`` sends the others. Files that the script put there itself stay.
 """
 
+import io
 import os
 import runpy
 import shutil
@@ -15,6 +16,10 @@ def main() -> None:
     entry, code = os.environ["SLUICEGATE_ENTRY_POINT"], Path.cwd()
     sys.argv[0] = entry
     sys.path.insert(0, str((code / entry).parent))
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Python writes unbuffered here: print("score:", x) would be three writes, which the toolkit may log as three
+        # lines, and no expression of a metric finds its number then
+        sys.stdout.reconfigure(line_buffering=True, write_through=False)
     try:
         runpy.run_path(entry, run_name="__main__")
     except SystemExit as end:
