@@ -70,7 +70,11 @@ PRELOADED = {
 }
 
 #: Services whose description boto3 has read before the fork: a function's first client then costs a few milliseconds.
-DESCRIBED = {"function": ("s3", "dynamodb", "sqs", "sagemaker"), "xgboost": (), "sklearn": ()}
+DESCRIBED = {
+    "function": ("s3", "dynamodb", "sqs", "sagemaker", "events", "cloudwatch", "application-autoscaling"),
+    "xgboost": (),
+    "sklearn": (),
+}
 
 #: Optional companions that these would load if they are installed: 100 MB that the containers have no use for.
 _SKIPPED = {
