@@ -119,10 +119,11 @@ def test_an_endpoint_that_changes_is_busy_for_weights_too(code: str) -> None:
 def test_the_weights_of_an_endpoint_are_those_that_were_asked_for() -> None:
     class Described:
         def describe_endpoint(self, **_asked: Any) -> Any:
-            variants = [{"VariantName": "v1", "CurrentWeight": 1.0, "DesiredWeight": 0.8}, {"VariantName": "lane-2"}]
-            return {"EndpointStatus": "Updating", "ProductionVariants": variants}
+            first = {"VariantName": "v1", "CurrentWeight": 1.0, "DesiredWeight": 0.8, "DesiredInstanceCount": 3}
+            return {"EndpointStatus": "Updating", "ProductionVariants": [first, {"VariantName": "lane-2"}]}
 
-    assert SageMakerEndpoints(Described()).endpoint("c").weights == {"v1": 0.8, "lane-2": 0.0}
+    found = SageMakerEndpoints(Described()).endpoint("c")
+    assert (found.weights, found.instances) == ({"v1": 0.8, "lane-2": 0.0}, {"v1": 3})
 
 
 def test_a_variant_scales_between_its_bounds_by_its_requests() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from sluicegate.domain.errors import Refused
@@ -34,6 +36,20 @@ def test_a_new_variant_scales_instead_of_the_old() -> None:
     made.add("approved", OTHER)
     made.until(lambda: made.status(2) == "deploying")
     assert made.scaling.targets == {}, "SageMaker removes no variant that scales"
+    made.play()
+    assert made.scaling.targets == {(ENDPOINT, "v2"): (1, 4, 1000)}
+
+
+@pytest.mark.parametrize(("serve", "begins"), [(3, 3), (9, 4), (0, 1)])
+@pytest.mark.parametrize("deployment", ["", "deployment: {strategy: canary}\n"])
+def test_a_fleet_that_comes_up_under_load_has_as_many_instances_as_serve(
+    deployment: str, serve: int, begins: int
+) -> None:
+    made = stage(SCALED + deployment)
+    made.endpoints.states[ENDPOINT] = replace(made.endpoints.states[ENDPOINT], instances={"v1": serve})
+    made.add("approved", OTHER)
+    made.until(lambda: "sluicegate-churn-v2" in made.endpoints.endpoint_configs)
+    assert made.endpoints.endpoint_configs["sluicegate-churn-v2"][2].count == begins  # type: ignore[union-attr]
     made.play()
     assert made.scaling.targets == {(ENDPOINT, "v2"): (1, 4, 1000)}
 

@@ -49,6 +49,8 @@ def bus_event(event: Any) -> BusEvent:
     """
     >>> bus_event({"id": "1", "time": "2026-01-02T03:04:05Z", "detail": {"EndpointName": "a"}}).text("EndpointName")
     'a'
+    >>> str(bus_event({"id": "1", "time": "1583831889050", "detail": {}}).at)
+    '2020-03-10 09:18:09.050000+00:00'
     """
     if not isinstance(event, Mapping):
         raise MalformedEvent("the event is no JSON object")
@@ -60,8 +62,9 @@ def bus_event(event: Any) -> BusEvent:
     if not isinstance(time, str):
         raise MalformedEvent("the event has no time")
     try:
-        at = moment(time)
-    except ValueError as error:
+        # AWS's own example of an endpoint's event has milliseconds there ("Automating SageMaker with EventBridge")
+        at = datetime.fromtimestamp(int(time) / 1000, UTC) if time.isdecimal() else moment(time)
+    except (ValueError, OverflowError) as error:
         raise MalformedEvent(f"the event's time is {time!r}") from error
     kind = event.get("detail-type")
     return BusEvent(identity, at, detail, kind if isinstance(kind, str) else "")

@@ -26,6 +26,7 @@ class EndpointState:
     created: datetime | None = None
     arn: str = ""
     weights: Mapping[str, float] = field(default_factory=dict)  # of the variants that serve: what was asked for last
+    instances: Mapping[str, int] = field(default_factory=dict)  # the same; none of a serverless variant
 
     @property
     def free(self) -> bool:

@@ -65,6 +65,11 @@ class SageMakerEndpoints:
             failure_reason=found.get("FailureReason", ""),
             created=found.get("CreationTime"),
             arn=found.get("EndpointArn", ""),
+            instances={
+                variant["VariantName"]: int(variant["DesiredInstanceCount"])
+                for variant in found.get("ProductionVariants") or []
+                if variant.get("DesiredInstanceCount")
+            },
             weights={
                 variant["VariantName"]: float(variant.get("DesiredWeight", variant.get("CurrentWeight", 0.0)))
                 for variant in found.get("ProductionVariants") or []

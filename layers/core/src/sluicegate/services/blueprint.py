@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sluicegate.domain import algorithms, names
 from sluicegate.domain.errors import AlreadyExists
@@ -13,6 +14,7 @@ from sluicegate.domain.settings_reader import parse_settings
 from sluicegate.ports import Jobs, RegistryReader, Storage
 from sluicegate.ports_serving import Endpoints, Instances, Serverless, VariantSpec
 from sluicegate.services import serving_model
+from sluicegate.services.endpoint_states import state_of
 from sluicegate.services.ledger import tags, trained_by
 from sluicegate.services.routing import variant_of
 
@@ -31,10 +33,24 @@ class Blueprint:
         self._region = region
 
     def config(self, version: VersionItem) -> str:
-        """The name of the version's endpoint config, which is there from now on."""
+        """The name of the version's endpoint config, which is there from now on.
+
+        Where the version scales, it begins with as many instances as serve now: a fleet that comes up under load has to
+        carry that before anything scales it ("Update endpoints that use auto scaling", Amazon SageMaker Developer
+        Guide). With less to do it scales in by itself.
+        """
         name = names.endpoint_config(self._prefix, version["model"], version["version"])
-        self.make(name, version["model"], [self.variant(version, variant_of(version))])
+        spec = self.variant(version, variant_of(version))
+        if isinstance(spec.size, Instances) and spec.size.most is not None:
+            count = min(spec.size.most, max(spec.size.count, self._serving(version["model"])))
+            spec = replace(spec, size=replace(spec.size, count=count))
+        self.make(name, version["model"], [spec])
         return name
+
+    def _serving(self, model: str) -> int:
+        """The instances of the model's endpoint, of its largest variant."""
+        state = state_of(self._endpoints, names.endpoint(self._prefix, model))
+        return max(state.instances.values(), default=0) if state is not None else 0
 
     def make(self, name: str, model: str, variants: Sequence[VariantSpec]) -> None:
         """The endpoint config is there from now on."""
