@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 import pytest
 
+from sluicegate.data import ingest
 from sluicegate.data.ingest import UploadReading, read_upload
 from sluicegate.domain.errors import UnreadableUpload
 from sluicegate.domain.schema import Column, Schema
@@ -350,3 +351,13 @@ def test_a_large_file_of_another_kind_is_refused_from_its_sample(read: Read, lin
     with pytest.raises(UnreadableUpload) as caught:
         read(content, known=Schema((Column("a", "number"),)))
     assert caught.value.title == title
+
+
+def test_a_large_file_of_few_long_lines_is_whole(read: Read, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ingest, "_LARGE", 1 << 20)
+    lines = [b"%d,%s,%d" % (i, b"%07d " % i * 2_000, i % 2) for i in range(100)]
+    reading = read(b"a,b,c\n" + b"\n".join(lines) + b"\n")
+    assert (reading.accepted_rows, reading.rejected_rows) == (100, 0)
+    with pytest.raises(UnreadableUpload) as caught:
+        read(b"a,b,c\n" + b"\n".join([*lines[:40], *(line + b",1" for line in lines[40:])]) + b"\n")
+    assert caught.value.title == "Mostly broken lines"

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from sluicegate.data import features
 from sluicegate.data.build import DatasetBuild, build_dataset, dataset_json
 from sluicegate.data.ingest import read_upload
 from sluicegate.domain.algorithms.kmeans import KMeans
@@ -249,6 +250,18 @@ def test_many_categories_are_hashed_and_long_ones_have_no_column(build: Build) -
     assert kinds == {"city": "hashed", "kind": "one_hot"}
     assert "kind=short" in made.encoder.feature_names and max(map(len, made.encoder.feature_names)) < 300
     assert table(made, "train")[:, 1:].sum(axis=1).tolist() == [2.0] * made.counts["train"]
+
+
+def test_categories_are_looked_up_a_part_of_the_columns_at_a_time(
+    build: Build, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(features, "_CATEGORIES_AT_ONCE", 2)
+    rows = "".join(
+        f"{','.join(f'{name}{i % (k + 2)}' for k, name in enumerate('abcde'))},{i % 2}\n" for i in range(300)
+    )
+    made = build("a,b,c,d,e,y\n" + rows)
+    found = {column.name: len(column.categories or ()) for column in made.schema.columns}
+    assert found == {"a": 2, "b": 3, "c": 4, "d": 5, "e": 6}
 
 
 def test_a_category_that_is_only_there_or_missing_is_a_feature(build: Build) -> None:

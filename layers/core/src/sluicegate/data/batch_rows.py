@@ -23,6 +23,7 @@ from sluicegate.data.engine import connect, text_sql
 from sluicegate.data.inference import infer
 from sluicegate.data.long_fields import LONGEST_ROW, long_fields
 from sluicegate.data.rejects import called, csv_rejects, write_rejects
+from sluicegate.data.sampled import mostly_broken
 from sluicegate.data.structures import leaves
 from sluicegate.data.text import PlainText, plain_text, spread_sample
 from sluicegate.domain.batch import FileFormat, taken
@@ -101,7 +102,8 @@ class _Reader:
         source = _csv_source(dialect)
         sample = spread_sample(text.path, text.size, self.workdir / "sample.csv")
         self.connection.execute(f"CREATE TEMP TABLE sample AS FROM {source(sample, 'ignore_errors = true')}")
-        self._refuse_hopeless(text)
+        if text.size > _LARGE:
+            self._refuse_hopeless(sample)
         inference = infer(
             self.connection,
             "sample",
@@ -208,13 +210,13 @@ class _Reader:
                 "Call it something else. (Is the file a result already?)",
             )
 
-    def _refuse_hopeless(self, text: PlainText) -> None:
+    def _refuse_hopeless(self, sample: Path) -> None:
         """DuckDB holds every line that it can't split in memory: fine for mistakes, not for a file of another kind."""
-        row = self.connection.execute("SELECT count(*) FROM sample").fetchone()
-        if text.size > _LARGE and (row is None or row[0] < _FEW):
+        rows = mostly_broken(self.connection, sample, _FEW)
+        if rows is not None:
             raise UnreadableUpload(
                 "Mostly broken lines",
-                f"Of lines from all over {self.name} only {row[0] if row else 0:,} have the fields of its header.",
+                f"Of lines from all over {self.name} only {rows:,} have the fields of its header.",
                 "Correct the file.",
             )
 

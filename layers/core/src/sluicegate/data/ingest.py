@@ -37,7 +37,7 @@ from sluicegate.data.rejects import (
     write_rejects,
 )
 from sluicegate.data.rewriting import Change, iso_date, plain_number, rewritten
-from sluicegate.data.sampled import is_marker, listed
+from sluicegate.data.sampled import is_marker, listed, mostly_broken
 from sluicegate.data.text import PlainText, plain_text, spread_sample
 from sluicegate.domain import algorithms
 from sluicegate.domain.date_formats import date_format
@@ -111,7 +111,8 @@ def _read(
 ) -> UploadReading:
     names = dialect.names
     reader = _Reader(connection, text.path, dialect, settings, workdir)
-    reader.sample(spread_sample(text.path, text.size, workdir / "sample.csv"))
+    sample = spread_sample(text.path, text.size, workdir / "sample.csv")
+    reader.sample(sample)
     inference = infer(
         connection,
         "sample",
@@ -122,7 +123,8 @@ def _read(
         unnamed=dialect.unnamed,
         strings=records.strings if records else None,
     )
-    _refuse_hopeless(connection, text, inference, key)
+    if text.size > _LARGE:
+        _refuse_hopeless(connection, sample, inference, key)
     connection.execute("DROP TABLE sample")
     parquet = workdir / "rows.parquet"
     notes = [*text.notes, *dialect.notes, *inference.notes]
@@ -327,19 +329,16 @@ def _without(connection: duckdb.DuckDBPyConnection, parquet: Path, names: Sequen
     return target
 
 
-def _refuse_hopeless(connection: duckdb.DuckDBPyConnection, text: PlainText, inference: Inference, key: str) -> None:
+def _refuse_hopeless(connection: duckdb.DuckDBPyConnection, sample: Path, inference: Inference, key: str) -> None:
     """Refuses a large file of which most is wrong, before reading it: DuckDB holds every rejected row in memory (about
     1.5 KB each), which is fine for mistakes and not for a file of another kind. A small file gets its full report.
     """
-    row = connection.execute("SELECT count(*) FROM sample").fetchone()
-    sampled = int(row[0]) if row else 0
-    if text.size <= _LARGE:
-        return
     remedy = "Correct the file, or drop it under another model if it is a table of another kind."
-    if sampled < _FEW:
+    rows = mostly_broken(connection, sample, _FEW)
+    if rows is not None:
         raise UnreadableUpload(
             "Mostly broken lines",
-            f"Of lines from all over {key} only {sampled:,} have the fields that the header names.",
+            f"Of lines from all over {key} only {rows:,} have the fields that the header names.",
             remedy,
         )
     if inference.misfits:

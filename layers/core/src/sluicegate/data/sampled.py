@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import duckdb
 
@@ -26,6 +27,14 @@ def is_marker(text: str) -> str:
 
 def listed(names: Sequence[str]) -> str:
     return ", ".join(names[:10]) + (f" and {len(names) - 10} more" if len(names) > 10 else "")
+
+
+def mostly_broken(connection: duckdb.DuckDBPyConnection, sample: Path, fewest: int) -> int | None:
+    """How many rows the table ``sample`` has, if there are fewer than ``fewest`` and most of the file ``sample`` is not
+    in them: long lines are few, too, but all of them are there."""
+    row = connection.execute("SELECT count(*), sum(strlen(concat_ws(',', *COLUMNS(*)))) FROM sample").fetchone()
+    rows, read = (int(cell or 0) for cell in row) if row else (0, 0)
+    return rows if rows < fewest and read < sample.stat().st_size / 2 else None
 
 
 def most_frequent(connection: duckdb.DuckDBPyConnection, sample: str, position: int) -> dict[str, int]:
