@@ -51,6 +51,9 @@ def main(argv: Sequence[str]) -> int:
     [folder]}`` (``model.import_options``). Runs until it is ended."""
     handler, options = argv[0], json.loads(argv[1])
     time.tzset()
+    # What is imported lies in the region's own state folder; its next worker needn't compile it again, whatever this
+    # machine's environment says of the rest of it (PYTHONDONTWRITEBYTECODE is common in containers).
+    sys.dont_write_bytecode = False
     forget(options["replace"])
     sys.meta_path.append(MissingModules(options["missing"]))
     # Afresh, should the zygote have imported it: without the function's environment it knows no endpoint.
