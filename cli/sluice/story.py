@@ -47,6 +47,10 @@ class Outcome:
     remedy: str = ""
     version: int | None = None
 
+    @property
+    def mark(self) -> Mark:
+        return "done" if self.exit_code == 0 else "note" if self.exit_code == 3 else "bad"
+
 
 #: an upload is noticed within a second or two
 _PATIENCE_SECONDS = 5.0
@@ -117,7 +121,7 @@ class Story:
             self.status = self._way.status
         if run["status"] in ENDED and not _another_is_coming(now, run):
             self.outcome, self.search = outcome_of(run, self.model), run.get("tuning")
-            lines.append(Line("done" if self.outcome.exit_code == 0 else "bad", self.outcome.sentence))
+            lines.append(Line(self.outcome.mark, self.outcome.sentence))
         return lines
 
     def _tell_upload(self, upload: Json) -> list[Line]:
@@ -150,7 +154,7 @@ class Story:
         ignored = upload is not None and upload.get("status") in ("ignored", "withdrawn")
         if ignored and last is not None and last["status"] in ENDED:
             self.outcome = outcome_of(last, self.model)
-            lines.append(Line("done" if self.outcome.exit_code == 0 else "bad", self.outcome.sentence))
+            lines.append(Line(self.outcome.mark, self.outcome.sentence))
         elif detail.get("state") == "failed" and _after(detail.get("updated_at"), upload):
             self.outcome = Outcome(1, str(detail.get("message") or "The model failed."))
             lines.append(Line("bad", self.outcome.sentence))
@@ -244,7 +248,8 @@ def describe_upload(upload: Json) -> Line:
 def describe_step(run: Json, entry: Json) -> list[Line]:
     """One entry of a run's history as lines."""
     status, message = str(entry.get("status")), str(entry.get("message") or "")
-    reason = str((run.get("verdict") or {}).get("reason") or message)
+    gates = str((run.get("verdict") or {}).get("reason") or "")
+    reason = (reason_of(run) if status == "rejected" else gates) or message
     if status == "preparing":
         return [Line("work", "preparing the data set" + (f": {message}" if message else ""))]
     if status == "processing":
@@ -263,6 +268,8 @@ def describe_step(run: Json, entry: Json) -> list[Line]:
     waited = any(line.get("status") == "awaiting_approval" for line in run.get("history") or [])
     if status == "deploying" and waited:  # what it is worth was told when it began to wait
         return [Line("done", message or "approved"), Line("work", "bringing the endpoint into service")]
+    if status == "rejected" and waited:
+        return [Line("bad", message or reason)]
     if status in ("deploying", "awaiting_approval", "rejected"):
         lines = [Line("done", f"evaluated: {metric_of(run) or 'no metric'}")]
         lines.append(Line("bad" if status == "rejected" else "done", f"{registered(run)}: {reason}"))
@@ -288,11 +295,19 @@ def outcome_of(run: Json, model: str) -> Outcome:
         remedy = f"`sluice approve {model} {version}` approves it."
         return Outcome(3, f"version {version} waits for a person's approval", remedy, version)
     if status == "rejected":
-        reason = str((run.get("verdict") or {}).get("reason") or "it did not pass the gate")
+        reason = reason_of(run) or "it did not pass the gate"
         return Outcome(1, f"rejected: {reason}", "What was live stays live; give more or better data.", version)
     error = run.get("error") or {}
     sentence = sentence_of(error) or "the run failed"
     return Outcome(1, f"failed: {sentence}", remedy_of(error) or "`sluice logs job` shows the job's log.")
+
+
+def reason_of(run: Json) -> str:
+    """The gate's reason; of a run that it accepted and that was rejected later, what was said then."""
+    verdict, history = run.get("verdict") or {}, run.get("history") or []
+    if run.get("status") == "rejected" and verdict.get("accepted") and history and history[-1].get("message"):
+        return str(history[-1]["message"])
+    return str(verdict.get("reason") or "")
 
 
 def sentence_of(error: Any) -> str:

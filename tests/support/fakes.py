@@ -410,7 +410,8 @@ class FakePackages:
         return package
 
     def decide(self, arn: str, approval: str, reason: str) -> None:
-        self.packages[arn] = replace(self.packages[arn], approval=approval, decided_at=self.world.tick())
+        decided = replace(self.packages[arn], approval=approval, decided_at=self.world.tick(), reason=reason)
+        self.packages[arn] = decided
         self.reasons[arn] = reason
         if approval != "PendingManualApproval":
             self.world.say("package", arn)

@@ -173,7 +173,7 @@ runs_command = _listing(
         r.get("version"),
         trials.cost_text(r.get("cost")),
         r.get("created_at"),
-        story.sentence_of(r.get("error")) or str((r.get("verdict") or {}).get("reason") or ""),
+        story.sentence_of(r.get("error")) or story.reason_of(r),
     ),
     "List MODEL's attempts to become better, newest first.",
 )

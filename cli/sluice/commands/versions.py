@@ -51,12 +51,14 @@ def why_text(version: dict[str, Any]) -> str:
     """What a person said last, or the end of its deployment, or the gate's verdict."""
     history = version.get("history") or []
     last = str(history[-1].get("message") or "") if history else ""
-    if last and (version.get("decision") or version.get("status") in ("failed", "retired")):
+    verdict = version.get("verdict") or {}
+    against = version.get("status") == "rejected" and verdict.get("accepted")  # not the gate's word
+    if last and (version.get("decision") or against or version.get("status") in ("failed", "retired")):
         return last
     decision = version.get("decision")
     if decision:
         return f"{decision['approval']} by {decision['who']}" + (f": {decision['why']}" if decision["why"] else "")
-    return str((version.get("verdict") or {}).get("reason") or "")
+    return str(verdict.get("reason") or "")
 
 
 @click.command("approve")

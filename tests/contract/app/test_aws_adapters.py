@@ -384,6 +384,8 @@ def test_a_package_waits_until_it_is_decided(sagemaker: Any) -> None:
         expected = {"ModelPackageArn": PACKAGE, "ModelApprovalStatus": "Approved", "ApprovalDescription": ANY}
         stub.add_response("update_model_package", {"ModelPackageArn": PACKAGE}, expected)
         packages.decide(PACKAGE, "Approved", "better " * 500)
+        stub.add_response("describe_model_package", described | {"ApprovalDescription": "label leaks"})
+        assert (package.reason, packages.package(PACKAGE).reason) == ("", "label leaks")
         stub.assert_no_pending_responses()
 
 

@@ -102,6 +102,14 @@ NEW = {"model": "churn", "live_version": None}
             "live",
             "model.yaml: no; version 2 is live since 12:03 UTC",
         ),
+        (
+            NEW,
+            run("rejected", version=1, verdict={"accepted": True, "reason": "Accepted."})
+            | {"history": [{"at": AT, "status": "rejected", "message": "Rejected by ann: label leaks."}]},
+            [],
+            "failed",
+            "version 1 rejected: Rejected by ann: label leaks.",
+        ),
         (LIVE, run("live", version=2), [], "live", "version 2 is live since 12:03 UTC"),
         (LIVE, run("live", version=3), [], "live", "version 2 is live"),
         (

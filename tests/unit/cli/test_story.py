@@ -145,6 +145,18 @@ def test_an_approval_by_hand_is_told_without_the_verdict_again() -> None:
     assert lines[-2:] == ["Approved.", "bringing the endpoint into service"]
 
 
+def test_a_persons_no_is_told_as_that() -> None:
+    story, said = Story("m"), "Rejected in the model registry: label leaks."
+    steps = [
+        {"status": "awaiting_approval", "at": T2, "message": "Accepted."},
+        {"status": "rejected", "at": T3, "message": said},
+    ]
+    verdict = {"accepted": True, "reason": "Accepted."}
+    lines = texts(story, Snapshot({}, [upload()], [run("rejected", version=3, history=steps, verdict=verdict)]))
+    assert lines[-2:] == [said, f"rejected: {said}"]
+    assert sum("Accepted." in line for line in lines) == 1
+
+
 def test_an_end_is_no_end_while_a_newer_run_is_active() -> None:
     story = Story("m")
     story.observe(Snapshot({"model": "m", "active_run": "another"}, [upload()], [run("rejected")]))

@@ -144,6 +144,10 @@ def test_the_list_says_what_was_decided() -> None:
     assert why_text({"decision": decision}) == "Approved by ann: better"
     assert why_text({"status": "failed", "history": [line("failed", "no capacity")]}) == "no capacity"
     assert why_text({"verdict": {"reason": "better by 0.01"}}) == "better by 0.01"
+    history = [line("pending_approval", "Accepted."), line("rejected", "Rejected in the model registry: leaks.")]
+    against = {"status": "rejected", "history": history, "verdict": {"accepted": True, "reason": "Accepted."}}
+    assert why_text(against) == "Rejected in the model registry: leaks."
+    assert why_text(against | {"verdict": {"accepted": False, "reason": "Worse."}}) == "Worse."
 
 
 def test_a_story_tells_each_line_once() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from sluicegate.ports_serving import BlueGreen, Instances, Serverless
+from sluicegate.services.catalog import Catalog
 from tests.support.fakes import START
 from tests.support.flow import Flow, table
 
@@ -76,16 +77,27 @@ def test_a_version_that_waits_for_a_person_holds_nothing_up() -> None:
     assert flow.registry.runs("churn")[0]["status"] == "live"
 
 
-def test_a_person_may_say_no() -> None:
+@pytest.mark.parametrize(
+    ("why", "told"),
+    [
+        ("Label leaks.", "Rejected in the model registry: Label leaks."),
+        ("", "Rejected in the model registry."),
+    ],
+)
+def test_a_person_may_say_no_and_why(why: str, told: str) -> None:
     flow = Flow()
     flow.put("models/churn/model.yaml", b"approval: manual\n")
     flow.put("data/churn/a.csv", table(240))
     flow.play()
-    flow.packages.decide(flow.registry.version("churn", 1)["model_package_arn"], "Rejected", "no")
+    waiting = flow.registry.version("churn", 1)
+    # who writes nothing leaves what the gate said there
+    said = why or (waiting["verdict"] or {})["reason"]
+    flow.packages.decide(waiting["model_package_arn"], "Rejected", said)
     flow.play()
     assert flow.registry.version("churn", 1)["status"] == "rejected"
     assert flow.registry.runs("churn")[0]["status"] == "rejected"
     assert flow.endpoints.states == {}
+    assert Catalog(flow.registry).model("churn", flow.world.now)["message"] == f"version 1 rejected: {told}"
 
 
 def test_an_older_approval_that_comes_late_deploys_nothing() -> None:

@@ -330,6 +330,7 @@ class Package:
     approval: str
     decided_at: datetime  # when it last changed
     metadata: Mapping[str, str] = field(default_factory=dict)
+    reason: str = ""  # as whoever decided wrote it; what an earlier decision said, if they wrote nothing
 
 
 class Packages(Protocol):

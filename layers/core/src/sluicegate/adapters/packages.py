@@ -82,6 +82,7 @@ class SageMakerPackages:
             approval=found.get("ModelApprovalStatus", "PendingManualApproval"),
             decided_at=_aware(found.get("LastModifiedTime") or found["CreationTime"]),
             metadata=found.get("CustomerMetadataProperties", {}),
+            reason=found.get("ApprovalDescription", ""),
         )
 
 

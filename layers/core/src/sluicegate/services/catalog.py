@@ -25,19 +25,8 @@ LINK_SECONDS = 300
 _SUMMARY = ("model", "state", "live_version", "problem", "target", "updated_at", "message")
 _DETAIL = (
     *_SUMMARY,
-    "created_at",
-    "schema",
-    "classes",
-    "active_run",
-    "live",
-    "settings_problem",
-    "scheduled_for",
-    "code_problem",
-    "last_run",
-    "endpoint",
-    "experiment",
-    "saved",
-    "drift",
+    *("created_at", "schema", "classes", "active_run", "live", "settings_problem", "scheduled_for", "code_problem"),
+    *("last_run", "endpoint", "experiment", "saved", "drift"),
 )
 _SHAPES: dict[str, tuple[str, ...]] = {
     "run": (
@@ -54,8 +43,8 @@ _SHAPES: dict[str, tuple[str, ...]] = {
         *("transform_job", "result", "rejects", "notes", "error", "history"),
     ),
     "experiment": (
-        *("experiment", "status", "mode", "decides", "look_every", "lanes", "lanes_as", "weights"),
-        *("design", "asked", "created_at"),
+        *("experiment", "status", "mode", "decides", "look_every", "lanes", "lanes_as", "weights", "design", "asked"),
+        "created_at",
         *(
             "started_at",
             "ended_at",
@@ -349,7 +338,9 @@ def _run_state(run: Mapping[str, Any], live: int | None) -> State:
     if status in _DOING:
         return State("working", _DOING[status].format(run=name, version=version) + f" since {_clock(_since(run))}")
     if status == "rejected":
-        reason = (run.get("verdict") or {}).get("reason") or "it is not good enough"
+        verdict = run.get("verdict") or {}
+        said = _begun(run).get("message") if verdict.get("accepted") else ""  # a person's, or an experiment's
+        reason = said or verdict.get("reason") or "it is not good enough"
         return State("failed", f"version {version} rejected: {reason}")
     if status == "failed":
         return State("failed", f"run {name} failed: {_problem(run.get('error'))}")
@@ -377,12 +368,14 @@ def _upload_state(uploads: Sequence[Mapping[str, Any]], state: str, held: str) -
     return State("failed" if status == "rejected" else state, f"{key} {status}: {_problem(newest.get('error'))}")
 
 
+def _begun(run: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The line of the history with which the run's present status began."""
+    lines = reversed(run.get("history") or [])
+    return next((line for line in lines if line.get("status") == run.get("status")), {})
+
+
 def _since(run: Mapping[str, Any]) -> str:
-    """When the run's present status began."""
-    for line in reversed(run.get("history") or []):
-        if line.get("status") == run.get("status"):
-            return str(line.get("at") or "")
-    return str(run.get("updated_at") or "")
+    return str(_begun(run).get("at") or run.get("updated_at") or "")
 
 
 def _clock(at: str) -> str:

@@ -99,7 +99,7 @@ class Deploy:
                 newer = item.get("desired_version") or item.get("live_version") or 0
                 changes = overtaken(self._registry, version, newer, now)
                 return Step(item["message"], let_go(item, version), changes)
-            fields, changes = wish(self._registry, item, version, decided, now, "Approved.")
+            fields, changes = wish(self._registry, item, version, decided, now, _told("Approved", package, version))
             return Step(f"Version {package.version} is approved and will be deployed.", fields, changes)
 
         self._ledger.step(model, now, plan)
@@ -113,7 +113,7 @@ class Deploy:
             if found["status"] not in ("pending_approval", "approved", "deploying", "retired", "failed"):
                 log.info("version %s of %s is %s: not rejected", package.version, model, found["status"])
                 return None
-            message = "Rejected in the model registry."
+            message = _told("Rejected in the model registry", package, found)
             run = self._registry.run(model, found["run"])
             fields: dict[str, Any] = {"active_run": None} if item.get("active_run") == found["run"] else {}
             if item.get("desired_version") == package.version:
@@ -125,3 +125,10 @@ class Deploy:
             return Step(f"Version {package.version}: {message}", fields, changes, "failed")
 
         return "ignored" if self._ledger.step(model, now, plan) is None else "rejected"
+
+
+def _told(what: str, package: Package, version: VersionItem) -> str:
+    """What was decided, and why where the person said it: the gate's reason stands there before."""
+    gates = (version.get("verdict") or {}).get("reason") or ""
+    said = "" if gates.startswith(package.reason) else package.reason.strip().rstrip(".")
+    return f"{what}: {said}." if said else f"{what}."
