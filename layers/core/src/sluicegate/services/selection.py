@@ -116,4 +116,5 @@ def waits_for(
 
 
 def _deleted(upload: UploadItem) -> bool:
-    return upload["status"] == "withdrawn" and (upload.get("withdrawn") or {}).get("reason") == "deleted"
+    withdrawn = upload.get("withdrawn")
+    return upload["status"] == "withdrawn" and withdrawn is not None and withdrawn["reason"] == "deleted"
