@@ -58,7 +58,8 @@ def batch_command(
     if out is not None and not (out.absolute().parent.is_dir() and not out.is_dir()):
         raise CliError(f"{out} can't be written.", "Name a file in a folder that there is.", exit_code=2)
     target, api = context.target, context.api
-    known = {item["batch"] for item in batches(api, model)}
+    # a model that there isn't is told before the file is uploaded for nobody
+    known = {item["batch"] for item in api.get(f"models/{quote(model, safe='')}/batches")["batches"]}
     folder = f"batch/{model}/" + (f"version={version}/" if version is not None else "")
     key = f"{folder}{file.name}"
     with output.working(f"uploading {file.name}"):

@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+from click.testing import CliRunner
+
+from sluice.api import ApiError
+from sluice.commands.batches import batch_command
 from sluice.predicting import BatchStory
 from sluice.story import Line
+from tests.support.cli import Given
+
+
+def test_a_file_for_a_model_that_there_is_not_is_not_uploaded(tmp_path: Path) -> None:
+    class Api:
+        def get(self, path: str) -> dict[str, Any]:
+            assert path == "models/chrun/batches"
+            raise ApiError(404, {"title": "Unknown model", "detail": "There is no model 'chrun'."})
+
+    file = tmp_path / "june.csv"
+    file.write_text("a\n1\n")
+    found = CliRunner().invoke(batch_command, ["chrun", str(file)], obj=Given(Api()))  # a target it has none
+    assert isinstance(found.exception, ApiError)
+    assert "There is no model 'chrun'." in str(found.exception)
 
 
 def batch(name: str, *history: tuple[str, str]) -> dict[str, Any]:

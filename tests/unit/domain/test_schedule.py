@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 22, 10, 30, tzinfo=UTC)  # a Sunday
         ("weekly", "accepted is rate"),
         ("rate(7 day)", "singular for 1"),
         ("rate(1 days)", "singular for 1"),
-        ("rate(0 days)", "singular for 1"),
+        ("rate(0 days)", "a rate is of 1 or more"),
         ("rate(1 minute)", "5 minutes to 366 days"),
         ("rate(400 days)", "5 minutes to 366 days"),
         ("cron(0 10 * * *)", "six fields"),

@@ -108,7 +108,9 @@ def parse(text: str) -> Rate | Cron:
 
 
 def _rate(count: int, unit: str, plural: bool) -> Rate:
-    if count < 1 or plural == (count == 1):
+    if count < 1:
+        raise BadSchedule("a rate is of 1 or more: rate(1 day), rate(7 days)")
+    if plural == (count == 1):
         raise BadSchedule("in a rate the unit is singular for 1 and plural from 2 on: rate(1 day), rate(7 days)")
     every = timedelta(**{f"{unit}s": count})
     if not SHORTEST <= every <= timedelta(days=366):
