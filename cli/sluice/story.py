@@ -80,12 +80,8 @@ class Story:
         if self._hinted or not self._waits_for_file or seconds < _PATIENCE_SECONDS:
             return []
         self._hinted = True
-        return [
-            Line(
-                "note",
-                f"No file under data/{self.model}/ was noticed; still {self.status}. `sluice models` lists the models.",
-            )
-        ]
+        text = f"No file under data/{self.model}/ was noticed; still {self.status}. `sluice models` lists the models."
+        return [Line("note", text)]
 
     @property
     def _waits_for_file(self) -> bool:
@@ -119,6 +115,9 @@ class Story:
         if way is not None and run["status"] == "deploying" and way["version"] == run.get("version"):
             lines += [Line("work", text) for text in self._way.observe(way)]
             self.status = self._way.status
+        if run["status"] == "deploying" and sleeps(now.detail):  # nothing more happens until somebody wakes it
+            self.outcome = when_awake(self.model, run.get("version"))
+            lines.append(Line(self.outcome.mark, self.outcome.sentence))
         if run["status"] in ENDED and not _another_is_coming(now, run):
             self.outcome, self.search = outcome_of(run, self.model), run.get("tuning")
             lines.append(Line(self.outcome.mark, self.outcome.sentence))
@@ -300,6 +299,17 @@ def outcome_of(run: Json, model: str) -> Outcome:
     error = run.get("error") or {}
     sentence = sentence_of(error) or "the run failed"
     return Outcome(1, f"failed: {sentence}", remedy_of(error) or "`sluice logs job` shows the job's log.")
+
+
+def sleeps(detail: Json | None) -> bool:
+    """Whether the model's endpoint is shut down, so that what is approved waits."""
+    return (detail or {}).get("endpoint_state") == "asleep"
+
+
+def when_awake(model: str, version: int | None) -> Outcome:
+    """The end of watching a version that goes live with a sleeping endpoint."""
+    sentence = f"version {version} goes live when the endpoint wakes"
+    return Outcome(0, sentence, f"The next prediction wakes it, and so does `sluice wake {model}`.", version)
 
 
 def reason_of(run: Json) -> str:

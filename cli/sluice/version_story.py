@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from sluice.story import Json, Line, Mark, Outcome
+from sluice.story import Json, Line, Mark, Outcome, sleeps, when_awake
 from sluice.way import Way
 
 _MARKS: dict[str, Mark] = {"live": "done", "failed": "bad", "rejected": "bad", "retired": "note"}
@@ -20,17 +20,19 @@ _SAID = {
 
 @dataclass
 class VersionStory:
-    """Follows version ``number`` from the ``told`` first lines of its history on."""
+    """Follows version ``number`` of ``model`` from the ``told`` first lines of its history on."""
 
+    model: str
     number: int
     told: int = 0
     outcome: Outcome | None = None
     status: str = field(default="looking")
     _way: Way = field(default_factory=Way)
 
-    def observe(self, version: Json, way: Json | None = None) -> list[Line]:
-        """The lines that are new; ``way``: the model's ``way_in``. Sets ``outcome`` when the version is live or will
-        not be, and ``status`` to what goes on."""
+    def observe(self, version: Json, detail: Json | None = None) -> list[Line]:
+        """The lines that are new; ``detail``: the model. Sets ``outcome`` when the version is live or will not be, or
+        waits for an endpoint that sleeps, and ``status`` to what goes on."""
+        way = (detail or {}).get("way_in")
         history = version.get("history") or []
         lines = [self._line(line) for line in history[self.told :]]
         self.told = len(history)
@@ -42,6 +44,8 @@ class VersionStory:
             code = 0 if version["status"] == "live" else 1
             reason = str(history[-1].get("message") or "") if history else ""
             self.outcome = Outcome(code, f"{self.status}. {reason}".strip(), version=self.number)
+        elif version["status"] in ("approved", "deploying") and sleeps(detail):
+            self.outcome = when_awake(self.model, self.number)
         return lines
 
     def _line(self, line: Json) -> Line:

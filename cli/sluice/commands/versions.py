@@ -143,17 +143,17 @@ def follow(context: Context, model: str, number: int, timeout: float) -> None:
     """Print what becomes of the version until it is live or will not be; ends the process with 1 then."""
     api, local = context.api, context.target.is_local
 
-    def look() -> tuple[dict[str, Any], dict[str, Any] | None]:
-        """The version, and how far the one on its way in is; the version last: it is never behind."""
-        way = api.get(f"models/{quote(model, safe='')}").get("way_in")
-        return api.get(f"{_path(model)}/{number}"), way
+    def look() -> tuple[dict[str, Any], dict[str, Any]]:
+        """The version and its model; the version last: it is never behind."""
+        detail = api.get(f"models/{quote(model, safe='')}")
+        return api.get(f"{_path(model)}/{number}"), detail
 
-    found, way = look()
-    story = VersionStory(number, told=len(found.get("history") or []))
+    found, detail = look()
+    story = VersionStory(model, number, told=len(found.get("history") or []))
     deadline = time.monotonic() + timeout
     with output.working(f"looking at version {number}") as say:
         while True:
-            for line in story.observe(found, way):
+            for line in story.observe(found, detail):
                 output.mark(line.mark, line.text)
             if story.outcome is not None:
                 break
@@ -164,8 +164,10 @@ def follow(context: Context, model: str, number: int, timeout: float) -> None:
                 )
             say(f"{story.status}  ({time.monotonic() - deadline + timeout:.0f} s)")
             time.sleep(0.3 if local else 5.0)
-            found, way = look()
-    output.mark("done" if story.outcome.exit_code == 0 else "bad", story.outcome.sentence)
+            found, detail = look()
+    output.mark(story.outcome.mark, story.outcome.sentence)
+    if story.outcome.remedy:
+        output.plain(f"  {story.outcome.remedy}")
     if story.outcome.exit_code:
         sys.exit(story.outcome.exit_code)
 

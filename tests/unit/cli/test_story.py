@@ -157,6 +157,16 @@ def test_a_persons_no_is_told_as_that() -> None:
     assert sum("Accepted." in line for line in lines) == 1
 
 
+def test_a_version_that_waits_for_an_endpoint_that_sleeps_is_told_and_not_waited_for() -> None:
+    story, detail = Story("m"), {"active_run": "r" + T2, "endpoint_state": "asleep"}
+    texts(story, Snapshot(detail, [upload()], [run("training")]))
+    assert story.outcome is None
+    lines = texts(story, Snapshot(detail, [upload()], [run("deploying", version=3)]))
+    assert lines[-1] == "version 3 goes live when the endpoint wakes"
+    assert story.outcome is not None
+    assert (story.outcome.exit_code, "sluice wake m" in story.outcome.remedy) == (0, True)
+
+
 def test_an_end_is_no_end_while_a_newer_run_is_active() -> None:
     story = Story("m")
     story.observe(Snapshot({"model": "m", "active_run": "another"}, [upload()], [run("rejected")]))

@@ -122,12 +122,13 @@ def test_waiting_says_which_share_is_watched_and_for_how_long() -> None:
 
 
 def test_what_goes_on_counts_down_between_two_shares() -> None:
-    story = VersionStory(3)
+    story = VersionStory("churn", 3)
     version = {"status": "deploying", "history": []}
-    assert len(story.observe(version, way("shifting", 10, 300, 600))) == 1
-    assert story.observe(version, way("shifting", 10, 240, 540)) == []
+    assert len(story.observe(version, {"way_in": way("shifting", 10, 300, 600)})) == 1
+    assert story.observe(version, {"way_in": way("shifting", 10, 240, 540)}) == []
     assert "another 4m" in story.status
-    assert story.observe(version, {**way("shifting", 50, 1, 1), "version": 4}) == [], "another version's"
+    others = {"way_in": {**way("shifting", 50, 1, 1), "version": 4}}
+    assert story.observe(version, others) == []
     assert story.status == "version 3 is being deployed"
 
 
@@ -151,8 +152,17 @@ def test_the_list_says_what_was_decided() -> None:
 
 
 def test_a_story_tells_each_line_once() -> None:
-    story = VersionStory(3, told=1)
+    story = VersionStory("churn", 3, told=1)
     version = {"status": "deploying", "history": [line("approved"), line("deploying")]}
     assert [one.text for one in story.observe(version)] == ["version 3 is being deployed"]
     assert story.observe(version) == []
     assert story.outcome is None
+
+
+def test_a_version_of_a_model_that_sleeps_is_not_waited_for() -> None:
+    story, asleep = VersionStory("churn", 3), {"way_in": None, "endpoint_state": "asleep"}
+    story.observe({"status": "pending_approval", "history": []}, asleep)
+    assert story.outcome is None
+    story.observe({"status": "approved", "history": [line("approved", "Approved by ann.")]}, asleep)
+    assert story.outcome is not None
+    assert story.outcome.sentence == "version 3 goes live when the endpoint wakes"
