@@ -54,7 +54,7 @@ class Outcome:
 
 #: an upload is noticed within a second or two
 _PATIENCE_SECONDS = 5.0
-_STARTING = "waiting for the run to start (the model's quiet period first)"
+_STARTING = "waiting for the run to start (after the quiet period; with min_new_rows or a schedule, when they are met)"
 
 
 @dataclass
