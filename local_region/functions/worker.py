@@ -64,6 +64,10 @@ class Invocation:
         return "".join(f"{line}\n" for line in self.lines).encode()[-_TAIL:].decode(errors="ignore")
 
 
+#: what AWS's runtime client says when the API that it waits on is closed
+_FAREWELL = "LAMBDA_RUNTIME Failed to get next invocation"
+
+
 class Worker:
     """``run`` hands it a call; ``dead`` says it can't take another. Owned by one caller at a time."""
 
@@ -278,6 +282,8 @@ class Worker:
             for line in self._process.lines():
                 with self._state:
                     text, mark, request_id = line.partition(bootstrap.END_MARK)
+                    if self._closing and _FAREWELL in text:
+                        continue  # a sandbox of Lambda's that is ended says nothing
                     if text or not mark:
                         self._emit(text.replace("\r", "\n"))
                     call = self._logging

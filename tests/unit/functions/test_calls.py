@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import queue
 import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -83,6 +85,42 @@ def fake(tmp_path: Path) -> Iterator[FakeFleet]:
     yield made
     made.gate.set()
     made.fleet.stop()
+
+
+class Process:
+    """Says what a test puts into ``said``; killed, it says ``last`` words and ends."""
+
+    def __init__(self, *last: str) -> None:
+        self.said: queue.Queue[str | None] = queue.Queue()
+        self.last, self.ended = last, threading.Event()
+
+    def lines(self) -> Iterator[str]:
+        while (line := self.said.get(timeout=5)) is not None:
+            yield line
+        self.ended.set()
+
+    def kill(self) -> None:
+        for line in (*self.last, None):
+            self.said.put(line)
+
+    def wait(self, _seconds: float) -> int:
+        return -9
+
+
+def test_a_worker_that_is_ended_leaves_no_error_in_its_log(tmp_path: Path) -> None:
+    farewell = "[ERROR] [1795611964383] LAMBDA_RUNTIME Failed to get next invocation. No Response from endpoint"
+    process, written = Process(farewell, "flushed"), []
+    region: Any = FakeRegion(tmp_path)
+    keys = SimpleNamespace(access_key_id="a", secret_access_key="b", session_token="c")
+    region.identities = SimpleNamespace(credentials_for=lambda _role: keys)
+    region.processes = SimpleNamespace(spawn=lambda _spec: process)
+    writer: Any = SimpleNamespace(put=lambda _group, _stream, line: written.append(line))
+    worker = Worker(region, make_function(tmp_path), tmp_path / "worker", writer)
+    process.said.put(farewell)  # nobody ended it: that is told
+    wait_for(lambda: written == [farewell], 5)
+    worker.close()
+    assert process.ended.wait(5)
+    assert written == [farewell, "flushed"]
 
 
 def call() -> Invocation:
