@@ -71,8 +71,10 @@ def clock_command(context: Context, how: str | None, patience: float, as_json: b
 def _sentence(state: dict[str, Any], moved: bool) -> str:
     ahead = output.span_text(round(state["ahead_seconds"]))
     where = f"{ahead} ahead of this machine" if ahead else "this machine's time"
-    passed = f", {state['instants']} instants passed" if moved else ""
-    return f"it is {_shown(state['now'])} in the region, {where}{passed}"
+    more = f", {state['instants']} instants passed" if moved else ""
+    if state["moving"]:  # by a command that ended, or another one's
+        more = f", on its way to {_shown(state['target'])}"
+    return f"it is {_shown(state['now'])} in the region, {where}{more}"
 
 
 def _shown(text: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from sluice import output
+from sluice import output, regions
 from sluice.commands.models import _first_line
 from sluice.commands.settings import TEMPLATE
 from sluice.main import _MODULES, main
@@ -182,6 +182,18 @@ def test_a_clock_that_nobody_runs_is_only_reset(capsys: pytest.CaptureFixture[st
         code, out, _ = sluice(capsys, "clock", "reset")
         assert (code, kept.exists()) == (0, False)
         assert "this machine's time" in out
+
+
+def test_a_clock_on_its_way_says_where_to(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = regions.RegionInfo("http://127.0.0.1:1", 1, 1, "us-east-1", "0" * 12, "a", "b", "", tmp_path)
+    state = {"now": "2026-11-25T13:00:00+00:00", "ahead_seconds": 3600.0, "moving": False, "instants": 4}
+    monkeypatch.setattr(regions, "running", lambda _: info)
+    monkeypatch.setattr(regions, "get_json", lambda _: state)
+    assert "2026-11-25 13:00:00 UTC in the region, 1h ahead of this machine\n" in sluice(capsys, "clock")[1]
+    state |= {"moving": True, "target": "2026-11-26T12:00:00+00:00"}
+    assert "ahead of this machine, on its way to 2026-11-26 12:00:00 UTC\n" in sluice(capsys, "clock")[1]
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, ""), (5, "5s"), (3600, "1h"), (90_061, "1d 1h 1m 1s")])
