@@ -159,12 +159,15 @@ def test_few_new_rows_wait_for_more() -> None:
     flow.put("models/churn/model.yaml", b"retrain: {min_new_rows: 100}\n")
     flow.put("data/churn/a.csv", table(240))
     flow.play()
+    assert flow.registry.model("churn")["message"] == "Version 1 is live."
     flow.put("data/churn/b.csv", table(60, 2))
     flow.play()
     assert len(flow.registry.runs("churn")) == 1
+    assert flow.registry.model("churn")["message"] == "Version 1 is live. 60 new rows are there, 100 start a run."
     flow.put("data/churn/c.csv", table(60, 3))
     flow.play()
     assert len(flow.registry.runs("churn")) == 2
+    assert flow.registry.model("churn")["message"] == "Version 2 is live."
 
 
 def test_rows_that_were_taken_away_wait_for_no_new_ones() -> None:

@@ -112,7 +112,11 @@ def waits_for(
     elif any(_deleted(upload) for upload in registry.uploads(item["model"]) if upload["upload"] in used):
         return None  # what somebody took away is not to be learned from, however few rows came
     new = sum(upload.get("accepted_rows", 0) for upload in fresh)
-    return ("few", f"Waits until {retrain.min_new_rows:,} new rows are there.") if new < retrain.min_new_rows else None
+    if new >= retrain.min_new_rows:
+        return None
+    if not new:
+        return "nothing", f"Waits until {retrain.min_new_rows:,} new rows are there."
+    return "few", f"{new:,} new rows are there, {retrain.min_new_rows:,} start a run."
 
 
 def _deleted(upload: UploadItem) -> bool:

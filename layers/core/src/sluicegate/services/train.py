@@ -127,7 +127,11 @@ class Start:
         def plan(item: ModelItem) -> Step | None:
             answered = item.get("active_run") is None and item.get("asked") and item.get("asked") == seen.get("asked")
             fields = {"asked": None} if answered else {}
-            idle = item.get("active_run") is None and item.get("live_version") is None
+            live = item.get("live_version")
+            if outcome == "few" and live is not None and item.get("active_run") is None:
+                told = f"Version {live} is live. {message}"  # else nobody hears of a file that starts no run
+                return Step(told, fields) if fields or item.get("message") != told else None
+            idle = item.get("active_run") is None and live is None
             if not idle or item.get("state") != "working":
                 return Step(item.get("message") or "", fields) if fields else None
             last = self._run(model, item.get("last_run") or "")
