@@ -40,7 +40,7 @@ class Snapshot:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How it ended: exit status 0 for live, 1 for failed or rejected, 3 when a person has to approve."""
+    """How it ended: exit status 0 for live, 1 for failed or rejected, 3 when it waits for a person."""
 
     exit_code: int
     sentence: str
@@ -55,6 +55,9 @@ class Outcome:
 #: an upload is noticed within a second or two
 _PATIENCE_SECONDS = 5.0
 _STARTING = "waiting for the run to start (after the quiet period; with min_new_rows or a schedule, when they are met)"
+
+#: how the model says it (``services.selection``)
+_TOO_FEW = " start a run."
 
 
 @dataclass
@@ -157,6 +160,11 @@ class Story:
         elif detail.get("state") == "failed" and _after(detail.get("updated_at"), upload):
             self.outcome = Outcome(1, str(detail.get("message") or "The model failed."))
             lines.append(Line("bad", self.outcome.sentence))
+        elif str(detail.get("message")).endswith(_TOO_FEW) and _after(detail.get("updated_at"), upload):
+            # more rows have to come, which nobody waits for here
+            version = detail.get("live_version")
+            self.outcome = Outcome(0 if version else 3, str(detail["message"]), version=version)
+            lines.append(Line(self.outcome.mark, self.outcome.sentence))
         elif detail.get("state") == "waiting" and "Waits for the script" in str(detail.get("message")):
             self.status = str(detail["message"])
         return lines

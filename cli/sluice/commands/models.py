@@ -28,7 +28,7 @@ def watch_command(context: Context, model: str, timeout: float, quiet: bool) -> 
     """Follow the newest upload of MODEL until its model is live, rejected or failed.
 
     The exit status is 0 when it is live, or compared in an experiment; 1 when it failed or was rejected; 3 when a
-    person has to approve it.
+    person has to approve it, or the first version needs more rows (retrain.min_new_rows).
 
     \b
     Examples:

@@ -34,6 +34,17 @@ MEASURED: dict[str, Any] = {
 }
 
 
+@pytest.mark.parametrize(("live", "code"), [(1, 0), (None, 3)])
+def test_rows_that_are_too_few_for_a_run_end_it(live: int | None, code: int) -> None:
+    said = "60 new rows are there, 100 start a run."
+    old = {"model": "m", "state": "live", "live_version": live, "message": said, "updated_at": T1}
+    story = Story("m")
+    texts(story, Snapshot(old, [upload(received_at=T3)], [run("live", at=T2)]))
+    assert story.outcome is None  # said before the file came
+    assert texts(story, Snapshot(old | {"updated_at": T3}, [upload(received_at=T3)], [run("live", at=T2)])) == [said]
+    assert story.outcome is not None and (story.outcome.exit_code, story.outcome.version) == (code, live)
+
+
 def test_from_the_file_to_the_endpoint() -> None:
     story = Story("m")
     detail = {"model": "m", "state": "working", "active_run": "r" + T2}
