@@ -318,21 +318,31 @@ def test_an_update_loses_no_request_and_a_failed_one_changes_nothing(
             except ClientError as error:
                 failures.append(error)
 
+    def refused() -> bool:
+        """A second update during the first; on a machine that stands still for a while the first is over by then."""
+        work.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName=second)
+        try:
+            work.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName=first)
+        except ClientError as error:
+            return error.response["Error"]["Code"] == "ValidationException"
+        finally:
+            work.status(endpoint, "InService")
+        return False
+
+    broken = work.config(v3=(work.model(work.put("broken/model.tar.gz", b"no archive")), 1.0))
     threads = [threading.Thread(target=client) for _ in range(3)]
     for thread in threads:
         thread.start()
-    wait_for(lambda: "v1" in seen, 10, "an answer of v1")
-    work.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName=second)
-    code, _ = error_of(lambda: work.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName=first))
-    assert code == "ValidationException"
-    work.status(endpoint, "InService")
-    wait_for(lambda: seen[-1] == "v2", 10, "answers of v2")
-    broken = work.config(v3=(work.model(work.put("broken/model.tar.gz", b"no archive")), 1.0))
-    work.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName=broken)
-    after = work.status(endpoint, "InService", "Failed")
-    stop.set()
-    for thread in threads:
-        thread.join()
+    try:
+        wait_for(lambda: "v1" in seen, 10, "an answer of v1")
+        wait_for(refused, 60, "an update while another one goes on is refused")
+        wait_for(lambda: seen[-1] == "v2", 10, "answers of v2")
+        work.sm.update_endpoint(EndpointName=endpoint, EndpointConfigName=broken)
+        after = work.status(endpoint, "InService", "Failed")
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
     assert not failures
     assert after["EndpointConfigName"] == second
     assert "Failed to extract model data archive" in after["FailureReason"]
