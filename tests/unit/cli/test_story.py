@@ -36,7 +36,7 @@ MEASURED: dict[str, Any] = {
 
 @pytest.mark.parametrize(("live", "code"), [(1, 0), (None, 3)])
 def test_rows_that_are_too_few_for_a_run_end_it(live: int | None, code: int) -> None:
-    said = "60 new rows are there, 100 start a run."
+    said = "version 1 is live; waits for more rows: 60 new ones are there, 100 start a run"
     old = {"model": "m", "state": "live", "live_version": live, "message": said, "updated_at": T1}
     story = Story("m")
     texts(story, Snapshot(old, [upload(received_at=T3)], [run("live", at=T2)]))

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from sluicegate.domain.errors import Refused
+from sluicegate.services.catalog import Catalog
 from sluicegate.services.train import parse_message
 from tests.support.fakes import Crash, World
 from tests.support.flow import Flow, table
@@ -163,11 +164,13 @@ def test_few_new_rows_wait_for_more() -> None:
     flow.put("data/churn/b.csv", table(60, 2))
     flow.play()
     assert len(flow.registry.runs("churn")) == 1
-    assert flow.registry.model("churn")["message"] == "Version 1 is live. 60 new rows are there, 100 start a run."
+    shown = Catalog(flow.registry).model("churn", flow.world.now)
+    assert shown["state"] == "live"
+    assert shown["message"].endswith("; waits for more rows: 60 new ones are there, 100 start a run")
     flow.put("data/churn/c.csv", table(60, 3))
     flow.play()
     assert len(flow.registry.runs("churn")) == 2
-    assert flow.registry.model("churn")["message"] == "Version 2 is live."
+    assert "more rows" not in Catalog(flow.registry).model("churn", flow.world.now)["message"]
 
 
 def test_rows_that_were_taken_away_wait_for_no_new_ones() -> None:

@@ -14,6 +14,8 @@ from sluicegate.domain.sleep_items import SavedItem, SleepItem, slumbers_on, wai
 
 #: a version's number is text of this length in its sort key, so text order is number order
 VERSION_DIGITS = 6
+#: how a model's message says that fewer new rows are there than ``min_new_rows``
+MORE_ROWS = "Waits for more rows: "
 
 
 class ErrorItem(TypedDict):

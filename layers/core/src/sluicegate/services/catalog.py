@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from sluicegate.domain.errors import NotFound, SluicegateError
-from sluicegate.domain.items import ModelItem, public
+from sluicegate.domain.items import MORE_ROWS, ModelItem, public
 from sluicegate.domain.sleep import endpoint_state, told
 from sluicegate.domain.way_in import way_in
 from sluicegate.ports import RegistryReader, Reports
@@ -298,6 +298,8 @@ def describe(model: Mapping[str, Any], run: Mapping[str, Any] | None, uploads: S
     if asked and run is not None and not under_way:
         state = "working"
         sentences.append("another run was asked for: it starts when nothing more comes for a while")
+    if live and not under_way and (few := str(model.get("message")).partition(MORE_ROWS)[2]):
+        sentences.append(MORE_ROWS.lower() + few.rstrip("."))
     if live and not (run is not None and run.get("status") == "live"):
         sentences.append(f"version {live} {'stays' if state in ('working', 'waiting') else 'is'} live")
     if waiting is not None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sluicegate.domain import names
-from sluicegate.domain.items import ModelItem, UploadItem, stamp
+from sluicegate.domain.items import MORE_ROWS, ModelItem, UploadItem, stamp
 from sluicegate.domain.settings import ModelSettings
 from sluicegate.ports import RegistryReader
 
@@ -116,7 +116,7 @@ def waits_for(
         return None
     if not new:
         return "nothing", f"Waits until {retrain.min_new_rows:,} new rows are there."
-    return "few", f"{new:,} new rows are there, {retrain.min_new_rows:,} start a run."
+    return "few", f"{MORE_ROWS}{new:,} new ones are there, {retrain.min_new_rows:,} start a run."
 
 
 def _deleted(upload: UploadItem) -> bool:
