@@ -27,6 +27,7 @@ from sluicegate.domain.errors import AlreadyExists, Conflict, Forbidden, NotFoun
 from sluicegate.ports import Awaited, Change, PackageSpec, TransformSpec
 from sluicegate.ports_serving import AlarmSpec, Instances, Serverless, VariantSpec
 from tests.support.jobs import TRAINING
+from tests.support.tables import make_table
 
 ROLE = "arn:aws:iam::123456789012:role/sagemaker"
 PACKAGE = "arn:aws:sagemaker:us-east-1:123456789012:model-package/sluicegate-churn/3"
@@ -69,12 +70,7 @@ def test_a_signed_address_of_a_local_region_names_the_bucket_in_its_path(
 @pytest.fixture
 def registry(account: None) -> DynamoRegistry:
     dynamodb = boto3.client("dynamodb")
-    dynamodb.create_table(
-        TableName="registry",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-    )
+    make_table(dynamodb)
     return DynamoRegistry(dynamodb, "registry")
 
 

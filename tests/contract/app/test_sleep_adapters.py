@@ -19,6 +19,7 @@ from sluicegate.bootstrap import base, costs, sleep
 from sluicegate.events import MalformedEvent
 from sluicegate.ports import Change
 from tests.contract.app.test_handlers import handler, sample
+from tests.support.tables import make_table
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/sluicegate-churn"
@@ -42,12 +43,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     with mock_aws():
-        boto3.client("dynamodb").create_table(
-            TableName="registry",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+        make_table(boto3.client("dynamodb"))
         yield
     for cached in (*caches, costs.prices):
         cached.cache_clear()

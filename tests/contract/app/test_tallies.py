@@ -16,6 +16,7 @@ from sluicegate.domain.experiment.tally import Bucket, Latency, Tally
 from sluicegate.domain.traffic import BUCKETS
 from sluicegate.ports import Fact, Place, Tallies
 from sluicegate.services.tallies import cohorts
+from tests.support.tables import make_table
 from tests.support.tallies import FakeTallies
 
 AT = datetime(2026, 1, 2, 3, tzinfo=UTC)
@@ -34,12 +35,7 @@ def dynamodb(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     with mock_aws():
         client = boto3.client("dynamodb")
-        client.create_table(
-            TableName="registry",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+        make_table(client)
         yield client
 
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from local_region.front import moto_answers
+from tests.support.tables import make_table
 
 NUMBERS = st.integers(-(10**15), 10**15).map(str)
 LEAVES = st.one_of(
@@ -40,12 +41,7 @@ def table() -> Iterator[Any]:
     moto_answers.install()
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
-        client.create_table(
-            TableName="kept",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-        )
+        make_table(client, "kept", ranged=False)
         yield client
 
 

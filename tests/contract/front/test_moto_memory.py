@@ -6,7 +6,7 @@ import gc
 import inspect
 import uuid
 from collections.abc import Iterator
-from typing import Any, Literal
+from typing import Any
 
 import boto3
 import pytest
@@ -16,23 +16,17 @@ from hypothesis import strategies as st
 from moto import mock_aws
 
 from local_region.front import moto_memory
+from tests.support.tables import make_table
 
 
 @pytest.fixture(scope="module", params=["hash and range", "hash"])
 def table(request: pytest.FixtureRequest) -> Iterator[tuple[Any, str, bool]]:
     """Client, table, and whether it has a range key."""
     ranged = request.param != "hash"
-    keys: list[tuple[str, Literal["HASH", "RANGE"]]] = [("pk", "HASH"), ("sk", "RANGE")]
-    keys = keys if ranged else keys[:1]
     moto_memory.install()
     with mock_aws():
         client = boto3.client("dynamodb", region_name="us-east-1", aws_access_key_id="a", aws_secret_access_key="b")
-        client.create_table(
-            TableName="kept",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name, _ in keys],
-            KeySchema=[{"AttributeName": name, "KeyType": kind} for name, kind in keys],
-        )
+        make_table(client, "kept", ranged=ranged)
         yield client, "kept", ranged
 
 

@@ -12,6 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.support.region import RunningRegion
+from tests.support.tables import make_table
 
 NO_CHECKS = Config(parameter_validation=False, retries={"max_attempts": 0})
 TABLE = "held-to-its-model"
@@ -92,12 +93,7 @@ def test_refusals(region: RunningRegion, case: str) -> None:
 @pytest.fixture(scope="module")
 def table(region: RunningRegion) -> Any:
     client = region.client("dynamodb")
-    client.create_table(
-        TableName=TABLE,
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
+    make_table(client, TABLE, ranged=False)
     return client
 
 

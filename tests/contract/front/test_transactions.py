@@ -5,18 +5,14 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.region import RunningRegion
+from tests.support.tables import make_table
 
 WRITERS, ROUNDS = 6, 25
 
 
 def test_a_cancelled_transaction_undoes_nobody_elses_write(region: RunningRegion) -> None:
     client = region.client("dynamodb")
-    client.create_table(
-        TableName="transactions",
-        BillingMode="PAY_PER_REQUEST",
-        AttributeDefinitions=[{"AttributeName": "pk", "AttributeType": "S"}],
-        KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}],
-    )
+    make_table(client, "transactions", ranged=False)
     client.put_item(TableName="transactions", Item={"pk": {"S": "one"}, "n": {"N": "0"}})
 
     def write(writer: int) -> list[str]:
