@@ -14,9 +14,10 @@ import pytest
 from moto import mock_aws
 
 from sluicegate.adapters import aws
-from sluicegate.bootstrap import answers, arrivals, base, batches, judging, looks, serving, training
+from sluicegate.bootstrap import answers, arrivals, base, batches, judging, labels, looks, serving, training
 from sluicegate.events import MalformedEvent, bus_event, queue_records
 from sluicegate.ports import Change
+from tests.support.tables import make_table
 
 ROOT = Path(__file__).resolve().parents[3]
 FUNCTIONS = (
@@ -61,12 +62,7 @@ def account(monkeypatch: pytest.MonkeyPatch) -> Any:
     forget()
     with mock_aws():
         boto3.client("s3").create_bucket(Bucket="sluicegate-data")
-        boto3.client("dynamodb").create_table(
-            TableName="registry",
-            BillingMode="PAY_PER_REQUEST",
-            AttributeDefinitions=[{"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk")],
-            KeySchema=[{"AttributeName": "pk", "KeyType": "HASH"}, {"AttributeName": "sk", "KeyType": "RANGE"}],
-        )
+        make_table(boto3.client("dynamodb"))
         url = boto3.client("sqs").create_queue(QueueName="training")["QueueUrl"]
         monkeypatch.setenv("TRAINING_QUEUE_URL", url)
         yield url
@@ -84,8 +80,8 @@ def forget() -> None:
         batches.start_batch,
         batches.finish_batch,
         answers.record,
-        answers.tallies,
-        answers.collect,
+        base.tallies,
+        labels.collect,
     ):
         function.cache_clear()
 
@@ -146,7 +142,7 @@ def test_what_was_logged_goes_into_the_bucket_and_the_sums_once(account: str) ->
     event["message"] = event["message"].replace('"cause":null', '"cause":"0123abcd"')
     for _ in range(2):
         assert handler("record_predictions")(awslogs(experiment), None) == {"prediction": 1, "feedback": 0}
-    tally = answers.tallies().read("churn", "0123abcd")["champion"]["2026-01-02T03"]
+    tally = base.tallies().read("churn", "0123abcd")["champion"]["2026-01-02T03"]
     assert (tally.exposures, tally.errors, tally.latency.count) == (1, 0, 1)
 
 

@@ -1,27 +1,19 @@
-"""What is done with predictions and with what is said of them."""
+"""What notes predictions, and what callers say of them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
 
-from sluicegate.adapters.aws import client
 from sluicegate.adapters.invoke import SageMakerEndpoints as InvokedEndpoints
 from sluicegate.adapters.lane import EncodedLane
 from sluicegate.adapters.routes import S3Routes
 from sluicegate.adapters.secret import SecretKey
 from sluicegate.adapters.signed_http import SignedHttp
-from sluicegate.adapters.tallies import DynamoTallies
-from sluicegate.bootstrap.base import registry, setting, storage
-from sluicegate.services.collect import Collect
+from sluicegate.bootstrap.base import setting, storage, tallies
 from sluicegate.services.feedback import Feedback
 from sluicegate.services.record import Record
 from sluicegate.services.shadow import Shadow
-
-
-@cache
-def tallies() -> DynamoTallies:
-    return DynamoTallies(client("dynamodb"), setting("REGISTRY_TABLE"))
 
 
 @cache
@@ -34,11 +26,6 @@ def record() -> Record:
 @cache
 def inference_key() -> SecretKey:
     return SecretKey(SignedHttp(), setting("INFERENCE_SECRET_ARN"))
-
-
-@cache
-def collect() -> Collect:
-    return Collect(registry(), storage(), tallies())
 
 
 def feedback(keep: Callable[[str], None]) -> Feedback:

@@ -7,11 +7,15 @@ from functools import cache
 
 from sluicegate.adapters.aws import client
 from sluicegate.adapters.bell import EventBridgeBell
+from sluicegate.adapters.endpoints import SageMakerEndpoints
 from sluicegate.adapters.jobs import SageMakerJobs
 from sluicegate.adapters.metrics import CloudWatchMetrics
+from sluicegate.adapters.packages import SageMakerPackages
 from sluicegate.adapters.queue import SqsTrainingQueue
 from sluicegate.adapters.registry import DynamoRegistry
+from sluicegate.adapters.scaling import ApplicationAutoScaling
 from sluicegate.adapters.storage import S3Storage
+from sluicegate.adapters.tallies import DynamoTallies
 from sluicegate.services.ledger import Ledger
 
 
@@ -58,6 +62,18 @@ def jobs() -> SageMakerJobs:
     return SageMakerJobs(client("sagemaker"), setting("SAGEMAKER_ROLE_ARN"))
 
 
+def endpoints() -> SageMakerEndpoints:
+    return SageMakerEndpoints(client("sagemaker"))
+
+
+def packages() -> SageMakerPackages:
+    return SageMakerPackages(client("sagemaker"))
+
+
+def scaling() -> ApplicationAutoScaling:
+    return ApplicationAutoScaling(client("application-autoscaling"))
+
+
 def metrics() -> CloudWatchMetrics:
     return CloudWatchMetrics(client("cloudwatch"), prefix())
 
@@ -65,3 +81,8 @@ def metrics() -> CloudWatchMetrics:
 @cache
 def bell() -> EventBridgeBell:
     return EventBridgeBell(client("events"), prefix())
+
+
+@cache
+def tallies() -> DynamoTallies:
+    return DynamoTallies(client("dynamodb"), setting("REGISTRY_TABLE"))

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from functools import cache
 
-from sluicegate.adapters.aws import client
-from sluicegate.adapters.packages import SageMakerPackages
 from sluicegate.adapters.workspace import LambdaWorkspace
-from sluicegate.bootstrap.base import jobs, ledger, prefix, region, storage
+from sluicegate.bootstrap.base import jobs, ledger, packages, prefix, region, storage
 from sluicegate.services.evaluate import Evaluate
 from sluicegate.services.follow import Follow
 from sluicegate.services.register import Register
@@ -25,5 +23,4 @@ def follow() -> Follow:
 
 @cache
 def register() -> Register:
-    packages = SageMakerPackages(client("sagemaker"))
-    return Register(ledger(), storage(), jobs(), packages, LambdaWorkspace(), region(), prefix())
+    return Register(ledger(), storage(), jobs(), packages(), LambdaWorkspace(), region(), prefix())

@@ -6,19 +6,24 @@ from functools import cache
 
 from sluicegate.adapters.alarms import CloudWatchAlarms
 from sluicegate.adapters.aws import client
-from sluicegate.adapters.endpoints import SageMakerEndpoints
-from sluicegate.adapters.packages import SageMakerPackages
-from sluicegate.adapters.scaling import ApplicationAutoScaling
-from sluicegate.bootstrap.base import bell, jobs, ledger, metrics, prefix, region, registry, storage
+from sluicegate.bootstrap.base import (
+    bell,
+    endpoints,
+    jobs,
+    ledger,
+    metrics,
+    packages,
+    prefix,
+    region,
+    registry,
+    scaling,
+    storage,
+)
 from sluicegate.services.advance import Advance
 from sluicegate.services.deploy import Deploy
 from sluicegate.services.rollout import Rollout
 from sluicegate.services.track import Track
 from sluicegate.services.unheard import Unheard
-
-
-def scaling() -> ApplicationAutoScaling:
-    return ApplicationAutoScaling(client("application-autoscaling"))
 
 
 def alarms() -> CloudWatchAlarms:
@@ -29,7 +34,7 @@ def rollout() -> Rollout:
     return Rollout(
         ledger(),
         storage(),
-        SageMakerEndpoints(client("sagemaker")),
+        endpoints(),
         jobs(),
         alarms(),
         metrics(),
@@ -41,7 +46,7 @@ def rollout() -> Rollout:
 
 @cache
 def deploy() -> Deploy:
-    return Deploy(ledger(), SageMakerPackages(client("sagemaker")), rollout(), bell(), prefix())
+    return Deploy(ledger(), packages(), rollout(), bell(), prefix())
 
 
 @cache
@@ -51,5 +56,4 @@ def track() -> Track:
 
 @cache
 def advance() -> Advance:
-    packages = SageMakerPackages(client("sagemaker"))
-    return Advance(ledger(), packages, rollout(), Unheard(ledger(), packages, deploy()))
+    return Advance(ledger(), packages(), rollout(), Unheard(ledger(), packages(), deploy()))

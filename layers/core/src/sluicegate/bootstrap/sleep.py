@@ -6,8 +6,7 @@ from functools import cache
 
 from sluicegate.adapters.aws import client
 from sluicegate.adapters.calls import CloudWatchCalls
-from sluicegate.adapters.endpoints import SageMakerEndpoints
-from sluicegate.bootstrap.base import bell, ledger, prefix
+from sluicegate.bootstrap.base import bell, endpoints, ledger, prefix
 from sluicegate.bootstrap.costs import costs
 from sluicegate.services.reap import Reap
 from sluicegate.services.wake_endpoint import WakeEndpoint
@@ -15,8 +14,7 @@ from sluicegate.services.wake_endpoint import WakeEndpoint
 
 @cache
 def reap() -> Reap:
-    endpoints, calls = SageMakerEndpoints(client("sagemaker")), CloudWatchCalls(client("cloudwatch"))
-    return Reap(ledger(), endpoints, calls, costs(), bell(), prefix())
+    return Reap(ledger(), endpoints(), CloudWatchCalls(client("cloudwatch")), costs(), bell(), prefix())
 
 
 @cache
