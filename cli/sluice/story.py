@@ -13,6 +13,7 @@ from typing import Any, Literal
 
 from sluice import trials
 from sluice.way import Way
+from sluicegate.domain.items import MORE_ROWS
 
 Json = Mapping[str, Any]
 Mark = Literal["done", "work", "bad", "note"]
@@ -55,9 +56,6 @@ class Outcome:
 #: an upload is noticed within a second or two
 _PATIENCE_SECONDS = 5.0
 _STARTING = "waiting for the run to start (after the quiet period; with min_new_rows or a schedule, when they are met)"
-
-#: how the model says it (``services.catalog``)
-_TOO_FEW = "waits for more rows: "
 
 
 @dataclass
@@ -160,7 +158,7 @@ class Story:
         elif detail.get("state") == "failed" and _after(detail.get("updated_at"), upload):
             self.outcome = Outcome(1, str(detail.get("message") or "The model failed."))
             lines.append(Line("bad", self.outcome.sentence))
-        elif _TOO_FEW in str(detail.get("message")) and _after(detail.get("updated_at"), upload):
+        elif MORE_ROWS.lower() in str(detail.get("message")) and _after(detail.get("updated_at"), upload):
             # more rows have to come, which nobody waits for here
             version = detail.get("live_version")
             self.outcome = Outcome(0 if version else 3, str(detail["message"]), version=version)

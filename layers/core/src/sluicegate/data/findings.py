@@ -94,13 +94,9 @@ class Look:
             for index, column in enumerate(part):
                 values = found.pop(f"c{index}")[rows.chosen]
                 missing = np.ma.getmaskarray(values)
-                predictor, gap = (
-                    self._predictor(rows, column, np.ma.getdata(values), missing),
-                    rows.missingness(missing),
-                )
-                if predictor is not None:
+                if (predictor := self._predictor(rows, column, np.ma.getdata(values), missing)) is not None:
                     predictors[column.name] = predictor
-                if gap is not None:
+                if (gap := rows.missingness(missing)) is not None:
                     gaps[column.name] = gap
         return predictors, gaps
 

@@ -82,9 +82,15 @@ def select(accepted: Sequence[UploadItem], settings: ModelSettings, now: datetim
 
 
 def waits_for(
-    registry: RegistryReader, item: ModelItem, selection: Selection, settings: ModelSettings, cause: str
+    registry: RegistryReader,
+    item: ModelItem,
+    uploads: Sequence[UploadItem],
+    selection: Selection,
+    settings: ModelSettings,
+    cause: str,
 ) -> tuple[str, str] | None:
-    """What a run waits for (a word, and a sentence for people), or None when it may start.
+    """What a run waits for (a word, and a sentence for people), or None when it may start. ``uploads``: all of the
+    model's.
 
     A person who saves model.yaml, and the schedule, ask for a run whatever ``min_new_rows`` and ``on`` say of new data.
     """
@@ -109,7 +115,7 @@ def waits_for(
         fresh = [upload for upload in fresh if names.is_feedback(item["model"], upload["key"])]
         if not fresh:
             return "feedback", "Waits for feedback."
-    elif any(_deleted(upload) for upload in registry.uploads(item["model"]) if upload["upload"] in used):
+    elif any(_deleted(upload) for upload in uploads if upload["upload"] in used):
         return None  # what somebody took away is not to be learned from, however few rows came
     new = sum(upload.get("accepted_rows", 0) for upload in fresh)
     if new >= retrain.min_new_rows:

@@ -97,9 +97,9 @@ class Start:
     def _asked(self, item: ModelItem, cause: str, message_id: str, now: datetime) -> RunItem | str | None:
         """The run that was asked for, ours to prepare; None when there is nothing new; a word when it has to wait."""
         settings = parse_settings(item.get("settings") or "")
-        accepted = [upload for upload in self._registry.uploads(item["model"]) if upload["status"] == "accepted"]
-        selection = select(accepted, settings, now)
-        waits = waits_for(self._registry, item, selection, settings, cause)
+        uploads = self._registry.uploads(item["model"])
+        selection = select([upload for upload in uploads if upload["status"] == "accepted"], settings, now)
+        waits = waits_for(self._registry, item, uploads, selection, settings, cause)
         if waits is not None:
             return self._rest(item, *waits, now)
         if (wanted := code.waits(item, algorithms.of(settings))) is not None:
